@@ -46,7 +46,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def read_mot(path: Path, translations: Collection[str] = TRANSLATIONS) -> Motion:
-    """Coordinates of a .mot or .sto file, in rad; columns named in `translations` are metres, left as they are.
+    """Coordinates of a .mot or .sto file, in rad; `translations` names the columns in metres.
 
     Raises FileNotFoundError, or ValueError naming file, line, what was expected and what was found.
     """
