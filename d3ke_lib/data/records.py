@@ -1,0 +1,253 @@
+"""The one on-disk format: a write-once Arrow IPC file per subject and camera, and a manifest of their hashes.
+
+A folder of records is `subject_003_PG1.arrow`, ..., `manifest.json`. One row is one video frame: the crop
+with its margin as JPEG, and its labels in the frame of the crop's camera. Nothing in it is pickled.
+Every file appears whole or not at all (`write_whole`), so that its existence means it is finished.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+from torchvision.io import decode_jpeg, encode_jpeg
+
+from d3ke_lib.data.schema import (
+    COLUMNS,
+    VERSION,
+    Metadata,
+    RecordError,
+    arrow_column,
+    check_types,
+    file_name,
+    row_shape,
+)
+
+MANIFEST = "manifest.json"
+METADATA = b"d3ke"  # key of our JSON among the Arrow schema's metadata
+
+
+@dataclass(frozen=True)
+class Record:
+    """One file, memory-mapped: only the rows that are read leave the disk."""
+
+    path: Path
+    metadata: Metadata
+    table: pa.Table
+
+    def __len__(self) -> int:
+        return self.table.num_rows
+
+    def column(self, name: str) -> np.ndarray:
+        """All rows (frames, *shape), not writable; strings as objects. Not for `image`: see `jpeg`."""
+        kind, shape = COLUMNS[name]
+        values = self.table.column(name).combine_chunks()
+        if not shape:
+            return values.to_numpy(zero_copy_only=False)
+        sizes = row_shape(shape, self.metadata.names)
+        return values.flatten().to_numpy(zero_copy_only=kind != pa.bool_()).reshape(-1, *sizes)
+
+    def jpeg(self, row: int) -> bytes:
+        return self.table.column("image")[row].as_py()
+
+
+def encode(images: UInt8[Tensor, "frame 3 height width"], quality: int = 92) -> list[bytes]:
+    """RGB crops as JPEG; the same bytes for the same pixels and torchvision."""
+    return [encode_jpeg(image, quality).numpy().tobytes() for image in images.cpu()]
+
+
+def decode(jpeg: bytes) -> UInt8[Tensor, "3 height width"]:
+    """RGB pixels of one JPEG; raises RecordError where it is damaged."""
+    try:
+        return decode_jpeg(torch.frombuffer(bytearray(jpeg), dtype=torch.uint8))
+    except RuntimeError as error:
+        raise RecordError(
+            f"image: expected a JPEG, found {len(jpeg)} bytes that are none ({error})"
+        ) from error
+
+
+def write_whole(path: Path, data: bytes | pa.Buffer) -> None:
+    """Write beside, flush to disk, rename: whoever sees `path` sees all of it, whenever the power goes.
+
+    What a killed writer leaves ends in `.partial`; nobody reads it and the next try overwrites it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def write(path: Path, columns: Mapping[str, Any], metadata: Metadata) -> None:
+    """Write one file of `COLUMNS`: images as a list of JPEG bytes, the rest as arrays (frames, *shape).
+
+    The same columns and metadata give the same bytes. Raises RecordError for a missing or unknown column,
+    a wrong shape, a number that is not finite, or a name that does not fit subject and camera.
+    """
+    if path.name != file_name(metadata.subject, metadata.camera):
+        raise RecordError(f"{path}: expected the name {file_name(metadata.subject, metadata.camera)}")
+    if set(columns) != set(COLUMNS):
+        missing, unknown = set(COLUMNS) - set(columns), set(columns) - set(COLUMNS)
+        raise RecordError(f"{path}: missing columns {sorted(missing)}, unknown columns {sorted(unknown)}")
+    arrays = [arrow_column(path, name, columns[name], metadata.names) for name in COLUMNS]
+    counts = {name: len(array) for name, array in zip(COLUMNS, arrays)}
+    if len(set(counts.values())) != 1 or not counts["frame"]:
+        raise RecordError(f"{path}: expected as many rows in every column and at least one, found {counts}")
+    described = pa.schema(
+        [(name, array.type) for name, array in zip(COLUMNS, arrays)],
+        metadata={METADATA: json.dumps(vars(metadata), sort_keys=True).encode()},
+    )
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, described) as writer:
+        # One batch, so that a column is one buffer and reading it copies nothing.
+        writer.write_batch(pa.record_batch(arrays, schema=described))
+    write_whole(path, sink.getvalue())
+
+
+def read(path: Path) -> Record:
+    """Open one file without reading its pixels.
+
+    Raises RecordError: missing, cut short, foreign, another version or other columns.
+    """
+    if not path.is_file():
+        raise RecordError(f"{path}: expected a record file, found none")
+    try:
+        table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+    except (pa.ArrowInvalid, OSError) as error:
+        size = path.stat().st_size
+        raise RecordError(f"{path}: damaged or cut short at {size} bytes ({error})") from error
+    described = json.loads((table.schema.metadata or {}).get(METADATA, b"{}"))
+    check_version(path, described)
+    metadata = Metadata(**described)
+    check_types(path, table.schema, metadata.names)
+    return Record(path, metadata, table)
+
+
+def check_version(path: Path, described: Mapping[str, Any]) -> None:
+    if described.get("version") != VERSION:
+        raise RecordError(f"{path}: version: expected {VERSION}, found {described.get('version')}")
+
+
+def write_manifest(
+    folder: Path, config: Mapping[str, Any], splits: Mapping[str, Iterable[int]]
+) -> dict[str, Any]:
+    """Write and return the folder's manifest.json: every record file with size, hash, frames and split.
+
+    splits: split -> subjects. A subject in no split is kept with split null; one in two splits, or one
+    without a file, is a RecordError: nobody is left out silently.
+    """
+    split_of = invert(splits)
+    paths = sorted(folder.glob("*.arrow"))
+    files = {path.name: describe(path, split_of) for path in paths}
+    missing = set(split_of) - {file["subject"] for file in files.values()}
+    if missing:
+        raise RecordError(
+            f"{folder}: expected a file for every subject of a split, found none for {sorted(missing)}"
+        )
+    manifest = {"version": VERSION, "config": config, "files": files, "counts": counts(files)}
+    write_whole(folder / MANIFEST, (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode())
+    return manifest
+
+
+def invert(splits: Mapping[str, Iterable[int]]) -> dict[int, str]:
+    split_of: dict[int, str] = {}
+    for split, subjects in splits.items():
+        for subject in subjects:
+            if split_of.setdefault(subject, split) != split:
+                raise RecordError(
+                    f"subject {subject}: expected one split, found {split_of[subject]} and {split}"
+                )
+    return split_of
+
+
+def describe(path: Path, split_of: Mapping[int, str]) -> dict[str, Any]:
+    """One file's entry in the manifest."""
+    record = read(path)
+    subject = record.metadata.subject
+    return {
+        "sha256": sha256(path),
+        "bytes": path.stat().st_size,
+        "frames": len(record),
+        "subject": subject,
+        "camera": record.metadata.camera,
+        "split": split_of.get(subject),
+    }
+
+
+def counts(files: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    """Per split: files, subjects, frames. Subjects in no split count as `none`."""
+    splits = sorted({file["split"] or "none" for file in files.values()})
+    members = {
+        split: [file for file in files.values() if (file["split"] or "none") == split] for split in splits
+    }
+    return {
+        split: {
+            "files": len(group),
+            "subjects": len({file["subject"] for file in group}),
+            "frames": sum(file["frames"] for file in group),
+        }
+        for split, group in members.items()
+    }
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def load_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest, after checking that its files, and no others, are there with its sizes (no hashing)."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise RecordError(f"{path}: expected a manifest, found none (an unfinished or foreign folder)")
+    try:
+        manifest = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise RecordError(
+            f"{path}: expected JSON, found {path.stat().st_size} bytes that are none"
+        ) from error
+    check_version(path, manifest)
+    found = {file.name: file.stat().st_size for file in folder.glob("*.arrow")}
+    expected = {name: file["bytes"] for name, file in manifest["files"].items()}
+    raise_differences(folder, expected, found, "bytes")
+    return manifest
+
+
+def verify(folder: Path, names: Iterable[str] | None = None) -> dict[str, Any]:
+    """The manifest, after checking presence and size of every file and the SHA-256 of `names` (default: all).
+
+    Raises one RecordError naming every file that differs, with expected and found hash or size.
+    """
+    manifest = load_manifest(folder)
+    files = manifest["files"]
+    expected = {name: files[name]["sha256"] for name in (files if names is None else names)}
+    raise_differences(folder, expected, {name: sha256(folder / name) for name in expected}, "sha256")
+    return manifest
+
+
+def raise_differences(
+    folder: Path, expected: Mapping[str, object], found: Mapping[str, object], what: str
+) -> None:
+    wrong = [name for name in sorted({*expected, *found}) if expected.get(name) != found.get(name)]
+    if wrong:
+        lines = [
+            f"{folder / name}: {what}: expected {expected.get(name, 'none (not in the manifest)')}, "
+            f"found {found.get(name, 'no file')}"
+            for name in wrong
+        ]
+        raise RecordError("\n".join(lines))
