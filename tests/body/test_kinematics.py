@@ -1,0 +1,146 @@
+"""The skeleton layer against OpenSim itself, the released layer, and its own derivatives."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from d3ke_lib.body.kinematics import Points, Pose, Skeleton
+from d3ke_lib.body.osim import load_osim
+from d3ke_lib.body.spec import BODY_FILE, D3KE, default_skeleton
+
+MODELS = ["d3ke_body", "full_body_wo_hands", "full_body"]
+
+
+@pytest.fixture(params=MODELS)
+def model_path(request):
+    if request.param == "d3ke_body":
+        return BODY_FILE
+    return request.getfixturevalue("shared") / "assets" / "d3ke" / f"{request.param}.osim"
+
+
+def opensim_points(path, skeleton: Skeleton, values: Tensor, names: list[str]) -> list[Points]:
+    """OpenSim's own joint (child) frames and markers for rows of all coordinates, as they are given."""
+    opensim = pytest.importorskip("opensim")
+    opensim.Logger.setLevelString("Error")
+    model = opensim.Model(str(path))
+    state = model.initSystem()
+    for coordinate in (model.updCoordinateSet().get(n) for n in names):
+        coordinate.setLocked(state, False)
+    found = []
+    for row in values.tolist():
+        for name, value in zip(names, row, strict=True):
+            model.updCoordinateSet().get(name).setValue(state, value, False)
+        model.realizePosition(state)
+        joints = [
+            model.getJointSet().get(n).getChildFrame().getPositionInGround(state) for n in skeleton.joints
+        ]
+        markers = [model.getMarkerSet().get(n).getLocationInGround(state) for n in skeleton.markers]
+        found.append(
+            Points(
+                *(
+                    torch.tensor([[v.get(i) for i in range(3)] for v in p], dtype=torch.float64)
+                    for p in (joints, markers)
+                )
+            )
+        )
+    return found
+
+
+def random_angles(skeleton: Skeleton, count: int) -> Tensor:
+    low, high = skeleton.ranges.unbind(-1)
+    return low + (high - low) * torch.rand(count, len(low), dtype=low.dtype)
+
+
+def test_equals_opensim(model_path):
+    body = load_osim(model_path)
+    skeleton = Skeleton(body).double()
+    angles = random_angles(skeleton, 50)
+    names = [c.name for j in body.joints for c in j.coordinates]
+    ours = skeleton(Pose(angles, skeleton.generic_scales))
+    theirs = opensim_points(model_path, skeleton, skeleton._all_coordinates(angles)[:, :-1], names)
+    torch.testing.assert_close(ours.joints, torch.stack([p.joints for p in theirs]), rtol=0, atol=1e-9)
+    torch.testing.assert_close(ours.markers, torch.stack([p.markers for p in theirs]), rtol=0, atol=1e-9)
+
+
+def test_equals_the_released_layer(shared):
+    vectors = {k: v for k, v in np.load(shared / "parity" / "tree.npz").items() if v.dtype.kind == "f"}
+    stored = {k: torch.from_numpy(v) for k, v in vectors.items()}
+    skeleton = Skeleton(load_osim(shared / "assets" / "d3ke" / "full_body_wo_hands.osim"), D3KE)
+    points = skeleton(Pose(stored["predRot"], stored["predBoneScale"], stored["rootRot"][:, :3, :3]))
+    torch.testing.assert_close(points.joints, stored["predJointPos"], rtol=0, atol=1e-5)
+    torch.testing.assert_close(points.markers, stored["predMarkerPos"], rtol=0, atol=1e-5)
+    ranges = torch.stack([skeleton.angle_middle, skeleton.angle_half], 1)
+    torch.testing.assert_close(ranges, stored["coordinate_mid_half"])
+
+
+def random_pose(skeleton: Skeleton, *batch: int) -> Pose:
+    count = int(np.prod(batch, initial=1))
+    angles = random_angles(skeleton, count).reshape(*batch, -1)
+    scales = skeleton.generic_scales * (
+        0.8 + 0.4 * torch.rand(*batch, len(skeleton.bodies), 3, dtype=angles.dtype)
+    )
+    return Pose(angles, scales, torch.linalg.qr(torch.randn(*batch, 3, 3, dtype=angles.dtype))[0])
+
+
+@pytest.mark.parametrize("batch", [(), (1,), (4,), (2, 3)])
+def test_any_leading_axes(batch):
+    skeleton = default_skeleton().double()
+    pose = random_pose(skeleton, *batch)
+    points = skeleton(pose)
+    assert points.joints.shape == (*batch, 50, 3)
+    assert points.markers.shape == (*batch, 65, 3)
+    flat = Pose(*(t.reshape(-1, *t.shape[len(batch) :]) for t in pose))
+    one_by_one = [skeleton(Pose(*rows)).markers for rows in zip(*flat, strict=True)]
+    torch.testing.assert_close(points.markers.reshape(-1, 65, 3), torch.stack(one_by_one))
+
+
+def test_derivatives():
+    skeleton = default_skeleton().double()
+    angles, scales, R = random_pose(skeleton, 2)
+    inputs = tuple(t.requires_grad_() for t in (angles, scales, R))
+    function = lambda *pose: torch.cat(skeleton(Pose(*pose)), -2)  # noqa: E731
+    assert torch.autograd.gradcheck(function, inputs, fast_mode=True)
+    assert torch.autograd.gradgradcheck(function, inputs, fast_mode=True)
+
+
+def test_double_is_exact():
+    """Casting up must not keep float32's rounding of the constants."""
+    body = load_osim(BODY_FILE)
+    wanted = next(m.location for m in body.markers if m.name == "C7")
+    skeleton = Skeleton(body).double()
+    assert skeleton.marker_local[skeleton.markers.index("C7")].tolist() == list(wanted)
+
+
+def test_frames_carry_the_markers():
+    skeleton = default_skeleton().double()
+    pose = random_pose(skeleton, 3)
+    R, p = skeleton.frames(pose)
+    marker = next(m for m in skeleton.body.markers if m.name == "RASI")
+    pelvis = skeleton.bodies.index("pelvis")
+    ratio = (pose.scales / skeleton.generic_scales)[:, pelvis]
+    local = torch.tensor(marker.location, dtype=torch.float64) * ratio
+    there = (R[:, pelvis] @ local[..., None])[..., 0] + p[:, pelvis]
+    torch.testing.assert_close(there, skeleton(pose).markers[:, skeleton.markers.index("RASI")])
+
+
+def test_tied_scales_round_trip():
+    skeleton = default_skeleton()
+    unique = skeleton.scale_middle + skeleton.scale_half * (2 * torch.rand(5, 51) - 1)
+    torch.testing.assert_close(skeleton.unique_scales(skeleton.spread_scales(unique)), unique)
+
+
+def test_compiles_whole():
+    skeleton = default_skeleton()
+    pose = Pose(*(t.float() for t in random_pose(skeleton.double(), 4)))
+    skeleton = skeleton.float()
+    graph = torch._dynamo.export(lambda a, s, R: skeleton(Pose(a, s, R)))(*pose)
+    assert graph.graph_module is not None
+
+
+def test_the_spec_names_what_the_body_lacks():
+    body = load_osim(BODY_FILE)
+    with pytest.raises(ValueError, match="no_such_marker"):
+        Skeleton(body, replace(D3KE, markers=("no_such_marker",)))
