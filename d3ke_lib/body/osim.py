@@ -64,7 +64,7 @@ class Offset:
 
 @dataclass(frozen=True)
 class Axis:
-    """One of a joint's three rotations or three translations: `function(coordinate)` about or along `axis`."""
+    """A rotation about, or a translation along, `axis` by `function(coordinate)`."""
 
     coordinate: str | None
     axis: Vector
@@ -106,7 +106,7 @@ class Marker:
 
 @dataclass(frozen=True)
 class Body:
-    """A whole model. Joints are ordered so that a joint's parent body comes before it; "ground" is the root."""
+    """A whole model, rooted in "ground"; a joint comes after the joint that moves its parent body."""
 
     name: str
     source: str

@@ -38,15 +38,12 @@ def opensim_points(path, skeleton: Skeleton, values: Tensor, names: list[str]) -
             model.getJointSet().get(n).getChildFrame().getPositionInGround(state) for n in skeleton.joints
         ]
         markers = [model.getMarkerSet().get(n).getLocationInGround(state) for n in skeleton.markers]
-        found.append(
-            Points(
-                *(
-                    torch.tensor([[v.get(i) for i in range(3)] for v in p], dtype=torch.float64)
-                    for p in (joints, markers)
-                )
-            )
-        )
+        found.append(Points(_tensor(joints), _tensor(markers)))
     return found
+
+
+def _tensor(vectors: list) -> Tensor:
+    return torch.tensor([[v.get(i) for i in range(3)] for v in vectors], dtype=torch.float64)
 
 
 def random_angles(skeleton: Skeleton, count: int) -> Tensor:

@@ -1,0 +1,127 @@
+# make reproduce [P=demo|smoke|gpu]   clone → data → training → evaluation → report
+# make test                           lint, unit tests, notebooks
+SHELL       := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.DEFAULT_GOAL := help
+
+P        ?= demo
+REFINER  ?= transformer
+BACKBONE ?= resnext50_32x4d
+PYTHON   ?= python3
+VENV     ?= .venv
+PY       := $(VENV)/bin/python
+READY    := $(VENV)/.requirements
+OUT      := out/$(P)
+NB       := $(OUT)/notebooks
+RUN      := $(PY) scripts/run_notebook.py
+
+help:
+	@echo "make reproduce [P=demo|smoke|gpu]  everything: data, both backbones, refiner, evaluation, report"
+	@echo "make test                          ruff, import rules, unit tests, notebooks (smoke profile)"
+	@echo "make predict VIDEO=file [BOX=x,y,w,h] [P=demo] [BACKBONE=$(BACKBONE)]   joint angles from a video"
+	@echo "make demo-video                    the same on a real video from the package index"
+	@echo "make lab                           open the notebooks in JupyterLab"
+	@echo "make bench                         timing tables      make lock  new requirements.lock      make clean"
+
+# -- set-up: a .venv from the hashed lock; nothing is installed twice ---------------------------------
+
+$(READY): requirements.lock
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"Python >= 3.11 is needed; {sys.executable} is {v.major}.{v.minor} (set PYTHON=)")'
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install -q --disable-pip-version-check uv
+	$(PY) -m uv pip install -q --python $(PY) --require-hashes -r requirements.lock
+	@$(PY) -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), "d3ke.pth").write_text(str(pathlib.Path.cwd()) + "\n")'
+	@touch $@
+
+setup: $(READY)
+
+lock: | $(READY)
+	$(PY) -m uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements.in -o requirements.lock
+
+# -- the pipeline: every arrow a file -------------------------------------------------------------------
+
+BODY   := $(wildcard d3ke_lib/body/*.py d3ke_lib/body/*.json data/body/*)
+DATA   := $(BODY) $(wildcard d3ke_lib/data/*)
+RUNS   := $(addprefix d3ke_lib/experiment/,config.py artifacts.py train.py predictions.py stages.py)
+TRAIN  := $(DATA) $(wildcard d3ke_lib/nets/*.py) $(RUNS)
+JUDGE  := $(addprefix d3ke_lib/experiment/,evaluate.py metrics.py stats.py cost.py)
+DRAW   := $(wildcard d3ke_lib/experiment/plots*.py)
+
+# stages.mk lists the profile's runs (RUN_NAMES = backbone.seed …); an unknown profile ends here by name.
+ifneq ($(filter reproduce report $(OUT)/%,$(MAKECMDGOALS)),)
+include $(OUT)/stages.mk
+endif
+
+$(OUT)/stages.mk: d3ke_lib/experiment/config.py d3ke_lib/experiment/stages.py | $(READY)
+	@$(PY) -m d3ke_lib.experiment.stages $(P) $@
+
+FRAMES    := $(RUN_NAMES:%=$(NB)/04_frame.%.ipynb)
+TEMPORALS := $(RUN_NAMES:%=$(NB)/05_temporal.$(REFINER).%.ipynb)
+backbone   = $(firstword $(subst ., ,$*))
+seed       = $(lastword $(subst ., ,$*))
+
+reproduce: $(OUT)/report/index.html
+	@echo "report: $<"
+report: reproduce
+
+$(OUT)/expected_time.json: | $(READY)
+	@$(PY) scripts/expected_time.py $(P) $@
+
+$(NB)/01_body.ipynb: notebooks/01_body.ipynb $(BODY) | $(READY) $(OUT)/expected_time.json
+	@$(RUN) $< $@ profile=$(P)
+
+$(NB)/02_data.ipynb: notebooks/02_data.ipynb $(DATA) | $(READY) $(OUT)/expected_time.json
+	@$(RUN) $< $@ profile=$(P)
+
+$(NB)/03_backbones.ipynb: notebooks/03_backbones.ipynb $(wildcard d3ke_lib/nets/*.py) | $(READY) $(OUT)/expected_time.json
+	@$(RUN) $< $@ profile=$(P)
+
+$(FRAMES): $(NB)/04_frame.%.ipynb: notebooks/04_frame.ipynb $(NB)/02_data.ipynb $(TRAIN)
+	@$(RUN) $< $@ profile=$(P) backbone=$(backbone) seed=$(seed)
+
+$(TEMPORALS): $(NB)/05_temporal.$(REFINER).%.ipynb: notebooks/05_temporal.ipynb $(NB)/04_frame.%.ipynb
+	@$(RUN) $< $@ profile=$(P) backbone=$(backbone) seed=$(seed) refiner=$(REFINER)
+
+$(NB)/06_evaluation.ipynb: notebooks/06_evaluation.ipynb $(FRAMES) $(TEMPORALS) $(JUDGE)
+	@$(RUN) $< $@ profile=$(P) refiner=$(REFINER)
+
+$(NB)/07_figures.ipynb: notebooks/07_figures.ipynb $(NB)/06_evaluation.ipynb $(DRAW)
+	@$(RUN) $< $@ profile=$(P)
+
+$(OUT)/report/index.html: $(NB)/01_body.ipynb $(NB)/02_data.ipynb $(NB)/03_backbones.ipynb $(NB)/07_figures.ipynb $(wildcard scripts/build_report.py scripts/report/*)
+	@$(PY) scripts/build_report.py $(P)
+
+# -- use ----------------------------------------------------------------------------------------------------
+
+predict: $(READY)
+	@$(PY) scripts/predict.py "$(VIDEO)" --profile $(P) --backbone $(BACKBONE) $(if $(BOX),--box $(BOX)) $(if $(FOCAL),--focal $(FOCAL))
+
+demo-video: $(READY)
+	@$(PY) scripts/fetch_demo_video.py out/demo-video/demo.mp4
+	@$(MAKE) --no-print-directory predict VIDEO=out/demo-video/demo.mp4
+
+lab: $(READY)
+	$(VENV)/bin/jupyter lab --notebook-dir=notebooks
+
+# -- checks ---------------------------------------------------------------------------------------------------
+
+# Tests train and write in a folder of their own, emptied first, and leave out/ alone.
+test: export D3KE_OUT := $(CURDIR)/out/test
+test: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports --no-cache
+	rm -rf out/test
+	$(PY) -m pytest
+	$(PY) -m pytest --nbval --nbval-cell-timeout=900 --nbval-sanitize-with tests/nbval.cfg notebooks
+
+bench: $(READY)
+	$(PY) scripts/bench_render.py
+	$(PY) scripts/bench_skeleton.py
+
+clean:
+	rm -rf out .pytest_cache .ruff_cache
+
+.PHONY: help setup lock reproduce report predict demo-video lab test bench clean
