@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.ndimage as ndimage
 from jaxtyping import Bool, Float, UInt8
+from scipy.signal import savgol_filter
 
 from d3ke_lib.data.video import VideoError
 
@@ -117,7 +118,7 @@ def _smooth(track: dict[int, np.ndarray], shape: tuple[int, int], fps: float) ->
     raw = np.array([track[i][:4] for i in known])
     boxes = np.stack([np.interp(at, known, side) for side in raw.T], -1)
     boxes = ndimage.median_filter(boxes, (2 * round(SMOOTH_S * fps) + 1, 1), mode="nearest")
-    boxes = ndimage.gaussian_filter1d(boxes, max(SMOOTH_S * fps, 1e-3), axis=0, mode="nearest")
+    boxes = savgol_filter(boxes, min(4 * round(SMOOTH_S * fps) + 1, (len(boxes) - 1) // 2 * 2 + 1), 1, axis=0)
     margin = MARGIN * (boxes[:, 2:] - boxes[:, :2]).max(1, keepdims=True)
     boxes = np.concatenate([boxes[:, :2] - margin, boxes[:, 2:] + margin], 1)
     height, width = shape

@@ -22,7 +22,7 @@ class VideoError(ValueError):
 
 
 class Video(NamedTuple):
-    """What a file holds: `times` in s from the first frame (perhaps uneven), `size` (width, height) upright."""
+    """What a file holds: `times` in s from the first frame, perhaps uneven; `size` (width, height)."""
 
     path: Path
     times: Float[np.ndarray, " frame"]

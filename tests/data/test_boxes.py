@@ -8,7 +8,7 @@ from d3ke_lib.data.video import VideoError
 
 
 def walk(frames: int = 60, seed: int = 0, second: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """A noisy scene in which a person-sized block crosses, and its boxes; `second`: a smaller one comes too."""
+    """A noisy scene in which a person-sized block crosses, and its boxes; with `second` two blocks."""
     rng = np.random.default_rng(seed)
     scene = rng.integers(60, 120, (90, 160, 3))
     film = scene + rng.integers(-6, 7, (frames, 90, 160, 3))
