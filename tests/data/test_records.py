@@ -7,39 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from example_records import example, save
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from d3ke_lib.data import records
-from d3ke_lib.data.schema import COLUMNS, Metadata, RecordError, names_of, row_shape
-
-SIZES = {"coordinates": 5, "bodies": 4, "joints": 6, "markers": 7}
-NAMES = {kind: [f"{kind}{i}" for i in range(size)] for kind, size in SIZES.items()}
-
-
-def example(frames: int = 9, subject: int = 3, camera: str = "PG1", px: int = 16, **changes) -> tuple:
-    """(columns, metadata) of one file with random content."""
-    draw = np.random.default_rng(subject)
-    metadata = Metadata(subject, camera, px, 1.6, NAMES, {"seed": 1})
-    columns = {}
-    for name, (kind, shape) in COLUMNS.items():
-        values = draw.normal(size=(frames, *row_shape(shape, NAMES)))
-        columns[name] = (
-            values > 0 if kind == "bool" else values.astype(kind.to_pandas_dtype() if shape else float)
-        )
-    pixels = torch.from_numpy(draw.integers(0, 256, (frames, 3, px, px), dtype=np.uint8))
-    columns["image"] = records.encode(pixels)
-    columns["subject"] = np.full(frames, subject)
-    columns["action"] = np.array(["walking"] * frames)
-    columns["frame"] = np.arange(frames)
-    return {**columns, **changes}, metadata
-
-
-def save(folder: Path, **options) -> Path:
-    columns, metadata = example(**options)
-    path = folder / records.file_name(metadata.subject, metadata.camera)
-    records.write(path, columns, metadata)
-    return path
+from d3ke_lib.data.schema import COLUMNS, RecordError, names_of
 
 
 @pytest.fixture
