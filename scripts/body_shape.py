@@ -1,31 +1,27 @@
-"""The flesh, the masses and the markers of our body: the second half of the numbers, same axes as body_tables.py.
+"""The flesh, the masses and the markers of our body: the second half of the numbers.
 
-Flesh is drawn by eye (chosen) to girths and breadths of a person of 1.70 m; breadths over shoulders and hips are
-0.28 and 0.19 of stature.
+Axes and sources as in body_tables.py.  Flesh is drawn by eye (chosen) to girths and breadths of a person of
+1.70 m; the breadths over shoulders and hips are 0.28 and 0.20 of stature.
 """
 
-from body_tables import ATLAS, ORIGIN
+from body_tables import ATLAS, ORIGIN, VERTEBRA_X
 
-# --- flesh: body, part, garment, a, ra, b, rb: the hull of two spheres ------------------------------------------------
+# --- flesh: body, part, garment, a, ra, b, rb: the hull of two spheres ----------------------------
 # part: what one sees on a person in a short-sleeved top, long trousers and shoes.
 # garment: the smallest garment that covers this piece; a dresser paints it skin where the subject wears less.
 MIDDLE_FLESH = [
     ("pelvis", "bottom", "shorts", (-0.075, 0.988, -0.075), 0.085, (-0.075, 0.988, 0.075), 0.085),
-    ("pelvis", "bottom", "shorts", (-0.075, 0.925, -0.072), 0.088, (-0.075, 0.925, 0.072), 0.088),
-    ("pelvis", "bottom", "shorts", (-0.062, 0.905, 0.0), 0.072, (-0.055, 0.880, 0.0), 0.062),
-    ("lumbar5", "top", "shirt", (-0.058, 1.050, -0.056), 0.090, (-0.058, 1.050, 0.056), 0.090),
-    ("lumbar3", "top", "shirt", (-0.052, 1.110, -0.052), 0.090, (-0.052, 1.110, 0.052), 0.090),
-    ("lumbar1", "top", "shirt", (-0.056, 1.170, -0.056), 0.091, (-0.056, 1.170, 0.056), 0.091),
-    ("thoracic11", "top", "shirt", (-0.066, 1.225, -0.060), 0.094, (-0.066, 1.225, 0.060), 0.094),
-    ("thoracic9", "top", "shirt", (-0.072, 1.268, -0.064), 0.098, (-0.072, 1.268, 0.064), 0.098),
-    ("thorax", "top", "shirt", (-0.074, 1.305, -0.068), 0.098, (-0.074, 1.305, 0.068), 0.098),
-    ("thorax", "top", "shirt", (-0.086, 1.352, -0.070), 0.080, (-0.086, 1.352, 0.070), 0.080),
+    ("pelvis", "bottom", "shorts", (-0.075, 0.925, -0.070), 0.088, (-0.075, 0.925, 0.070), 0.088),
+    ("pelvis", "bottom", "shorts", (-0.075, 0.900, 0.0), 0.070, (-0.070, 0.870, 0.0), 0.055),
+    ("lumbar5", "top", "shirt", (-0.062, 1.042, -0.060), 0.087, (-0.062, 1.042, 0.060), 0.087),
+    ("lumbar3", "top", "shirt", (-0.056, 1.080, 0.0), 0.090, (-0.058, 1.180, 0.0), 0.090),
+    ("thoracic11", "top", "shirt", (-0.060, 1.190, 0.0), 0.090, (-0.070, 1.255, 0.0), 0.096),
+    ("thorax", "top", "shirt", (-0.070, 1.260, 0.0), 0.096, (-0.084, 1.345, 0.0), 0.085),
     ("thorax", "top", "shirt", (-0.092, 1.395, -0.030), 0.060, (-0.092, 1.395, 0.030), 0.060),
-    ("head_neck", "skin", "none", (-0.098, 1.420, 0.0), 0.062, (-0.076, 1.530, 0.0), 0.056),
+    ("head_neck", "skin", "none", (-0.093, 1.430, 0.0), 0.058, (-0.074, 1.530, 0.0), 0.053),
     ("skull", "skin", "none", (-0.090, 1.625, 0.0), 0.075, (-0.035, 1.627, 0.0), 0.068),
-    ("skull", "skin", "none", (-0.034, 1.610, 0.0), 0.064, (-0.024, 1.565, 0.0), 0.050),
-    ("jaw", "skin", "none", (-0.052, 1.550, 0.0), 0.058, (-0.010, 1.512, 0.0), 0.033),
-    ("skull", "skin", "none", (0.026, 1.602, 0.0), 0.009, (0.040, 1.570, 0.0), 0.014),  # nose
+    ("jaw", "skin", "none", (-0.036, 1.595, 0.0), 0.066, (-0.022, 1.522, 0.0), 0.043),
+    ("skull", "skin", "none", (0.027, 1.602, 0.0), 0.009, (0.040, 1.572, 0.0), 0.014),  # nose
     ("skull", "hair", "hair", (-0.102, 1.640, 0.0), 0.070, (-0.042, 1.650, 0.0), 0.058),
     ("skull", "hair", "hair", (-0.106, 1.630, 0.0), 0.070, (-0.114, 1.580, 0.0), 0.056),
 ]
@@ -33,20 +29,31 @@ RIGHT_FLESH = [
     ("pelvis", "bottom", "shorts", (-0.105, 0.890, 0.070), 0.080, (-0.100, 0.955, 0.062), 0.076),  # buttock
     ("skull", "skin", "none", (-0.066, 1.592, 0.077), 0.012, (-0.070, 1.565, 0.074), 0.010),  # ear
     ("skull", "hair", "hair", (0.027, 1.623, 0.016), 0.006, (0.017, 1.624, 0.046), 0.006),  # brow
-    ("clavicle", "top", "shirt", (-0.098, 1.405, 0.034), 0.052, (-0.084, 1.365, 0.135), 0.040),
+    ("lumbar3", "top", "shirt", (-0.056, 1.080, 0.055), 0.087, (-0.058, 1.180, 0.056), 0.088),  # waist
+    ("thoracic11", "top", "shirt", (-0.060, 1.190, 0.056), 0.089, (-0.070, 1.255, 0.061), 0.095),
+    ("thorax", "top", "shirt", (-0.070, 1.260, 0.060), 0.096, (-0.084, 1.340, 0.074), 0.082),  # chest
+    ("clavicle", "top", "shirt", (-0.098, 1.405, 0.034), 0.052, (-0.084, 1.358, 0.135), 0.040),
     ("scapula", "top", "shirt", (-0.095, 1.325, 0.120), 0.058, (-0.078, 1.350, 0.170), 0.050),
-    ("humerus", "top", "sleeve", (-0.072, 1.348, 0.184), 0.052, (-0.072, 1.210, 0.1836), 0.044),
+    ("humerus", "top", "sleeve", (-0.072, 1.340, 0.182), 0.052, (-0.072, 1.210, 0.1836), 0.044),
     ("humerus", "skin", "long_sleeve", (-0.072, 1.210, 0.1836), 0.044, (-0.072, 1.071, 0.1836), 0.036),
     ("ulna", "skin", "long_sleeve", (-0.073, 1.071, 0.1836), 0.036, (-0.072, 0.990, 0.1836), 0.037),
     ("ulna", "skin", "long_sleeve", (-0.078, 0.990, 0.1836), 0.034, (-0.084, 0.8345, 0.1836), 0.018),
     ("radius", "skin", "long_sleeve", (-0.066, 1.000, 0.1860), 0.035, (-0.060, 0.8345, 0.1836), 0.019),
-    ("radius", "skin", "none", (-0.058, 0.810, 0.184), 0.017, (-0.050, 0.735, 0.182), 0.015),  # palm, thumb side
-    ("radius", "skin", "none", (-0.070, 0.810, 0.184), 0.017, (-0.071, 0.735, 0.183), 0.015),
+    (
+        "radius",
+        "skin",
+        "none",
+        (-0.058, 0.810, 0.184),
+        0.017,
+        (-0.050, 0.735, 0.182),
+        0.015,
+    ),  # palm
+    ("radius", "skin", "none", (-0.071, 0.820, 0.184), 0.020, (-0.071, 0.735, 0.183), 0.015),
     ("radius", "skin", "none", (-0.082, 0.810, 0.184), 0.017, (-0.092, 0.735, 0.182), 0.014),
     ("radius", "skin", "none", (-0.056, 0.735, 0.182), 0.013, (-0.061, 0.653, 0.172), 0.010),  # fingers
     ("radius", "skin", "none", (-0.086, 0.735, 0.182), 0.013, (-0.084, 0.665, 0.172), 0.010),
     ("radius", "skin", "none", (-0.052, 0.800, 0.182), 0.014, (-0.026, 0.738, 0.176), 0.011),  # thumb
-    ("femur_r", "bottom", "shorts", (-0.054, 0.880, 0.092), 0.083, (-0.047, 0.700, 0.0890), 0.069),
+    ("femur_r", "bottom", "shorts", (-0.054, 0.880, 0.089), 0.080, (-0.047, 0.700, 0.0890), 0.069),
     ("femur_r", "bottom", "shorts", (-0.047, 0.700, 0.0890), 0.069, (-0.050, 0.510, 0.0865), 0.053),
     ("tibia_r", "bottom", "trousers", (-0.047, 0.485, 0.0865), 0.050, (-0.054, 0.420, 0.0865), 0.048),
     ("tibia_r", "bottom", "trousers", (-0.060, 0.420, 0.0865), 0.050, (-0.070, 0.345, 0.0865), 0.053),
@@ -59,14 +66,14 @@ RIGHT_FLESH = [
     ("toes_r", "shoe", "shoe", (0.030, 0.023, 0.1080), 0.023, (0.080, 0.020, 0.1020), 0.020),
 ]
 
-# --- masses: percent of the whole [dL, mean of both sexes], shared among our bodies -----------------------------------
+# --- masses: percent of the whole [dL, mean of both sexes], shared among our bodies ---------------
 HEAD, UPPER_TRUNK, MIDDLE_TRUNK, LOWER_TRUNK = 6.81, 15.705, 15.49, 11.82
 UPPER_ARM, FOREARM, HAND, THIGH, SHANK, FOOT = 2.63, 1.50, 0.585, 14.47, 4.57, 1.33
 PHANTOM = 0.0005  # percent: bodies without substance, which OpenSim wants to weigh something
 
 # body: percent, centre of mass, and the uniform cylinder (its axis, length, radius) that gives the inertia.
-# The shares within a segment are chosen.  Centres of limbs lie on the line between the joint centres: arm 57.6 %,
-# forearm 45.7 %, thigh 38.5 %, shank 44.4 % from the upper one [dL, mean of both sexes].
+# The shares within a segment are chosen.  Centres of limbs lie on the line between the joint centres:
+# arm 57.6 %, forearm 45.7 %, thigh 38.5 %, shank 44.4 % from the upper one [dL, mean of both sexes].
 _SKULL = (-0.055, 1.610, 0.0)
 
 
@@ -82,7 +89,7 @@ def _slice(body, height, forward):
 MASSES = {
     "pelvis": (LOWER_TRUNK, (-0.075, 0.940, 0.0), "y", 0.17, 0.13),
     **{n: (MIDDLE_TRUNK / 9, _slice(n, 0.034, 0.030), "y", 0.034, 0.12)
-       for n in "lumbar5 lumbar4 lumbar3 lumbar2 lumbar1 thoracic12 thoracic11 thoracic10 thoracic9".split()},
+       for n in tuple(VERTEBRA_X)[:9]},
     **{f"thoracic{i}": (0.03 * UPPER_TRUNK, _slice(f"thoracic{i}", 0.0205, 0.0), "y", 0.0205, 0.05)
        for i in range(8, 0, -1)},
     "thorax": (0.56 * UPPER_TRUNK, (-0.075, 1.310, 0.0), "y", 0.20, 0.13),
@@ -104,7 +111,7 @@ MASSES = {
     **{n: (PHANTOM, ORIGIN[n], "y", 0.02, 0.01) for n in ("clavphant", "scapphant", "humphant", "humphant1")},
 }  # fmt: skip
 
-# --- markers: body, point, direction; the marker lies where the ray leaves the flesh ----------------------------------
+# --- markers: body, point, direction; the marker lies where the ray leaves the flesh --------------
 # Names as in D3KE; bodies as after its scaling step (markers of knee and ankle sit on shank and talus).
 FRONT, BACK, OUT, IN, UP = (1, 0, 0), (-1, 0, 0), (0, 0, 1), (0, 0, -1), (0, 1, 0)
 
