@@ -1,0 +1,109 @@
+"""ResNet and ResNeXt without pooling and classifier: image → feature map, a 32nd of the side, 2048 channels.
+
+He et al. 2016 (arXiv 1512.03385), Xie et al. 2017 (arXiv 1611.05431); blocks and keys are torchvision's.
+"""
+
+from collections import OrderedDict
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
+from torchvision.models import WeightsEnum, get_model, get_model_weights
+
+from d3ke_lib.nets import weights as weights_on_disk
+
+NAMES = ("resnet50", "resnet101", "resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d")
+CHANNELS = 2048
+# Pinned: torchvision's "DEFAULT" moves to newer weights between its releases.
+IMAGENET = {"imagenet": "IMAGENET1K_V1", "imagenet_v2": "IMAGENET1K_V2"}
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_CHILDREN = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
+
+
+class CenteredShortcut(nn.Sequential):
+    """A strided 1×1 shortcut that reads odd rows and columns.
+
+    Every strided layer samples rows 2i of an even map, which moves the cells' centres to the top left;
+    reading 2i + 1 in one shortcut moves them back towards the middle.
+    """
+
+    def forward(self, x: Float[Tensor, "batch channel h w"]) -> Float[Tensor, "batch out half_h half_w"]:
+        if x.shape[-1] % 2 or x.shape[-2] % 2:
+            raise ValueError(
+                f"centre striding needs an even map before stage 3, found {x.shape[-2]}×{x.shape[-1]}: "
+                "use images whose sides are multiples of 32"
+            )
+        return super().forward(x[..., 1:, 1:])
+
+
+class Backbone(nn.Sequential):
+    """The network `name` up to its last stage; ImageNet's mean and deviation are taken off inside."""
+
+    def __init__(self, name: str, center_striding: bool = True) -> None:
+        if name not in NAMES:
+            raise ValueError(f"unknown backbone {name!r}; known: {', '.join(NAMES)}")
+        net = get_model(name, weights=None)
+        super().__init__(OrderedDict((child, getattr(net, child)) for child in _CHILDREN))
+        if center_striding:
+            first = self.layer3[0]
+            first.downsample = CenteredShortcut(*first.downsample)
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("deviation", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
+
+    def forward(self, image: Shaped[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch channel map_h map_w"]:
+        """RGB in [0, 1] → feature map.  TypeError for bytes: they would be 255 times too bright."""
+        if not image.is_floating_point():
+            raise TypeError(f"images are floats in [0, 1], found {image.dtype}")
+        return super().forward((image - self.mean) / self.deviation)
+
+
+def build(
+    name: str,
+    center_striding: bool = True,
+    weights: str | Path | None = None,
+    *,
+    seed: int | None = None,
+    sha256: str | None = None,
+) -> Backbone:
+    """The backbone `name`, one of NAMES.
+
+    `weights`: None (torchvision's initialisation, from `seed` when given), "imagenet" (IMAGENET1K_V1),
+    "imagenet_v2", or a .safetensors/.pth file with torchvision's keys, whose `sha256` is checked when given.
+    Nothing is fetched.  Raises ValueError for unknown names and weights that do not fit, FileNotFoundError
+    where the file is absent.
+    """
+    with weights_on_disk.seeded(seed):
+        net = Backbone(name, center_striding)
+    if weights is None:
+        return net
+    if weights in IMAGENET:
+        path, sha256 = _imagenet_file(name, str(weights))
+    else:
+        path = Path(weights)
+    state = weights_on_disk.read(path, sha256)
+    features = {key: value for key, value in state.items() if key not in ("fc.weight", "fc.bias")}
+    weights_on_disk.fit(net, features, str(path))
+    return net
+
+
+def imagenet_weights(name: str, version: str = "imagenet") -> WeightsEnum:
+    """torchvision's entry for `version` of `name`: its address and metadata.  ValueError if there is none."""
+    known = get_model_weights(name).__members__
+    if IMAGENET[version] not in known:
+        raise ValueError(
+            f"torchvision has no {IMAGENET[version]} weights for {name}; it has {', '.join(known)}"
+        )
+    return known[IMAGENET[version]]
+
+
+def _imagenet_file(name: str, version: str) -> tuple[Path, str]:
+    """File in torch's hub cache, and the first digits of its sha256, which torchvision puts into the name."""
+    url = imagenet_weights(name, version).url
+    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"weights={version!r} of {name} are not in torch's cache: fetch {url} and put it at {path}, "
+            "or give the path of a copy as weights="
+        )
+    return path, path.stem.rpartition("-")[2]

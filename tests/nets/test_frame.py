@@ -1,0 +1,115 @@
+from functools import partial
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from d3ke_lib.nets import frame, losses, upstream
+from d3ke_lib.nets.frame import FrameNet
+
+
+@pytest.fixture(scope="module")
+def net(skeleton) -> FrameNet:
+    return frame.build(skeleton, seed=1).eval()
+
+
+def _fields(output):
+    (angles, scales, R), points = output
+    return (angles, scales, R, *points)
+
+
+def test_shapes_and_ranges_at_every_size_a_batch_of_one_included(net, skeleton):
+    for size in ((1, 3, 64, 64), (3, 3, 96, 64)):
+        with torch.no_grad():
+            pose, points = net(torch.rand(size))
+        assert pose.angles.shape == (size[0], 69)
+        assert pose.scales.shape == (size[0], 48, 3)
+        assert points.joints.shape == (size[0], 50, 3)
+        assert points.markers.shape == (size[0], 65, 3)
+        assert ((pose.angles - skeleton.angle_middle).abs() <= skeleton.angle_half).all()
+        torch.testing.assert_close(points.joints[:, 0], torch.zeros(size[0], 3))
+
+
+def test_frames_of_a_batch_do_not_see_each_other_in_evaluation(net):
+    images = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        together, alone = _fields(net(images)), _fields(net(images[1:]))
+    for a, b in zip(together, alone, strict=True):
+        torch.testing.assert_close(a[1:], b, atol=1e-5, rtol=1e-5)
+
+
+def test_squash_after_the_mean_is_another_network_with_the_same_weights(skeleton, net):
+    other = frame.build(skeleton, seed=1, squash="after_mean").eval()
+    image = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        cells = net.head(net.backbone(image))
+        unit = (2 * torch.sigmoid(cells.mean((2, 3))) - 1)[:, 6 + 51 :]
+        expected = skeleton.angle_middle + unit * skeleton.angle_half
+        torch.testing.assert_close(other(image)[0].angles, expected)
+        assert not torch.allclose(net(image)[0].angles, expected)
+    with pytest.raises(ValueError, match="unknown squash"):
+        FrameNet(skeleton, squash="never")
+
+
+def test_autocast_is_close_to_float32_and_its_geometry_is_float32(net):
+    image = torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        exact = _fields(net(image))
+        with torch.autocast("cpu", torch.bfloat16):
+            rough = _fields(net(image))
+    for a, b in zip(exact, rough, strict=True):
+        assert b.dtype == torch.float32
+        torch.testing.assert_close(a, b, atol=0.05, rtol=0.02)
+    R = rough[2]
+    torch.testing.assert_close(R @ R.mT, torch.eye(3).expand_as(R), atol=1e-6, rtol=0)
+
+
+def test_over_fits_one_batch_and_gradients_reach_every_parameter(skeleton, labelled):
+    net = frame.build(skeleton, "resnext50_32x4d", seed=2)
+    image, (target, valid) = torch.rand(4, 3, 32, 32), labelled(4)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=5e-4)
+    history = []
+    for _ in range(20):
+        terms = losses.losses(net(image), target, valid, skeleton)
+        optimiser.zero_grad()
+        losses.total(terms).backward()
+        history.append(terms)
+        if len(history) == 1:
+            assert not [n for n, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+        optimiser.step()
+    assert history[-1].angle < 0.7 * history[0].angle
+    assert history[-1].joint < 0.6 * history[0].joint
+
+
+def test_checkpoint_round_trip_is_bit_equal(net, skeleton, tmp_path):
+    save_file(net.state_dict(), tmp_path / "net.safetensors")
+    other = FrameNet(skeleton).eval()
+    other.load_state_dict(load_file(tmp_path / "net.safetensors"), strict=True)
+    image = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        for a, b in zip(_fields(net(image)), _fields(other(image)), strict=True):
+            assert torch.equal(a, b)
+
+
+def test_checkpoint_holds_nothing_of_the_skeleton(net):
+    assert not [key for key in net.state_dict() if not key.startswith(("backbone.", "head."))]
+
+
+PARITY = (
+    ("frame_resnext50_32x4d", "resnext50_32x4d", True, 2),
+    ("frame_resnext50_32x4d_no_center", "resnext50_32x4d", False, 2),
+    ("frame_resnext101_32x8d", "resnext101_32x8d", True, 1),
+)
+
+
+@pytest.mark.parametrize(("vectors", "name", "centre", "batch"), PARITY, ids=[case[0] for case in PARITY])
+def test_equals_the_released_network(
+    released_skeleton, released_state, uniform, difference, vectors, name, centre, batch
+):
+    net = FrameNet(released_skeleton, name, centre).eval()
+    upstream.load(net, released_state(f"frame_{name}"))
+    with torch.no_grad():
+        far = partial(difference, vectors)(*net(uniform("image", (batch, 3, 256, 256))))
+    assert far["angles"] < 1e-5
+    assert max(far["scales"], far["R_ground_root"]) < 1e-5
+    assert max(far["joints"], far["markers"]) < 1e-5

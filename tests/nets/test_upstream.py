@@ -1,0 +1,76 @@
+import json
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from d3ke_lib.nets import frame, temporal, upstream
+
+
+@pytest.fixture(scope="module")
+def net(skeleton):
+    return temporal.build("transformer", skeleton, 27, seed=1, channels=16, hidden=24, heads=2)
+
+
+def test_names_and_shapes_are_those_of_the_released_networks(shared, skeleton):
+    keys = json.loads((shared / "parity/keys.json").read_text())
+    nets = {"frame_resnext50_32x4d": frame.FrameNet(skeleton)}
+    nets |= {f"temporal_{kind}": temporal.build(kind, skeleton) for kind in temporal.KINDS}
+    for name, net in nets.items():
+        ours = {key: list(value.shape) for key, value in upstream.export(net).items()}
+        assert ours == keys[name], name
+
+
+@pytest.mark.parametrize("suffix", [None, "safetensors", "pth"])
+def test_what_is_exported_comes_back(net, skeleton, suffix, tmp_path):
+    state = upstream.export(net)
+    other = temporal.build("transformer", skeleton, 27, seed=2, channels=16, hidden=24, heads=2)
+    path = tmp_path / f"theirs.{suffix}"
+    if suffix:
+        save_file(state, path) if suffix == "safetensors" else torch.save(state, path)
+    upstream.load(other, path if suffix else state)
+    ours, back = net.state_dict(), other.state_dict()
+    assert all(torch.equal(ours[key], back[key]) for key in ours)
+
+
+@pytest.mark.parametrize("kind", temporal.KINDS)
+def test_every_key_has_one_name(kind, skeleton):
+    sizes = {"layers": 2} if kind == "lstm" else {}
+    names = upstream.names(temporal.build(kind, skeleton, 9, **sizes))
+    assert len(set(names.values())) == len(names)
+    assert all(name.startswith("temporalModel.temporalModel.") for name in names.values())
+
+
+KEY = "temporalModel.temporalModel.expandingLayer"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s.pop(f"{KEY}.bias"), rf"1 missing: {KEY}\.bias"),
+        (lambda s: s.update({"skeleton.extra": torch.zeros(1)}), r"1 unexpected: skeleton\.extra"),
+        (
+            lambda s: s.update({f"{KEY}.bias": torch.zeros(3)}),
+            r"1 misshapen: .*bias \(expected \(16,\), found \(3,\)",
+        ),
+    ],
+)
+def test_keys_that_do_not_fit_are_named_and_nothing_is_loaded(net, change, message):
+    state, before = upstream.export(net), upstream.export(net)
+    state[f"{KEY}.weight"] += 1
+    change(state)
+    with pytest.raises(ValueError, match=rf"state dict: released weights do not fit Refiner.*{message}"):
+        upstream.load(net, state)
+    assert all(torch.equal(value, before[key]) for key, value in upstream.export(net).items())
+
+
+def test_constants_of_their_skeleton_are_left_out_only_when_named(net):
+    state = upstream.export(net) | {"openSimTree.a": torch.zeros(2), "openSimTree.b": torch.zeros(2)}
+    with pytest.raises(ValueError, match=r"2 unexpected: openSimTree\.a, openSimTree\.b"):
+        upstream.load(net, state)
+    upstream.load(net, state, ignore=["openSimTree."])
+
+
+def test_a_prefix_that_hides_the_network_is_noticed(net):
+    with pytest.raises(ValueError, match="missing"):
+        upstream.load(net, upstream.export(net), ignore=["temporalModel."])
