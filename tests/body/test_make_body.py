@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -297,6 +298,16 @@ def test_the_arm_is_free_of_the_scapulas_rhythm() -> None:
     angle = np.deg2rad(-elevation)
     expected = [[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]]
     np.testing.assert_allclose(humerus, expected, atol=1e-9)
+
+
+def test_synthetic_arms_follow_the_bodys_couplings() -> None:
+    """Motions move clavicle and scapula themselves; only at the body's own slopes is the arm left alone."""
+    actions = tomllib.loads((ROOT / "d3ke_lib" / "data" / "actions.toml").read_text(encoding="utf-8"))
+    couplers = [c for c in load_osim(BODY / "d3ke_body.osim").couplers if c.dependent in actions["mix"]]
+    assert len(couplers) == 4
+    for coupler in couplers:
+        slope = actions["mix"][coupler.dependent][coupler.independent]
+        assert slope == pytest.approx(coupler.function.line[0], abs=1e-6), coupler.name
 
 
 # --- agreement with OpenSim -----------------------------------------------------------------------
