@@ -72,8 +72,10 @@ class FrameSet:
         return self._labels
 
     def load(self, indices: Int[Tensor, " frame"] | Sequence[int]) -> Batch:
-        """Frames with their pictures. Safe to call from several threads at once."""
+        """Frames with their pictures. Safe to call from several threads at once. Raises IndexError."""
         indices = torch.as_tensor(indices)
+        if ((indices < 0) | (indices >= len(self))).any():
+            raise IndexError(f"frames: expected 0 to {len(self) - 1}, found {indices.tolist()}")
         images = torch.stack([self._picture(index) for index in indices.tolist()])
         return dataclasses.replace(self._labels[indices], image=images)
 

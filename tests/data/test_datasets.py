@@ -143,6 +143,12 @@ def test_cache_changes_nothing(folder, cache_bytes):
         assert torch.equal(cached.load(order).image, plain.load(order).image)
 
 
+@pytest.mark.parametrize("index", [-1, 18])
+def test_frames_that_are_not_there(folder, index):
+    with pytest.raises(IndexError, match="expected 0 to 17"):
+        FrameSet(folder, "test", cache_bytes=2**12).load([0, index])
+
+
 def test_damaged_picture_is_named(tmp_path):
     columns, metadata = example()
     columns["image"][4] = records.encode(torch.zeros(1, 3, 8, 8, dtype=torch.uint8))[0]
