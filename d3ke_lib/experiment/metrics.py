@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from d3ke_lib.body.kinematics import Points, Pose, Skeleton
+from d3ke_lib.nets.losses import relative
 
 GROUPS: dict[str, tuple[str, ...]] = {  # coordinates whose name starts so
     "lumbar": ("L5_S1_", "L4_L5_", "T12_L1_"),
@@ -102,12 +103,6 @@ def procrustes_errors_mm(
 # --- all of them ---
 
 
-def from_pelvis(points: Points) -> Points:
-    """Both sets relative to the pelvis joint, which is the skeleton's first."""
-    root = points.joints[..., :1, :]
-    return Points(points.joints - root, points.markers - root)
-
-
 def per_frame(
     predicted: tuple[Pose, Points], true: tuple[Pose, Points], skeleton: Skeleton
 ) -> dict[str, Float[Tensor, " frame"]]:
@@ -116,7 +111,7 @@ def per_frame(
     `angle_mse_deg2` is there to be averaged before its root is taken: a mean of roots is not an RMSE.
     """
     (pose, points), (true_pose, true_points) = predicted, true
-    points, true_points = from_pelvis(points), from_pelvis(true_points)
+    points, true_points = relative(points), relative(true_points)
     angle = angle_errors_deg(pose.angles, true_pose.angles)
     joint = position_errors_mm(points.joints, true_points.joints)
     marker = position_errors_mm(points.markers, true_points.markers)

@@ -27,6 +27,14 @@ class Difference(NamedTuple):
     n: int
 
 
+class Interval(NamedTuple):
+    """A difference of means with its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
 class Agreement(NamedTuple):
     """Bland–Altman, in the values' unit: mean of predicted − true and its 95 % limits of agreement."""
 
@@ -89,3 +97,14 @@ def correlation(predicted: Float[np.ndarray, " frame"], true: Float[np.ndarray, 
     if min(np.ptp(predicted), np.ptp(true)) < 1e-9:
         return None
     return float(np.corrcoef(predicted.astype(np.float64), true.astype(np.float64))[0, 1])
+
+
+def gap(
+    seen: Float[np.ndarray, " subject"], unseen: Float[np.ndarray, " other"], draws: int, seed: int
+) -> Interval:
+    """Mean of `unseen` − mean of `seen`, two groups of different people, each resampled by itself."""
+    means = [
+        values[resample(len(values), draws, seed + i)].mean(1) for i, values in enumerate((seen, unseen))
+    ]
+    low, high = np.quantile(means[1] - means[0], [0.025, 0.975])
+    return Interval(float(unseen.mean() - seen.mean()), float(low), float(high))

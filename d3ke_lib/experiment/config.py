@@ -1,0 +1,165 @@
+"""Everything a run depends on, frozen and checked. The defaults are the paper's; profiles are small diffs.
+
+Sources: P paper (Sensors 2023, 23(1), 341), C the released code, where the paper's text is silent.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+from d3ke_lib.data.augment import AugmentConfig
+from d3ke_lib.data.synthetic import DataConfig
+from d3ke_lib.experiment.artifacts import D3keError
+from d3ke_lib.experiment.codec import check_types
+from d3ke_lib.nets import backbone, temporal
+from d3ke_lib.nets.losses import LossWeights, Norm
+
+# How a run is carried out, not what comes of it: left out of fingerprints.
+HOW = {"how": True}
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training and its learning rate, which falls exponentially within it."""
+
+    share: float  # of all steps
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """Training crops have `px` pixels a side until `until`, a share of all steps."""
+
+    until: float
+    px: int
+
+
+@dataclass(frozen=True)
+class FrameConfig:
+    """Training of the frame network."""
+
+    backbone: str = "resnext50_32x4d"  # P
+    px: int = 256  # side of the crop, px (P)
+    batch: int = 64  # images (P)
+    epochs: int = 30  # P: 28 + 2
+    images: int | None = None  # budget in images seen, instead of epochs; whole batches of it are used
+    every: int = 2  # training uses every n-th frame (C) …
+    moved: float = 0.02  # … of those in which some marker moved so far, m (C)
+    weight_decay: float = 1e-3  # AdamW's (C); P: "Adam, weight decay 0.001"
+    phases: tuple[Phase, ...] = (Phase(28 / 30, 5e-4, 3.33e-5), Phase(2 / 30, 3.33e-6, 1e-6))  # P
+    warmup: int = 0  # first steps, in which the rate climbs linearly from 0
+    loss: LossWeights = field(default_factory=LossWeights)  # λ1 … λ4 (P); C has λ4 = 0.01
+    center_striding: bool = True  # C
+    squash: Literal["before_mean", "after_mean"] = "before_mean"  # C
+    weights: str | None = "imagenet"  # what the backbone starts from (C); None: random numbers
+    precision: Literal["fp32", "bf16"] = "fp32"  # C; bf16: autocast, weights stay in float32
+    ema: float | None = None  # decay a step of the weights' moving average, which is then the result
+    augment: AugmentConfig = field(default_factory=AugmentConfig)  # C
+    resolutions: tuple[Resolution, ...] = ()  # empty: px throughout
+    validations: int = 10  # evenly spaced, the last at the end
+    validation_images: int = 2048  # evenly spaced over the validation subjects' frames
+    device: str = field(default="auto", metadata=HOW)  # auto: CUDA where there is one
+    workers: int = field(default=2, metadata=HOW)  # threads that decode ahead
+    cache_gb: float = field(default=0.0, metadata=HOW)  # decoded crops kept in memory, GB
+    checkpoint_every: int = field(default=1000, metadata=HOW)  # steps
+    log_every: int = field(default=10, metadata=HOW)  # steps a line of the log sums up
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        _check_known("backbone", self.backbone, backbone.NAMES)
+        _check_phases(self.phases)
+        _check_positive(
+            self, "px", "batch", "epochs", "every", "validations", "checkpoint_every", "log_every"
+        )
+        until = [resolution.until for resolution in self.resolutions]
+        if until and (until != sorted(until) or until[-1] != 1.0):
+            raise D3keError(f"FrameConfig.resolutions: `until` must grow to 1.0, found {until}")
+
+
+@dataclass(frozen=True)
+class TemporalConfig:
+    """Training of a temporal network on a frame network's stored predictions."""
+
+    kind: str = "transformer"
+    window: int = 243  # frames (C)
+    batch: int = 128  # windows (C)
+    epochs: int = 50  # C
+    steps: int | None = None  # budget in steps, instead of epochs
+    phases: tuple[Phase, ...] = (Phase(1.0, 1e-3, 5e-6),)  # C
+    warmup: int = 0
+    weight_decay: float = 0.0  # C: Adam
+    amsgrad: bool = False  # C: True for the TCN
+    norm: Norm = "L2"  # of position differences (C's configuration; its checkpoint's name says L1)
+    loss: LossWeights = field(default_factory=LossWeights)  # λ1 … λ4 (P)
+    intermediate: float = (
+        1.0  # weight of the frames beside the target (transformer, LSTM), C: both have losses
+    )
+    norm_momentum: tuple[float, float] = (0.1, 0.001)  # the TCN's batch norm, first to last step (C)
+    subjects: int | None = None  # train on so many training subjects; None: all
+    validations: int = 10
+    validation_windows: int = 2048
+    device: str = field(default="auto", metadata=HOW)
+    checkpoint_every: int = field(default=1000, metadata=HOW)  # steps
+    log_every: int = field(default=10, metadata=HOW)  # steps
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        _check_known("temporal network", self.kind, tuple(temporal.KINDS))
+        _check_phases(self.phases)
+        _check_positive(self, "window", "batch", "epochs", "validations", "checkpoint_every", "log_every")
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """How methods are compared on the test subjects."""
+
+    draws: int = 10_000  # bootstrap resamples of the subjects
+    seed: int = 0
+    batch: int = 64  # images a forward pass, when predictions are stored
+    timing_batches: int = 10  # forward passes behind a latency
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        _check_positive(self, "draws", "batch", "timing_batches")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One experiment: data, both networks, and which of them are trained."""
+
+    name: str
+    data: DataConfig
+    frame: FrameConfig = field(default_factory=FrameConfig)
+    temporal: TemporalConfig = field(default_factory=TemporalConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    backbones: tuple[str, ...] = ("resnext50_32x4d", "resnext101_32x8d")  # the paper's, and the question's
+    refiners: tuple[str, ...] = ("transformer",)
+    seeds: tuple[int, ...] = (0,)
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        for name in self.backbones:
+            _check_known("backbone", name, backbone.NAMES)
+        for kind in self.refiners:
+            _check_known("temporal network", kind, tuple(temporal.KINDS))
+
+
+def _check_known(what: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise D3keError(f"unknown {what} {value!r}; known: {', '.join(known)}")
+
+
+def _check_positive(config: object, *names: str) -> None:
+    for name in names:
+        if getattr(config, name) < 1:
+            raise D3keError(
+                f"{type(config).__name__}.{name} must be 1 or more, found {getattr(config, name)}"
+            )
+
+
+def _check_phases(phases: tuple[Phase, ...]) -> None:
+    if not math.isclose(sum(phase.share for phase in phases), 1.0, abs_tol=1e-9):
+        raise D3keError(f"phases: shares must sum to 1, found {[phase.share for phase in phases]}")
+    if any(min(phase.start, phase.end) <= 0 for phase in phases):
+        raise D3keError("phases: learning rates must be above 0 to fall exponentially")

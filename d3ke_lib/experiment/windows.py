@@ -1,0 +1,76 @@
+"""What the temporal networks learn from: windows of stored answers, and the loss on them."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from d3ke_lib.body.kinematics import Points, Pose, Skeleton
+from d3ke_lib.data.batch import Batch, apply
+from d3ke_lib.data.datasets import FrameSet, TemporalSet
+from d3ke_lib.data.seeds import seed_generator
+from d3ke_lib.experiment import artifacts, predictions, runs
+from d3ke_lib.experiment.config import TemporalConfig
+from d3ke_lib.nets.losses import Losses, losses, total
+
+
+def open_windows(
+    window: int, data: Path, source: Path, split: str, subjects: Sequence[int], skeleton: Skeleton
+) -> tuple[TemporalSet, Batch]:
+    """Windows over the answers stored in the frame run `source`, and the labels of their target frames."""
+    labels = FrameSet(data, split, skeleton, subjects=subjects).labels()
+    identity = predictions.identity(artifacts.read_json(source / runs.RESULT))
+    pose = predictions.load(source, split, subjects, identity, skeleton)
+    return TemporalSet(pose, predictions.points_of(skeleton, pose), labels, window), labels
+
+
+def target_frame(kind: str, window: int) -> int:
+    """Which of the frames a network answers for is the window's target, its middle."""
+    return {"tcn": 0, "transformer": window, "lstm": window // 2}[kind]
+
+
+def other_frames(kind: str, window: int) -> list[int]:
+    """The other frames it answers for, numbered alike in its answer and in the window."""
+    beside = [frame for frame in range(window) if frame != window // 2]
+    return {"tcn": [], "transformer": list(range(window)), "lstm": beside}[kind]
+
+
+def window_losses(
+    config: TemporalConfig, refined: tuple[Pose, Points], truth: Batch, skeleton: Skeleton
+) -> tuple[Losses, Tensor]:
+    """The target frame's four terms, and the loss: those and, where there are any, the other frames'."""
+
+    def compare(answered: list[int], true: list[int]) -> Losses:
+        return losses(
+            (frames_of(refined[0], answered), frames_of(refined[1], answered)),
+            (frames_of(truth.pose, true), frames_of(truth.points, true)),
+            frames_of(truth.valid, true),
+            skeleton,
+            norm=config.norm,
+        )
+
+    terms = compare([target_frame(config.kind, config.window)], [config.window // 2])
+    loss = total(terms, config.loss)
+    if others := other_frames(config.kind, config.window):
+        loss = loss + config.intermediate * total(compare(others, others), config.loss)
+    return terms, loss
+
+
+def frames_of(part, frames: list[int]):
+    """Some frames of a Pose, Points or Validity with axes (window, time, …)."""
+    return apply(lambda tensor: tensor[:, frames], part)
+
+
+def on(device: torch.device, part):
+    """A Pose or Points on the device."""
+    return apply(lambda tensor: tensor.to(device), part)
+
+
+@contextmanager
+def dropout_of_step(device: torch.device, seed: int, epoch: int, step: int) -> Iterator[None]:
+    """Dropout draws from torch's global generators: seeded for one step, and put back after it."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed_generator(seed, epoch, step).initial_seed())
+        yield

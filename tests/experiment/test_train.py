@@ -1,0 +1,374 @@
+"""Training learns, stops at nothing it should not, and goes on after any stop as if there had been none."""
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import toy
+
+from d3ke_lib.data import datasets, records
+from d3ke_lib.experiment import artifacts, inference, predictions, runs, schedule, train
+from d3ke_lib.experiment.artifacts import D3keError
+from d3ke_lib.experiment.config import Phase, Resolution
+
+pytestmark = pytest.mark.usefixtures("small_networks")
+TIMES = ("seconds", "per_second")
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL where starting a process for each point would take too long."""
+
+
+def log_of(folder: Path) -> list[dict]:
+    """The log without what differs between any two runs."""
+    lines = artifacts.read_log(folder / runs.LOG)
+    return [{key: value for key, value in line.items() if key not in TIMES} for line in lines]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(toy_records, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("d3ke_lib.nets.backbone.build", toy.small_backbone)
+        train.train_frame(toy.FRAME, toy_records, folder, seed=1)
+    return folder
+
+
+def test_a_finished_run_has_weights_a_log_and_no_checkpoint(undisturbed):
+    assert sorted(path.name for path in undisturbed.iterdir()) == [runs.LOG, runs.MODEL, runs.RESULT]
+    result = artifacts.read_json(undisturbed / runs.RESULT)
+    assert result["step"] == 8
+    assert result["config"]["batch"] == 4
+    log = log_of(undisturbed)
+    assert [line["step"] for line in log if "total" in line] == [2, 3, 4, 6, 8]
+    assert [line["step"] for line in log if "validation" in line] == [4, 8]
+    assert result["validation"] == log[-1]["validation"]
+    assert {"angle_mae_deg", "mpblpe_mm", "pelvis_deg"} <= set(result["validation"])
+
+
+def test_total_is_the_weighted_sum_of_the_terms(undisturbed):
+    for line in log_of(undisturbed):
+        if "total" in line:
+            expected = line["joint"] + 2 * line["marker"] + 0.1 * line["body"] + 0.06 * line["angle"]
+            assert line["total"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_finished_run_is_returned_and_not_repeated(undisturbed, toy_records, monkeypatch):
+    monkeypatch.setattr(train, "build_frame", lambda *_: pytest.fail("a finished run was trained again"))
+    result = train.train_frame(toy.FRAME, toy_records, undisturbed, seed=1)
+    assert result == artifacts.read_json(undisturbed / runs.RESULT)
+    how = replace(toy.FRAME, workers=1, checkpoint_every=5)
+    assert train.train_frame(how, toy_records, undisturbed, seed=1) == result
+
+
+# --- stopped and resumed ---
+
+
+def stop_after_step(monkeypatch, step: int) -> None:
+    note = runs.note
+
+    def stopping(run, *values) -> None:
+        note(run, *values)
+        if run.step == step:
+            raise Killed
+
+    monkeypatch.setattr(runs, "note", stopping)
+
+
+def stop_before_replacing(monkeypatch, name: str, times: int) -> None:
+    os_replace = os.replace
+    seen = []
+
+    def stopping(source, target) -> None:
+        seen.append(Path(target).name)
+        if seen.count(name) == times:
+            raise Killed
+        os_replace(source, target)
+
+    monkeypatch.setattr(os, "replace", stopping)
+
+
+STOPS = {
+    "before any checkpoint": lambda patch: stop_after_step(patch, 2),
+    "between checkpoints": lambda patch: stop_after_step(patch, 5),
+    "after the last step": lambda patch: stop_after_step(patch, 8),
+    "first checkpoint unfinished": lambda patch: stop_before_replacing(patch, runs.CHECKPOINT, 1),
+    "second checkpoint unfinished": lambda patch: stop_before_replacing(patch, runs.CHECKPOINT, 2),
+    "weights unfinished": lambda patch: stop_before_replacing(patch, runs.MODEL, 1),
+    "weights without run.json": lambda patch: stop_before_replacing(patch, runs.RESULT, 1),
+}
+
+
+@pytest.mark.parametrize("stop", STOPS)
+def test_a_resumed_run_equals_an_undisturbed_one(undisturbed, toy_records, tmp_path, monkeypatch, stop):
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        STOPS[stop](patch)
+        with pytest.raises(Killed):
+            train.train_frame(toy.FRAME, toy_records, folder, seed=1)
+    assert not (folder / runs.RESULT).exists()
+    result = train.train_frame(toy.FRAME, toy_records, folder, seed=1)
+    assert result["weights_sha256"] == artifacts.read_json(undisturbed / runs.RESULT)["weights_sha256"]
+    assert log_of(folder) == log_of(undisturbed)
+    assert sorted(p.name for p in folder.iterdir()) == [runs.LOG, runs.MODEL, runs.RESULT]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import toy, torch
+from d3ke_lib.experiment import runs, train
+from d3ke_lib.nets import backbone
+torch.set_num_threads(int(sys.argv[3]))
+backbone.build = toy.small_backbone
+save = runs.save
+def save_and_be_killed(run):
+    save(run)
+    run.log.write('{"step": half a li')  # what a kill leaves of a line
+    run.log.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+runs.save = save_and_be_killed
+train.train_frame(toy.FRAME, Path(sys.argv[1]), Path(sys.argv[2]), seed=1)
+"""
+
+
+def test_kill_9_then_resume_equals_an_undisturbed_run(undisturbed, toy_records, tmp_path):
+    folder = tmp_path / "run"
+    paths = [str(artifacts.REPOSITORY), str(Path(toy.__file__).parent)]
+    command = [sys.executable, "-c", KILLED, str(toy_records), str(folder), str(torch.get_num_threads())]
+    ended = subprocess.run(command, env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)}, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert (folder / runs.CHECKPOINT).exists()
+    result = train.train_frame(toy.FRAME, toy_records, folder, seed=1)
+    assert result["weights_sha256"] == artifacts.read_json(undisturbed / runs.RESULT)["weights_sha256"]
+    assert log_of(folder) == log_of(undisturbed)
+
+
+def test_stopped_twice_with_an_average_of_the_weights(toy_records, tmp_path, monkeypatch):
+    config = replace(toy.FRAME, ema=0.7)
+    for step in (4, 7):
+        with monkeypatch.context() as patch:
+            stop_after_step(patch, step)
+            with pytest.raises(Killed):
+                train.train_frame(config, toy_records, tmp_path / "a", seed=1)
+    stopped = train.train_frame(config, toy_records, tmp_path / "a", seed=1)
+    straight = train.train_frame(config, toy_records, tmp_path / "b", seed=1)
+    assert stopped["weights_sha256"] == straight["weights_sha256"]
+
+
+# --- what is read ---
+
+
+def test_training_reads_no_test_subject(toy_records, tmp_path, monkeypatch):
+    opened, read, digest = set(), records.read, records.sha256
+
+    def watched(function):
+        def watching(path):
+            opened.add(path.name)
+            return function(path)
+
+        return watching
+
+    monkeypatch.setattr(records, "read", watched(read))
+    monkeypatch.setattr(records, "sha256", watched(digest))
+    frame = tmp_path / "frame"
+    train.train_frame(toy.FRAME, toy_records, frame, seed=1)
+    for split, subjects in train.subjects_for(toy.TEMPORAL, toy_records).items():
+        inference.answer_frames(frame, toy_records, split, subjects)
+    train.train_temporal(toy.TEMPORAL, toy_records, frame, tmp_path / "temporal", seed=1)
+    allowed = (*toy.SPLITS["train"], *toy.SPLITS["validation"])
+    assert opened == {f"subject_{number:03d}_PG1.arrow" for number in allowed}
+    assert [p.name for p in sorted((frame / "predictions" / "train").iterdir())] == [
+        "subject_001.safetensors",
+        "subject_002.safetensors",
+    ]
+
+
+def test_damaged_records_stop_a_run(tmp_path):
+    data = toy.make_records(tmp_path / "data")
+    path = data / "subject_001_PG1.arrow"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(records.RecordError, match="subject_001_PG1"):
+        train.train_frame(toy.FRAME, data, tmp_path / "run", seed=1)
+
+
+# --- what is learnt ---
+
+
+def test_one_batch_is_learnt_by_heart(toy_records, tmp_path):
+    config = replace(
+        toy.FRAME,
+        batch=8,
+        images=8 * 60,
+        every=6,
+        augment=replace(toy.FRAME.augment, view=None, color=None, occluder=None),
+        phases=(Phase(1.0, 3e-3, 1e-3),),
+        log_every=10,
+        validations=1,
+        checkpoint_every=100,
+    )
+    data = toy.make_records(tmp_path / "data", {"train": [1, 2, 3, 8], "validation": [4]})
+    assert len(datasets.FrameSet(data, "train", every=6)) == 8
+    train.train_frame(config, data, tmp_path / "run", seed=0)
+    totals = [line["total"] for line in log_of(tmp_path / "run") if "total" in line]
+    assert totals[-1] < 0.35 * totals[0]
+
+
+def test_another_seed_gives_other_weights(undisturbed, toy_records, tmp_path):
+    other = train.train_frame(toy.FRAME, toy_records, tmp_path / "run", seed=2)
+    assert other["weights_sha256"] != artifacts.read_json(undisturbed / runs.RESULT)["weights_sha256"]
+
+
+def test_growing_resolution_is_used(toy_records, tmp_path, monkeypatch):
+    sides, augment = [], train.augment.augment
+    monkeypatch.setattr(
+        train.augment, "augment", lambda batch, px, *rest: sides.append(px) or augment(batch, px, *rest)
+    )
+    config = replace(toy.FRAME, resolutions=(Resolution(0.5, 16), Resolution(1.0, 32)))
+    train.train_frame(config, toy_records, tmp_path / "run", seed=1)
+    assert sides == [16] * 4 + [32] * 4
+
+
+# --- what goes wrong ---
+
+
+def test_a_loss_that_is_not_finite_names_its_step(toy_records, tmp_path, monkeypatch):
+    total, calls = train.total, []
+
+    def broken(terms, weights):
+        calls.append(1)
+        return total(terms, weights) * (float("nan") if len(calls) == 5 else 1)
+
+    monkeypatch.setattr(train, "total", broken)
+    with pytest.raises(D3keError, match="loss of step 5 is not finite"):
+        train.train_frame(toy.FRAME, toy_records, tmp_path / "run", seed=1)
+    assert artifacts.read_checkpoint(tmp_path / "run" / runs.CHECKPOINT).state["step"] == 3
+
+
+def test_another_configuration_sets_the_old_run_aside(toy_records, tmp_path):
+    folder = tmp_path / "run"
+    first = train.train_frame(toy.FRAME, toy_records, folder, seed=1)
+    second = train.train_frame(replace(toy.FRAME, images=16), toy_records, folder, seed=1)
+    assert second["step"] == 4
+    assert artifacts.read_json(tmp_path / "run.old" / runs.RESULT) == first
+
+
+def test_other_records_make_another_run(toy_records, tmp_path):
+    one = train.describe("frame", toy.FRAME, 1, records=train.records_hash(toy_records))
+    other = toy.make_records(tmp_path / "data", {"train": [1, 2], "validation": [4]})
+    two = train.describe("frame", toy.FRAME, 1, records=train.records_hash(other))
+    assert one["fingerprint"] != two["fingerprint"]
+
+
+def test_too_few_frames_for_a_batch(toy_records, tmp_path):
+    with pytest.raises(D3keError, match="one batch is 64 images; there are 36"):
+        train.train_frame(replace(toy.FRAME, batch=64), toy_records, tmp_path / "run", seed=1)
+
+
+def test_a_checkpoint_of_another_network_names_the_keys(toy_records, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_after_step(patch, 5)
+        with pytest.raises(Killed):
+            train.train_frame(toy.FRAME, toy_records, tmp_path / "run", seed=1)
+    smaller = torch.nn.Sequential(torch.nn.Conv2d(3, 2048, 8, stride=16))
+    monkeypatch.setattr("d3ke_lib.nets.backbone.build", lambda *_, **__: smaller)
+    with pytest.raises(ValueError, match=r"backbone\.1\.weight"):
+        train.train_frame(toy.FRAME, toy_records, tmp_path / "run", seed=1)
+
+
+# --- the temporal networks ---
+
+
+@pytest.fixture(scope="module")
+def answered(undisturbed, toy_records) -> Path:
+    """The undisturbed frame run with its answers for training and validation."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("d3ke_lib.nets.backbone.build", toy.small_backbone)
+        for split, subjects in train.subjects_for(toy.TEMPORAL, toy_records).items():
+            inference.answer_frames(undisturbed, toy_records, split, subjects)
+    return undisturbed
+
+
+@pytest.mark.parametrize("kind", ["transformer", "tcn", "lstm"])
+def test_temporal_runs_resume_too(answered, toy_records, tmp_path, monkeypatch, kind):
+    """The TCN and the LSTM have dropout: their draws, too, belong to the step."""
+    config = replace(toy.TEMPORAL, kind=kind)
+    straight = train.train_temporal(config, toy_records, answered, tmp_path / "a", seed=1)
+    assert straight["step"] == 6
+    with monkeypatch.context() as patch:
+        stop_after_step(patch, 5)
+        with pytest.raises(Killed):
+            train.train_temporal(config, toy_records, answered, tmp_path / "b", seed=1)
+    torch.rand(7)  # what else draws from torch's generator changes nothing
+    resumed = train.train_temporal(config, toy_records, answered, tmp_path / "b", seed=1)
+    assert resumed["weights_sha256"] == straight["weights_sha256"]
+    assert log_of(tmp_path / "a") == log_of(tmp_path / "b")
+
+
+def test_answers_are_computed_once_and_again_for_other_weights(answered, toy_records, tmp_path, monkeypatch):
+    result = artifacts.read_json(answered / runs.RESULT)
+    path = predictions.path_of(answered, "train", 1)
+    before = path.stat().st_mtime_ns
+    monkeypatch.setattr(inference, "frame_net", lambda _: pytest.fail("stored answers were computed again"))
+    inference.answer_frames(answered, toy_records, "train", [1, 2])
+    assert path.stat().st_mtime_ns == before
+    assert predictions.missing(answered, "train", [1, 2, 3], predictions.identity(result)) == [3]
+    assert predictions.missing(answered, "train", [1, 2], "another") == [1, 2]
+    with pytest.raises(D3keError, match="another network"):
+        predictions.load(answered, "train", [1], "another", train.default_skeleton())
+
+
+def test_stored_answers_are_the_network_s(answered, toy_records):
+    net, config = inference.frame_net(answered)
+    frames = datasets.FrameSet(toy_records, "train", subjects=[1, 2])
+    direct = predictions.predict(net, frames, torch.arange(len(frames)), config.px, "fp32", batch=5)
+    identity = predictions.identity(artifacts.read_json(answered / runs.RESULT))
+    stored = predictions.load(answered, "train", [2, 1], identity, train.default_skeleton())
+    for one, other in zip(direct, stored):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-6)
+
+
+# --- schedules ---
+
+
+def test_learning_rate_reaches_both_ends_of_every_phase():
+    phases = (Phase(28 / 30, 5e-4, 3.33e-5), Phase(2 / 30, 3.33e-6, 1e-6))
+    rates = [schedule.learning_rate(phases, 0, step, 300) for step in range(300)]
+    assert (rates[0], rates[279]) == (pytest.approx(5e-4), pytest.approx(3.33e-5))
+    assert (rates[280], rates[299]) == (pytest.approx(3.33e-6), pytest.approx(1e-6))
+    ratios = [b / a for a, b in itertools.pairwise(rates[:280])]
+    assert max(ratios) == pytest.approx(min(ratios))
+    warm = [schedule.learning_rate(phases, 9, step, 300) for step in range(12)]
+    assert warm[0] == pytest.approx(rates[0] / 10)
+    assert warm[9:] == pytest.approx(rates[9:12])
+
+
+def test_every_frame_is_seen_once_an_epoch_and_resume_skips_nothing():
+    whole = list(schedule.pieces(10, 3, seed=5, first=0, steps=7))
+    assert [len(piece) for piece in whole] == [3] * 7
+    first = torch.cat(whole[:3])
+    assert len(set(first.tolist())) == 9
+    assert not torch.equal(first, torch.cat(whole[3:6]))
+    for a, b in zip(whole[4:], schedule.pieces(10, 3, seed=5, first=4, steps=7), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_milestones_and_spread():
+    assert schedule.milestones(8, 2) == {4, 8}
+    assert schedule.milestones(3, 10) == {1, 2, 3}
+    assert schedule.spread(10, 4).tolist() == [0, 2, 5, 7]
+    assert schedule.spread(3, 4).tolist() == [0, 1, 2]
+
+
+def test_logs_are_plain_json(undisturbed):
+    for line in (undisturbed / runs.LOG).read_text().splitlines():
+        assert json.loads(line)["step"] > 0
