@@ -1,0 +1,79 @@
+"""A real video to try `make predict` on:  python scripts/fetch_demo_video.py out/demo-video/demo.mp4
+
+The package Sports2D (BSD 3-Clause) ships one. Its wheel is downloaded from the package index by pip, never
+installed; the video is taken out of it, with the licence and a note of where it came from beside it.
+"""
+
+import argparse
+import hashlib
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+from d3ke_lib.body.files import write_text
+
+PACKAGE = "sports2d"
+VIDEO = "Sports2D/Demo/demo.mp4"
+SHA256 = "d9a66417185647b112304b57093f0c180f37a768e6a14daca75ca541f3b78039"  # of the video
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("target", type=Path)
+    target = parser.parse_args().target
+    if target.is_file() and hashlib.sha256(target.read_bytes()).hexdigest() == SHA256:
+        return 0
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            unpack(download(Path(folder)), target)
+    except (RuntimeError, KeyError, OSError, zipfile.BadZipFile) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"{target} ({target.stat().st_size / 1e6:.1f} MB) from {PACKAGE}, licence beside it")
+    return 0
+
+
+def download(folder: Path) -> Path:
+    """The package's wheel, fetched by pip and not installed; raises RuntimeError with pip's last line."""
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "-q",
+        "--no-deps",
+        "--only-binary=:all:",
+        "-d",
+        str(folder),
+    ]
+    ran = subprocess.run([*command, PACKAGE], capture_output=True, text=True, check=False, timeout=600)
+    wheels = list(folder.glob("*.whl"))
+    if ran.returncode or len(wheels) != 1:
+        said = (ran.stderr.strip().splitlines() or ["nothing"])[-1]
+        raise RuntimeError(f"pip could not fetch {PACKAGE} from the package index; it said: {said}")
+    return wheels[0]
+
+
+def unpack(wheel: Path, target: Path) -> None:
+    """The video, LICENSE.txt and SOURCE.txt beside it; raises KeyError naming what the wheel lacks."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(wheel) as archive:
+        licences = [name for name in archive.namelist() if name.lower().endswith("licenses/license")]
+        video, terms = archive.read(VIDEO), archive.read(licences[0] if licences else "LICENSE").decode()
+    digest = hashlib.sha256(video).hexdigest()
+    if digest != SHA256:
+        print(f"note: {wheel.name} has another video than expected (SHA-256 {digest})", file=sys.stderr)
+    write_text(target.with_name("LICENSE.txt"), terms)
+    write_text(
+        target.with_name("SOURCE.txt"),
+        f"{VIDEO} from {wheel.name}\nsha256 {digest}\nBSD 3-Clause, see LICENSE.txt\n",
+    )
+    beside = target.with_name(f".{target.name}.part")
+    beside.write_bytes(video)
+    beside.replace(target)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
