@@ -24,8 +24,8 @@ _CHILDREN = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "l
 class CenteredShortcut(nn.Sequential):
     """A strided 1×1 shortcut that reads odd rows and columns.
 
-    Every strided layer samples rows 2i of an even map, which moves the cells' centres to the top left;
-    reading 2i + 1 in one shortcut moves them back towards the middle.
+    Strided layers sample rows 2i of an even map, so that the last map's cells look half a cell (15.5 px) too
+    far to the top left; reading rows 2i + 1 in this shortcut halves that (anatomy.gaze_offset measures it).
     """
 
     def forward(self, x: Float[Tensor, "batch channel h w"]) -> Float[Tensor, "batch out half_h half_w"]:

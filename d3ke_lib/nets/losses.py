@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, fields
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from d3ke_lib.body.kinematics import Points, Pose, Skeleton, Validity
 
+Norm = Literal["L1", "L2"]  # of a position difference
 NORMS = {"L1": 1, "L2": 2}
 Scalar = Float[Tensor, ""]
 _ANGLE_BETA = math.radians(5.0)
