@@ -1,9 +1,11 @@
-"""Pictures of the body itself: flesh as a shaded orthographic view, joints and markers over it."""
+"""Pictures and a table of the body itself: its flesh shaded, joints and markers over it, its coordinates."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
@@ -24,8 +26,44 @@ VIEWS = {
     "front": ((0, 0, -1), (0, 1, 0)),
     "side": ((1, 0, 0), (0, 1, 0)),
     "back": ((0, 0, 1), (0, 1, 0)),
+    "oblique": ((0.6, 0, -0.8), (0, 1, 0)),
 }
-EDGES = (-1.0, 1.0, -1.0, 1.0)
+EDGES = (-0.5, 0.5, -1.05, 0.8)  # m, around the pelvis: left, right, bottom, top of the picture
+GROUPS = {  # anatomical group: pattern of its coordinates' names
+    "lower back": r"(L5_S1|L4_L5|T12_L1)_",
+    "upper back": r"(T11_T12|T10_T11|T9_T10|T8_T9|T1_T2)_",
+    "ribs": r"ribs_bending",
+    "neck": r"T1_head_neck_",
+    "head": r"skull_",
+    "hips": r"hip_",
+    "knees": r"knee_",
+    "ankles and feet": r"(ankle|subtalar|mtp)_",
+    "shoulder girdle": r"(sternoclavicular|acromioclavicular)_",
+    "shoulders": r"(elv_angle|shoulder)",
+    "elbows and forearms": r"(elbow|pro_sup)",
+}
+
+
+def coordinate_table(skeleton: Skeleton) -> pd.DataFrame:
+    """One row per coordinate in the skeleton's order: group, name, from_deg and to_deg.
+
+    Raises `ValueError` for a coordinate of no group.
+    """
+    rows = []
+    for name, limits in zip(skeleton.coordinates, skeleton.ranges.tolist(), strict=True):
+        group = next((g for g, pattern in GROUPS.items() if re.match(pattern, name)), None)
+        if group is None:
+            raise ValueError(f"coordinate {name!r} is in none of the groups {list(GROUPS)}")
+        rows.append((group, name, *np.rad2deg(limits).round(1)))
+    return pd.DataFrame(rows, columns=["group", "coordinate", "from_deg", "to_deg"])
+
+
+def pose_of(skeleton: Skeleton, degrees: dict[str, float] | None = None) -> Pose:
+    """Standing with some coordinates moved (degrees); the pelvis at the origin, x forward, y up, z right."""
+    angles = torch.zeros(len(skeleton.coordinates)).to(skeleton.generic_scales)
+    for name, value in (degrees or {}).items():
+        angles[skeleton.coordinates.index(name)] = np.deg2rad(value)
+    return Pose(angles, skeleton.generic_scales, torch.eye(3).to(angles))
 
 
 def load_flesh(path: Path | None = None) -> list[dict]:
