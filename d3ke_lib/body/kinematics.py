@@ -113,8 +113,12 @@ class Skeleton(nn.Module):
     def _compose(self, pose: Pose) -> tuple[Tensor, Tensor, Tensor]:
         """Slot 0 is the ground, slot i > 0 the child body of joint i − 1; origins are by joint, in ground."""
         values = self._all_coordinates(pose.angles)
-        ratio = self._ratios(pose.scales)
-        turn = self._rotations(values)
+        return self._chain(values, self._turns(values), self._ratios(pose.scales), pose.R_ground_root)
+
+    def _chain(
+        self, values: Tensor, turns: Tensor, ratio: Tensor, R_ground_root: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        turn = turns[..., 0, :, :] @ turns[..., 1, :, :] @ turns[..., 2, :, :]
         parent_ratio, own_ratio = ratio[..., self.parent_slots, :], ratio[..., 1:, :]
         origin = self.parent_translation * parent_ratio
         if self.moves:
@@ -122,8 +126,8 @@ class Skeleton(nn.Module):
                 origin + (self.parent_rotation @ self._translations(values, parent_ratio)[..., None])[..., 0]
             )
         R = self.parent_rotation @ turn @ self.child_rotation_inverse
-        if pose.R_ground_root is not None:
-            R, origin = self._place_root(R, origin, pose.R_ground_root)
+        if R_ground_root is not None:
+            R, origin = self._place_root(R, origin, R_ground_root)
         p = origin - (R @ (self.child_translation * own_ratio)[..., None])[..., 0]
         R, p = self._with_ground(R, p)
         for slots in self.doubling:
@@ -151,8 +155,8 @@ class Skeleton(nn.Module):
         one = torch.ones_like(ratio[..., :1, :])
         return torch.cat([ratio, one], -2)[..., self.ratio_source, :]
 
-    def _rotations(self, values: Tensor) -> Tensor:
-        """R1·R2·R3 of every kept joint: each turns about an axis carried along by those before it."""
+    def _turns(self, values: Tensor) -> Tensor:
+        """(…, joint, 3, 3, 3): the three rotations of every kept joint, each carried along by those before."""
         angle = values[..., self.turn_source] * self.turn_slope + self.turn_offset
         for slot, source, function in self.turn_functions:
             angle = torch.cat(
@@ -160,8 +164,7 @@ class Skeleton(nn.Module):
             )
         sine, versine = torch.sin(angle)[..., None, None], (1 - torch.cos(angle))[..., None, None]
         each = self.eye + sine * self.turn_cross + versine * self.turn_cross2
-        each = each.unflatten(-3, (-1, 3))
-        return each[..., 0, :, :] @ each[..., 1, :, :] @ each[..., 2, :, :]
+        return each.unflatten(-3, (-1, 3))
 
     def _translations(self, values: Tensor, parent_ratio: Tensor) -> Tensor:
         amount = values[..., self.slide_source] * self.slide_slope + self.slide_offset
