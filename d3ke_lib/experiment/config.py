@@ -7,7 +7,9 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
-from d3ke_lib.data.augment import AugmentConfig
+from d3ke_lib.data.appearance import ColorConfig, OccluderConfig
+from d3ke_lib.data.augment import AugmentConfig, ViewConfig
+from d3ke_lib.data.motion import ACTIONS
 from d3ke_lib.data.synthetic import DataConfig
 from d3ke_lib.experiment.artifacts import D3keError
 from d3ke_lib.experiment.codec import check_types
@@ -85,7 +87,6 @@ class TemporalConfig:
     window: int = 243  # frames (C)
     batch: int = 128  # windows (C)
     epochs: int = 50  # C
-    steps: int | None = None  # budget in steps, instead of epochs
     phases: tuple[Phase, ...] = (Phase(1.0, 1e-3, 5e-6),)  # C
     warmup: int = 0
     weight_decay: float = 0.0  # C: Adam
@@ -163,3 +164,127 @@ def _check_phases(phases: tuple[Phase, ...]) -> None:
         raise D3keError(f"phases: shares must sum to 1, found {[phase.share for phase in phases]}")
     if any(min(phase.start, phase.end) <= 0 for phase in phases):
         raise D3keError("phases: learning rates must be above 0 to fall exponentially")
+
+
+# --- profiles: what differs from the paper, and why ---
+
+SMOKE = Profile(
+    name="smoke",  # does everything run? minutes on two cores; its numbers mean nothing
+    data=DataConfig(
+        train=4,  # enough for batches of two sizes and a subset
+        validation=1,  # one is enough to take the path
+        test=3,  # fewer would leave the bootstrap nothing to draw from
+        actions=ACTIONS[:3],  # several motions a file, so that windows end somewhere
+        seconds=1.2,  # 12 frames, longer than the window
+        fps=10.0,  # as the demo
+        px=46,  # 7 px of margin on each side of 32
+        margin=46 / 32,  # exact, so that plain crops need no resampling
+    ),
+    frame=FrameConfig(
+        px=32,  # the smallest the backbones accept
+        batch=8,  # two cores
+        images=48,  # six steps: a checkpoint, a validation and the end
+        every=1,  # few frames as it is
+        moved=0.0,  # the same
+        phases=(Phase(1.0, 1e-3, 1e-4),),  # one phase: there is nothing to anneal
+        weights=None,  # nothing to fetch
+        precision="bf16",  # as the demo
+        validations=2,
+        validation_images=16,
+        checkpoint_every=4,  # one is written and removed on the way
+        log_every=1,  # a curve of six points
+    ),
+    temporal=TemporalConfig(
+        window=9,  # shorter than the motions
+        batch=16,  # two cores
+        epochs=1,
+        subjects=2,  # a subset, as the demo takes
+        validations=2,
+        validation_windows=32,
+        checkpoint_every=4,
+        log_every=1,
+    ),
+    evaluation=EvaluationConfig(draws=1000, batch=16, timing_batches=2),  # seconds instead of minutes
+)
+
+DEMO = Profile(
+    name="demo",  # do the networks learn, and which better? an hour on two cores
+    data=DataConfig(
+        train=32,  # frames enough that each is seen once: subjects cost rendering time
+        validation=4,
+        test=8,
+        seconds=3.0,  # the whole of each action
+        fps=10.0,  # 30 frames a second look alike
+        px=90,  # 13 px of margin on each side of 64
+        margin=90 / 64,  # exact, so that plain crops need no resampling
+    ),
+    frame=FrameConfig(
+        px=64,  # a sixteenth of the paper's pixels: 50 images/s instead of 5 (shared baselines)
+        batch=16,  # more steps for the same images: 32 and more learn less from so few
+        images=32_000,  # as many as fit an hour with both backbones and the refiners
+        every=1,  # at 10 frames a second neighbours differ
+        moved=0.0,  # the same
+        phases=(
+            Phase(1.0, 1e-3, 1e-5),
+        ),  # most is gained while the rate falls: it must fall within the budget
+        warmup=50,  # no pretrained weights to start from
+        weights=None,  # nothing to fetch; both backbones start equal
+        precision="bf16",  # up to twice as fast where the processor has it
+        augment=AugmentConfig(  # the whole augmentation pays over tens of epochs, not within one
+            view=ViewConfig(shift=0.05, zoom=(0.9, 1.1), roll_deg=10.0),
+            color=ColorConfig(hue=0.05, contrast=(0.75, 1.25), saturation=(0.75, 1.25)),
+            occluder=OccluderConfig(probability=0.2),
+        ),
+        validations=4,  # each costs what 150 training images cost
+        validation_images=640,
+        checkpoint_every=250,  # one every few minutes, also for the larger network
+    ),
+    temporal=TemporalConfig(
+        window=27,  # 2.7 s at 10 frames a second, where 243 are 8.1 s at 30; the motions have 30 frames
+        batch=64,  # more steps from fewer windows
+        epochs=8,  # minutes
+        phases=(Phase(1.0, 5e-4, 5e-6),),  # half the paper's start, with half its batch
+        warmup=50,  # post-norm transformers start badly at full rate
+        subjects=10,  # whose answers must be computed first
+        validations=4,
+    ),
+)
+
+GPU = Profile(
+    name="gpu",  # the paper's picture size and recipe on synthetic people; half an hour on one H100
+    data=DataConfig(
+        train=48,
+        validation=4,
+        test=15,
+        fps=10.0,  # 30 frames a second look alike
+        margin=360 / 256,  # exact, so that plain crops need no resampling
+    ),
+    frame=FrameConfig(
+        batch=32,  # more steps for the same images
+        images=80_000,  # two backbones × three seeds in a quarter of an hour
+        every=1,  # at 10 frames a second neighbours differ
+        moved=0.0,  # the same
+        warmup=100,  # no pretrained weights to start from
+        weights=None,  # nothing to fetch
+        precision="bf16",  # the tensor cores' format
+        workers=12,  # JPEGs of 360 px
+        cache_gb=40.0,  # every frame is seen more than once by six networks
+        validations=4,
+    ),
+    temporal=TemporalConfig(
+        window=27,  # 2.7 s at 10 frames a second; the motions have 40 frames
+        epochs=20,  # minutes
+        warmup=100,  # post-norm transformers start badly at full rate
+        validations=4,
+    ),
+    evaluation=EvaluationConfig(batch=256),
+    seeds=(0, 1, 2),  # the spread between runs
+)
+
+PROFILES = {profile.name: profile for profile in (SMOKE, DEMO, GPU)}
+
+
+def profile(name: str) -> Profile:
+    """The profile of that name; raises D3keError listing those there are."""
+    _check_known("profile", name, tuple(PROFILES))
+    return PROFILES[name]

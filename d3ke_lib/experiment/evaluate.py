@@ -91,7 +91,8 @@ def score(answer: tuple[Pose, Points], truth: Batch, skeleton: Skeleton) -> Scor
     frames = metrics.per_frame(answer, (truth.pose, truth.points), skeleton)
     subjects = truth.subject.numpy()
     scores = {name: stats.by_subject(value.numpy(), subjects)[1] for name, value in frames.items()}
-    return {**scores, "angle_rmse_deg": np.sqrt(scores.pop("angle_mse_deg2"))}
+    rmse = np.sqrt(scores.pop("angle_mse_deg2"))
+    return {**scores, "angle_rmse_deg": rmse}
 
 
 def by_coordinate(pose: Pose, truth: Batch, skeleton: Skeleton) -> dict[str, dict[str, Any]]:

@@ -11,12 +11,13 @@ what was asked for and what there is.
 """
 
 import dataclasses
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 from d3ke_lib.body.spec import default_skeleton
-from d3ke_lib.data import synthetic
+from d3ke_lib.data import records, synthetic
 from d3ke_lib.data.datasets import FrameSet
 from d3ke_lib.experiment import artifacts, config, cost, devices, predictions, runs
 from d3ke_lib.experiment.codec import fingerprint, to_values
@@ -38,10 +39,16 @@ def folder(profile: str | Profile) -> Path:
 
 
 def data(profile: str | Profile) -> Path:
-    """Makes the synthetic records; returns their folder."""
-    ours = resolved(profile)
-    synthetic.make(ours.data, folder(ours) / "data")
-    return folder(ours) / "data"
+    """Makes the synthetic records; returns their folder. Records of another configuration are set aside."""
+    ours, made = resolved(profile), folder(profile) / "data"
+    manifest = made / records.MANIFEST
+    if manifest.is_file() and records.load_manifest(made)["config"] == synthetic.described(ours.data):
+        return made
+    with artifacts.claimed(made):
+        if manifest.is_file() and records.load_manifest(made)["config"] != synthetic.described(ours.data):
+            artifacts.set_aside(made)
+        synthetic.make(ours.data, made, len(os.sched_getaffinity(0)), devices.choose("auto").type)
+    return made
 
 
 def frame(profile: str | Profile, backbone: str, seed: int = 0) -> Path:
@@ -76,7 +83,7 @@ def evaluate(profile: str | Profile, refiner: str | None = None) -> Path:
         return path
     found = judge(ours, made)
     about = {"profile": to_values(ours), "fingerprint": mark, "git": artifacts.git_revision()}
-    facts = {"records": records_hash(made), "counts": artifacts.read_json(made / "manifest.json")["counts"]}
+    facts = {"records": records_hash(made), "counts": records.load_manifest(made)["counts"]}
     about |= {"machine": devices.describe(), "data": facts, "synthetic": True, "cost": costs(ours)}
     return artifacts.write_json(path, {**found, **about})
 
