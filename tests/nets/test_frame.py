@@ -1,3 +1,4 @@
+from copy import deepcopy
 from functools import partial
 
 import pytest
@@ -62,6 +63,24 @@ def test_autocast_is_close_to_float32_and_its_geometry_is_float32(net):
         torch.testing.assert_close(a, b, atol=0.05, rtol=0.02)
     R = rough[2]
     torch.testing.assert_close(R @ R.mT, torch.eye(3).expand_as(R), atol=1e-6, rtol=0)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_answers_as_the_cpu_does_and_trains_under_autocast(skeleton, labelled, monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    net, image = frame.build(deepcopy(skeleton), seed=1).eval(), torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        expected = _fields(net(image))
+        net.cuda()
+        for a, b in zip(expected, _fields(net(image.cuda())), strict=True):
+            torch.testing.assert_close(b.cpu(), a, atol=5e-3, rtol=5e-3)
+    (pose, points), valid = labelled(2)
+    pose, points, valid = (type(part)(*(f.cuda() for f in part)) for part in (pose, points, valid))
+    with torch.autocast("cuda", torch.bfloat16):
+        answer = net.train()(image.cuda())
+    assert {f.dtype for f in _fields(answer)} == {torch.float32}
+    losses.total(losses.losses(answer, (pose, points), valid, net.skeleton)).backward()
+    assert all(torch.isfinite(p.grad).all() for p in net.parameters())
 
 
 def test_over_fits_one_batch_and_gradients_reach_every_parameter(skeleton, labelled):
