@@ -23,7 +23,7 @@ from d3ke_lib.data.batch import apply
 from d3ke_lib.data.boxes import Track, box_by_motion
 from d3ke_lib.data.camera import Camera, crop_camera, pixels, resample
 from d3ke_lib.data.video import Video
-from d3ke_lib.experiment import devices, inference, predictions
+from d3ke_lib.experiment import config, devices, inference, predictions
 from d3ke_lib.experiment.artifacts import D3keError, out_root
 from d3ke_lib.experiment.config import FrameConfig, TemporalConfig
 from d3ke_lib.experiment.pictures import to_tensor
@@ -33,7 +33,6 @@ from d3ke_lib.nets.frame import FrameNet
 from d3ke_lib.nets.temporal import Refiner
 
 FOCAL = 1.2  # assumed focal length in longer sides of the picture: about 45° wide, a phone's main camera
-RATE = 30.0  # Hz: what the temporal networks were trained on
 ROOM = 1.25  # the picture is shrunk until the box has this many pixels for each of the crop's
 SMOOTH_S = 0.2  # of the person's distance, which is only as steady as the box
 
@@ -45,6 +44,7 @@ class Nets(NamedTuple):
     config: FrameConfig
     refiner: Refiner | None
     refining: TemporalConfig | None
+    rate: float  # of the training data, Hz
     names: tuple[str, ...]  # run folders within the profile's
 
 
@@ -66,14 +66,14 @@ def load(profile: str, backbone: str, refiner: str, seed: int = 0) -> Nets:
 
     Raises D3keError naming the frame run that is missing and how to make it.
     """
-    home = out_root() / profile
+    home, rate = out_root() / profile, config.profile(profile).data.fps
     names = (f"frame/{backbone}.{seed}", f"temporal/{refiner}.{backbone}.{seed}")
     if not (home / names[0] / RESULT).is_file():
         raise D3keError(f"{home / names[0]}: no finished run; make one with: make reproduce P={profile}")
-    net, config = inference.frame_net(home / names[0])
+    net, settings = inference.frame_net(home / names[0])
     if not (home / names[1] / RESULT).is_file():
-        return Nets(net, config, None, None, names[:1])
-    return Nets(net, config, *inference.temporal_net(home / names[1]), names)
+        return Nets(net, settings, None, None, rate, names[:1])
+    return Nets(net, settings, *inference.temporal_net(home / names[1]), rate, names)
 
 
 @torch.no_grad()
@@ -158,20 +158,24 @@ def seen_by(
 
 
 def refine(nets: Nets, pose: Pose, times: Float[np.ndarray, " frame"]) -> Pose:
-    """The temporal network's answers at the video's times; it is asked at the rate it was trained on."""
-    even = np.linspace(times[0], times[-1], round((times[-1] - times[0]) * RATE) + 1)
-    same = len(even) == len(times) and np.abs(even - times).max() < 0.1 / RATE
-    asked = pose if same else at_times(pose, times, even)
+    """The temporal network's answer for every frame, from a window around it at the rate of its training.
+
+    Where the video's rate is another, the window's frames are interpolated; past an end, the end repeats.
+    """
     window, target = nets.refining.window, target_frame(nets.refining.kind, nets.refining.window)
-    device, count = next(nets.refiner.parameters()).device, len(asked.angles)
-    around = torch.arange(count)[:, None] + torch.arange(window) - window // 2
-    points, answers = predictions.points_of(default_skeleton(), asked), []
-    for some in around.clamp(0, count - 1).split(nets.refining.batch):
-        windows = (apply(lambda part, some=some: part[some].to(device), each) for each in (asked, points))
+    device, skeleton = next(nets.refiner.parameters()).device, default_skeleton()
+    beside = (np.arange(window) - window // 2) / nets.rate
+    answers = []
+    for some in np.split(times, range(nets.refining.batch, len(times), nets.refining.batch)):
+        asked = at_times(pose, times, (some[:, None] + beside).ravel())
+        both = (asked, predictions.points_of(skeleton, asked))
+        shape = (len(some), window)
+        windows = (
+            apply(lambda part, shape=shape: part.unflatten(0, shape).to(device), each) for each in both
+        )
         refined, _ = nets.refiner(*windows)
         answers.append(apply(lambda part: part[:, target].cpu(), refined))
-    refined = predictions.concatenated(answers)
-    return refined if same else at_times(refined, even, times)
+    return predictions.concatenated(answers)
 
 
 def at_times(pose: Pose, known: Float[np.ndarray, " frame"], asked: Float[np.ndarray, " time"]) -> Pose:

@@ -61,7 +61,7 @@ class Middle(nn.Module):
 def nets() -> predict.Nets:
     refining = TemporalConfig(kind="tcn", window=9, batch=16)
     return predict.Nets(
-        Oracle(), FrameConfig(px=PX, batch=8, weights=None), Middle(9), refining, ("frame/oracle",)
+        Oracle(), FrameConfig(px=PX, batch=8, weights=None), Middle(9), refining, 30.0, ("frame/oracle",)
     )
 
 
@@ -144,7 +144,7 @@ def test_the_body_fills_its_box(nets: predict.Nets, walk: Path) -> None:
 
 
 @pytest.mark.parametrize("fps", [30.0, 60.0, 25.0, 12.5])
-def test_a_refiner_is_asked_at_its_rate_and_answers_at_the_videos(nets: predict.Nets, fps: float) -> None:
+def test_a_refiner_answers_for_every_frame(nets: predict.Nets, fps: float) -> None:
     times = np.arange(30) / fps
     turns = torch.linspace(0, 2, 30)[:, None] * torch.tensor([0.0, 0.0, 1.0])
     angles = torch.linspace(0, 1, 30)[:, None].expand(30, 69)
@@ -153,6 +153,17 @@ def test_a_refiner_is_asked_at_its_rate_and_answers_at_the_videos(nets: predict.
     back = predict.refine(nets, pose, times)
     for ours, expected in zip(back, pose):
         torch.testing.assert_close(ours, expected, atol=1e-5, rtol=0)
+
+
+def test_a_refiners_window_has_the_spacing_of_its_training(nets: predict.Nets) -> None:
+    """At 60 Hz a window of 9 frames for 30 Hz reaches 8 frames back: a first frame as answer shows it."""
+    times = np.arange(60) / 60.0
+    angles = torch.arange(60.0)[:, None].expand(60, 69)
+    scales = default_skeleton().generic_scales.expand(60, -1, 3)
+    first = nets.refiner
+    first.forward = lambda pose, points: (Pose(*(part[:, :1] for part in pose)), points)
+    back = predict.refine(nets, Pose(angles, scales, torch.eye(3).expand(60, 3, 3)), times)
+    torch.testing.assert_close(back.angles[:, 0], (torch.arange(60.0) - 8).clamp(min=0), atol=1e-3, rtol=0)
 
 
 def test_one_frame_is_enough(tmp_path: Path, nets: predict.Nets) -> None:
