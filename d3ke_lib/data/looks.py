@@ -80,7 +80,7 @@ class _Draw:
 
     generator: torch.Generator
 
-    def within(self, low: float, high: float) -> float:
+    def within(self, low: int | float, high: int | float) -> float:
         return low + (high - low) * torch.rand((), generator=self.generator).item()
 
     def one(self, choices: tuple) -> object:

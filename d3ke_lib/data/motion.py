@@ -22,7 +22,8 @@ from torch import Tensor
 from d3ke_lib.body.spec import D3KE
 from d3ke_lib.data.seeds import seed_generator
 
-TABLES = tomllib.loads(Path(__file__).with_name("actions.toml").read_text())
+ACTIONS_FILE = Path(__file__).with_name("actions.toml")
+TABLES = tomllib.loads(ACTIONS_FILE.read_text(encoding="utf-8"))
 ACTIONS: tuple[str, ...] = tuple(name for name, table in TABLES.items() if "period" in table)
 
 SAMPLES = 240  # of a cycle; even, so that half a cycle is whole
