@@ -19,7 +19,7 @@ DECIDES_A_RUN = (
 
 
 def code_hash(parts: tuple[str, ...] = DECIDES_A_RUN) -> str:
-    """sha256 over the modules in the named folders and files of d3ke_lib, blind to comments and docstrings."""
+    """sha256 over modules of d3ke_lib (folders, files), blind to comments and docstrings."""
     found = hashlib.sha256()
     for path in sorted(module for part in parts for module in _modules(LIBRARY / part)):
         found.update(f"{path.relative_to(LIBRARY)}\n{_meaning(path.read_text())}\n".encode())
