@@ -6,6 +6,7 @@ import pytest
 import torch
 
 ROOT = Path(__file__).parents[1]
+torch.set_num_threads(1)  # threads that wait for busy cores made small trainings 20 times slower
 
 
 @pytest.fixture(scope="session")
