@@ -12,7 +12,7 @@ from torch import Tensor
 
 from d3ke_lib.data.camera import Camera
 from d3ke_lib.data.cones import Cones, Ray, dot, ray, solid
-from d3ke_lib.data.room import Room, backdrop, casters
+from d3ke_lib.data.room import Casters, Room, backdrop, casters
 from d3ke_lib.data.shade import Light, Paint, shade, surface
 from d3ke_lib.data.tiles import (
     COARSE,
@@ -23,7 +23,7 @@ from d3ke_lib.data.tiles import (
     of_pixels,
     pixels_of,
     rays_at,
-    world_rays,
+    squares,
 )
 
 # Pixels rendered at once: temporaries then stay near the cache.
@@ -43,34 +43,14 @@ class Looks(NamedTuple):
     light: Light
 
 
-class View(NamedTuple):
-    """A chunk of frames made ready: one batch axis, every constant spread to it."""
+class Scene(NamedTuple):
+    """A chunk of frames made ready for tracing: constants of the cones, and who may be seen where."""
 
-    cones: Cones
-    looks: Looks
-    camera: Camera
+    solids: Float[Tensor, "constant frame cone"]
+    surfaces: Float[Tensor, "constant frame cone"]
+    lists: Lists
+    rays: Ray
     grid: Grid
-    eye: Float[Tensor, "frame 3"]
-
-
-def render(
-    cones: Cones, looks: Looks, camera: Camera, height: int, width: int
-) -> UInt8[Tensor, "*batch 3 height width"]:
-    """RGB pictures. Leading axes of `looks` and `camera` are broadcast to those of the cones.
-
-    What is behind the eye, or holds it, is not seen. The eye must be inside the room and above its floor.
-    """
-    batch = cones.ra.shape[:-1]
-    cones, looks, camera = (_frames(value, batch) for value in (cones, looks, camera))
-    rows, columns = (-(-side // COARSE) * COARSE for side in (height, width))
-    step = max(1, AT_ONCE // (rows * columns))
-    pictures = []
-    for start in range(0, len(cones.ra), step):
-        part = [_cut(value, start, start + step) for value in (cones, looks, camera)]
-        grid = Grid(len(part[0].ra), rows, columns)
-        eye = -torch.stack([dot(part[2].R[..., i], part[2].t) for i in range(3)], -1)
-        pictures.append(_picture(View(*part, grid, eye))[..., :height, :width])
-    return torch.cat(pictures).unflatten(0, batch) if batch else pictures[0][0]
 
 
 # Number of trailing axes of each field: what is in front of them is batch.
@@ -83,100 +63,109 @@ TRAILING = {
 }
 
 
-def _frames(value: tuple, batch: tuple[int, ...]) -> tuple:
-    """Every field spread to the batch, and this made one axis."""
-    kind = type(value)
-    if kind is Looks:
-        return Looks(*(_frames(part, batch) for part in value))
-    fields = (field.expand(*batch, *field.shape[field.ndim - n :]) for field, n in zip(value, TRAILING[kind]))
-    return kind(*(field.reshape(-1, *field.shape[len(batch) :]) for field in fields))
+def render(
+    cones: Cones, looks: Looks, camera: Camera, height: int, width: int
+) -> UInt8[Tensor, "*batch 3 height width"]:
+    """RGB pictures, computed in float32. Leading axes of `looks` and `camera` broadcast to the cones'.
+
+    What is behind the eye, or holds it, is not seen. Raises ValueError for an eye outside the room.
+    """
+    batch = cones.ra.shape[:-1]
+    everything = [_frames(value, batch) for value in (cones, *looks, camera)]
+    rows, columns = (-(-side // COARSE) * COARSE for side in (height, width))
+    step = max(1, AT_ONCE // (rows * columns))
+    pictures = []
+    for start in range(0, batch.numel(), step):
+        chunk = (_cut(value, start, start + step) for value in everything)
+        pictures.append(_pictures(*chunk, rows, columns)[..., :height, :width])
+    return torch.cat(pictures).unflatten(0, batch) if batch else pictures[0][0]
 
 
-def _cut(value: tuple | Tensor, start: int, stop: int) -> tuple | Tensor:
-    if isinstance(value, Tensor):
-        return value[start:stop]
-    fields = (_cut(part, start, stop) for part in value)
+def _frames(value: tuple, batch: torch.Size) -> tuple:
+    """Every field in float32, spread to the batch, and this made one axis."""
+    fields = []
+    for field, trailing in zip(value, TRAILING[type(value)]):
+        spread = field.float().expand(*batch, *field.shape[field.ndim - trailing :])
+        fields.append(spread.reshape(-1, *spread.shape[len(batch) :]))
     return type(value)(*fields)
 
 
-def _picture(view: View) -> UInt8[Tensor, "frame 3 row column"]:
-    rays = world_rays(view.camera, _middles(view))
-    color = _empty_room(view, rays)
-    a, b = view.cones.a - view.eye[:, None], view.cones.b - view.eye[:, None]
-    reach = torch.maximum(dot(a, a).sqrt() + view.cones.ra, dot(b, b).sqrt() + view.cones.rb)
-    cones = torch.stack(solid(a, b, view.cones.ra, view.cones.rb))
-    footprint = dot(a, a).sqrt() / view.camera.focal.amin(-1, keepdim=True)
-    rows = surface(view.cones, view.looks.paint, view.looks.light, view.eye, footprint)
-    lists = candidates(cones, reach, view.camera, view.grid)
+def _cut(value: tuple, start: int, stop: int) -> tuple:
+    return type(value)(*(field[start:stop] for field in value))
+
+
+def _pictures(
+    cones: Cones, paint: Paint, room: Room, light: Light, camera: Camera, rows: int, columns: int
+) -> UInt8[Tensor, "frame 3 row column"]:
+    grid = Grid(len(cones.ra), rows, columns)
+    eye = -torch.stack([dot(camera.R[..., i], camera.t) for i in range(3)], -1)
+    rays = squares(camera, grid, 1, 0.5, 0.5)
+    color = _empty_room(room, casters(cones, light), rays, eye)
+    a, b = cones.a - eye[:, None], cones.b - eye[:, None]
+    far = dot(a, a).sqrt()
+    reach = torch.maximum(far + cones.ra, dot(b, b).sqrt() + cones.rb)
+    solids = torch.stack(solid(a, b, cones.ra, cones.rb))
+    surfaces = surface(cones, paint, light, eye, far / camera.focal.amin(-1, keepdim=True))
+    lists = candidates(solids, reach, camera, grid)
     if lists.length:
-        met = _trace(color, cones, rows, lists, rays, view.grid)
-        _refine(color, cones, rows, lists, rays, met, view.grid)
-    return _developed(color, view.grid)
+        scene = Scene(solids, surfaces, lists, rays, grid)
+        _refine(color, scene, _trace(color, scene))
+    return _developed(color, grid)
 
 
-def _middles(view: View) -> Float[Tensor, "1 pixel 2"]:
-    like = view.camera.focal
-    y = torch.arange(view.grid.rows, dtype=like.dtype, device=like.device) + 0.5
-    x = torch.arange(view.grid.columns, dtype=like.dtype, device=like.device) + 0.5
-    return torch.stack((x.repeat(len(y)), y.repeat_interleave(len(x))), -1)[None]
-
-
-def _empty_room(view: View, rays: Ray) -> Float[Tensor, "3 pixel"]:
-    shadows = casters(view.cones, view.looks.light)
-    step = max(1, ROOM_AT_ONCE // rays.x.shape[1])
+def _empty_room(room: Room, shadows: Casters, rays: Ray, eye: Tensor) -> Float[Tensor, "3 pixel"]:
+    """The backdrop of all frames, few at a time."""
+    frames, pixels = rays.x.shape
+    step = max(1, ROOM_AT_ONCE // pixels)
     parts = []
-    for start in range(0, view.grid.frames, step):
-        room, some, eye, thrown = (
-            _cut(v, start, start + step) for v in (view.looks.room, rays, view.eye, shadows)
-        )
-        parts.append(backdrop(room, thrown, some, eye))
+    for start in range(0, frames, step):
+        some = (_cut(value, start, start + step) for value in (room, shadows, rays))
+        parts.append(backdrop(*some, eye[start : start + step]))
     return torch.cat(parts, 1)
 
 
-def _trace(color: Tensor, cones: Tensor, rows: Tensor, lists: Lists, rays: Ray, grid: Grid) -> Tensor:
+def _trace(color: Float[Tensor, "3 pixel"], scene: Scene) -> Int[Tensor, "n"]:
     """Paints the person into `color`, one ray a pixel; returns the pixels painted."""
-    pixel = pixels_of(lists, grid)
-    inside = rays_at(rays, pixel)
-    inverse, cone = nearest(cones, lists, inside)
-    hit = (inverse > 0).flatten().nonzero()[:, 0]
+    pixel = pixels_of(scene.lists, scene.grid)
+    hit, painted = _seen(scene, scene.lists, rays_at(scene.rays, pixel))
     pixel = pixel.flatten()[hit]
-    painted = shade(rows, rays_at(rays, pixel), inverse.flatten()[hit], cone.flatten()[hit])
     color.scatter_(1, pixel.expand(3, -1), painted)
     return pixel
 
 
-def _refine(
-    color: Tensor, cones: Tensor, rows: Tensor, lists: Lists, rays: Ray, met: Tensor, grid: Grid
-) -> None:
-    """Four rays for every pixel at a visible edge of, or on, the person; what they miss stays as it is."""
-    pixel, lists = of_pixels(lists, _edges(color, met, grid), grid)
-    four = _four_rays(rays, pixel, grid)
-    inverse, cone = nearest(cones, lists, four)
+def _seen(scene: Scene, lists: Lists, rays: Ray) -> tuple[Int[Tensor, "n"], Float[Tensor, "3 n"]]:
+    """Which of (k, n) rays meet the person, numbered in one axis, and the colours they meet."""
+    inverse, cone = nearest(scene.solids, lists, rays)
     hit = (inverse > 0).flatten().nonzero()[:, 0]
+    return hit, shade(scene.surfaces, rays_at(rays, hit), inverse.flatten()[hit], cone.flatten()[hit])
+
+
+def _refine(color: Float[Tensor, "3 pixel"], scene: Scene, met: Int[Tensor, "n"]) -> None:
+    """Four rays for every pixel at a visible edge of, or on, the person; what they miss stays as it is."""
+    pixel, lists = of_pixels(scene.lists, _edges(color, met, scene.grid), scene.grid)
+    hit, painted = _seen(scene, lists, _four_rays(scene.rays, pixel, scene.grid))
     samples = color.index_select(1, pixel).repeat(1, len(FOUR))
-    painted = shade(rows, rays_at(four, hit), inverse.flatten()[hit], cone.flatten()[hit])
     samples.scatter_(1, hit.expand(3, -1), painted)
-    one, two, three, last = samples.view(3, len(FOUR), -1).unbind(1)
-    color.scatter_(1, pixel.expand(3, -1), (one + two + three + last) * 0.25)
+    one, two, three, four = samples.view(3, len(FOUR), -1).unbind(1)
+    color.scatter_(1, pixel.expand(3, -1), (one + two + three + four) * 0.25)
 
 
-def _edges(color: Tensor, met: Tensor, grid: Grid) -> Int[Tensor, "n"]:
+def _edges(color: Float[Tensor, "3 pixel"], met: Int[Tensor, "n"], grid: Grid) -> Int[Tensor, "m"]:
     """Pixels beside a step in brightness one side of which is the person."""
     bright = (color[0] * 0.3 + color[1] * 0.6 + color[2] * 0.1).sqrt_().view(*grid)
     person = torch.zeros_like(bright, dtype=torch.bool)
     person.view(-1)[met] = True
     edge = torch.zeros_like(person)
     for axis in (1, 2):
-        sides = [(0, bright.shape[axis] - 1), (1, bright.shape[axis] - 1)]
-        first, second = (bright.narrow(axis, *side) for side in sides)
-        step = (first - second).abs_() > STEP
-        step &= person.narrow(axis, *sides[0]) | person.narrow(axis, *sides[1])
-        for side in sides:
-            edge.narrow(axis, *side).logical_or_(step)
+        first, second = (slice(None),) * axis + (slice(-1),), (slice(None),) * axis + (slice(1, None),)
+        step = (bright[first] - bright[second]).abs_() > STEP
+        step &= person[first] | person[second]
+        edge[first] |= step
+        edge[second] |= step
     return edge.flatten().nonzero()[:, 0]
 
 
-def _four_rays(rays: Ray, pixel: Tensor, grid: Grid) -> Ray:
+def _four_rays(rays: Ray, pixel: Int[Tensor, "n"], grid: Grid) -> Ray:
     """(4, n) rays spread over each pixel, from the differences between neighbouring pixels' rays."""
     right = torch.where(pixel % grid.columns == grid.columns - 1, -1, 1)
     down = torch.where(pixel // grid.columns % grid.rows == grid.rows - 1, -1, 1)
@@ -188,7 +177,7 @@ def _four_rays(rays: Ray, pixel: Tensor, grid: Grid) -> Ray:
     return ray(*components)
 
 
-def _developed(color: Tensor, grid: Grid) -> UInt8[Tensor, "frame 3 row column"]:
+def _developed(color: Float[Tensor, "3 pixel"], grid: Grid) -> UInt8[Tensor, "frame 3 row column"]:
     """Linear colour → bytes, with a gamma of 2."""
     picture = color.clamp(0, 1).sqrt_().mul_(255).add_(0.5).to(torch.uint8)
-    return picture.view(3, grid.frames, grid.rows, grid.columns).transpose(0, 1)
+    return picture.view(3, *grid).transpose(0, 1)

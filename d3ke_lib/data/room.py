@@ -65,7 +65,8 @@ def casters(cones: Cones, light: Light) -> Casters:
 def backdrop(
     room: Room, shadows: Casters, rays: Ray, eye: Float[Tensor, "frame 3"]
 ) -> Float[Tensor, "3 pixel"]:
-    """Colour along (frame, n) rays, frames and rays in one axis."""
+    """Colour along (frame, n) rays, frames and rays in one axis. Raises ValueError for an eye outside."""
+    _refuse_outside(room, eye)
     x, y, z = (component[:, None] for component in eye.unbind(-1))
     low, high = room.low - eye[:, :2], room.high - eye[:, :2]
     # 1/t of the walls: of the two across an axis, the one ahead.
@@ -79,6 +80,14 @@ def backdrop(
     floor = down >= wall
     color = _picture(room.picture, (x, y, z), floor, walls[0] > walls[1])
     return color.flatten(1).mul_(_sunlit(shadows, x, y, floor).flatten())
+
+
+def _refuse_outside(room: Room, eye: Tensor) -> None:
+    inside = ((eye[:, :2] > room.low) & (eye[:, :2] < room.high)).all(1) & (eye[:, 2] > 0)
+    if not inside.all():
+        first = int(inside.logical_not().nonzero()[0])
+        walls = [(low, high) for low, high in zip(room.low[first].tolist(), room.high[first].tolist())]
+        raise ValueError(f"eye at {eye[first].tolist()} m: expected x, y inside {walls} and z > 0")
 
 
 def _picture(picture: Tensor, at: tuple[Tensor, Tensor, Tensor], floor: Tensor, side: Tensor) -> Tensor:
@@ -106,13 +115,12 @@ def _sunlit(shadows: Casters, x: Tensor, y: Tensor, floor: Tensor) -> Float[Tens
 
 def _shadow(shadows: Casters, x: Tensor, y: Tensor, frame: Tensor) -> Float[Tensor, "n"]:
     """The darkest of the shadows, never their sum; falls off with the fourth power of the distance."""
-    least = torch.full_like(x, 1e6)
-    for k in range(shadows.x.shape[1]):
-        start_x, start_y, dx, dy, over_length, over_width = torch.stack(
-            [constant[:, k] for constant in shadows[:6]]
-        ).index_select(1, frame)
-        px, py = x - start_x, y - start_y
-        s = ((px * dx + py * dy) * over_length).clamp_(0, 1)
-        px, py = px - s * dx, py - s * dy
-        least = torch.minimum(least, (px * px + py * py) * over_width)
+    constants = torch.stack([constant.T for constant in shadows[:6]]).flatten(0, 1)
+    start_x, start_y, dx, dy, over_length, over_width = (
+        constants.index_select(1, frame).unflatten(0, (6, -1)).unbind(0)
+    )
+    px, py = x - start_x, y - start_y
+    s = (px * dx).add_(py * dy).mul_(over_length).clamp_(0, 1)
+    px, py = px.sub_(s * dx), py.sub_(s * dy)
+    least = px.square_().add_(py.square_()).mul_(over_width).amin(0)
     return 1 - SHADOW / (1 + least * least)

@@ -38,29 +38,29 @@ class Lists(NamedTuple):
     length: list[int]
 
 
-def world_rays(camera: Camera, px: Float[Tensor, "#frame n 2"]) -> Ray:
-    """(frame, n) rays through pixel coordinates: world axes, z = 1 in the camera's."""
-    plane = from_pixels(camera, px) if camera.distortion.any() else _flat(camera, px)
-    x, y = plane.unbind(-1)
-    R = camera.R[..., None]
-    return ray(*(x * R[:, 0, i] + y * R[:, 1, i] + R[:, 2, i] for i in range(3)))
-
-
-def _flat(camera: Camera, px: Tensor) -> Tensor:
-    return (px - camera.center[:, None]) / camera.focal[:, None]
+def world_rays(camera: Camera, y: Float[Tensor, "row"], x: Float[Tensor, "column"]) -> Ray:
+    """(frame, row · column) rays through pixel coordinates: world axes, z = 1 in the camera's."""
+    if camera.distortion.any():
+        px = torch.stack((x.repeat(len(y)), y.repeat_interleave(len(x))), -1)
+        across, down = from_pixels(camera, px[None]).unflatten(1, (len(y), len(x))).unbind(-1)
+    else:
+        center, focal = camera.center[:, None, None], camera.focal[:, None, None]
+        across, down = (x - center[..., 0]) / focal[..., 0], (y[:, None] - center[..., 1]) / focal[..., 1]
+    R = camera.R[:, :, :, None, None]
+    return ray(*((across * R[:, 0, i] + (down * R[:, 1, i] + R[:, 2, i])).flatten(1) for i in range(3)))
 
 
 def squares(camera: Camera, grid: Grid, size: int, right: float, down: float) -> Ray:
     """(frame, square) rays through one point, in shares of the side, of every square of size × size px."""
     y = torch.arange(0, grid.rows, size, dtype=camera.focal.dtype, device=camera.focal.device) + size * down
     x = torch.arange(0, grid.columns, size, dtype=y.dtype, device=y.device) + size * right
-    return world_rays(camera, torch.stack((x.repeat(len(y)), y.repeat_interleave(len(x))), -1)[None])
+    return world_rays(camera, y, x)
 
 
 def stray(camera: Camera, grid: Grid) -> Float[Tensor, "frame"]:
     """How far any ray of a coarse square is from that through its middle, per metre of depth."""
     middle = squares(camera, grid, COARSE, 0.5, 0.5)
-    corners = [squares(camera, grid, COARSE, right, down) for right in (0, 1) for down in (0, 1)]
+    corners = [squares(camera, grid, COARSE, right, down) for right in (0.0, 1.0) for down in (0.0, 1.0)]
     return torch.stack([_squared_distance(middle, corner).amax(-1) for corner in corners]).amax(0).sqrt()
 
 

@@ -1,0 +1,87 @@
+"""How long a frame takes to render: a table of picture sizes and threads, ms a frame.
+
+python scripts/bench_render.py [--sizes 64 128 256] [--threads 1 2] [--device cpu] [--repeats 7]
+
+A dressed person in random postures in front of camera PG1, 1.4 times the person's box in view, a second's
+worth of frames a call. Reports the fastest of the repeats: what the machine can do when it is left alone.
+"""
+
+import argparse
+import time
+
+import torch
+
+from d3ke_lib.body.kinematics import Pose, Skeleton
+from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.data.camera import Camera, calibrated, crop_camera, project
+from d3ke_lib.data.cones import Cones
+from d3ke_lib.data.flesh import load_flesh, pose_flesh
+from d3ke_lib.data.looks import draw_appearance, draw_light, draw_room, paint
+from d3ke_lib.data.render import Looks, render
+
+FRAMES = 30
+MARGIN = 1.4
+# Upright, facing camera PG1; pelvis 1 m up.
+UPRIGHT = torch.tensor([[0.0, 0.0, -1.0], [-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+ROOT = torch.tensor([0.0, 0.0, 1.0])
+
+
+def postures(skeleton: Skeleton, generator: torch.Generator) -> Pose:
+    """A fifth of every coordinate's range around standing, another one in every frame."""
+    share = 0.4 * (torch.rand(FRAMES, len(skeleton.coordinates), generator=generator) - 0.5)
+    return Pose(share * skeleton.angle_half, skeleton.generic_scales.expand(FRAMES, -1, -1), UPRIGHT)
+
+
+def scene(seed: int = 0) -> tuple[Cones, Looks]:
+    generator = torch.Generator().manual_seed(seed)
+    skeleton, flesh = default_skeleton(), load_flesh()
+    cones = pose_flesh(flesh, skeleton, postures(skeleton, generator), ROOT)
+    own = paint(flesh, draw_appearance(generator))
+    return cones, Looks(own, draw_room(generator), draw_light(generator))
+
+
+def crops(cones: Cones, px: int) -> Camera:
+    camera = calibrated("PG1")
+    ends = project(camera, torch.cat((cones.a, cones.b), 1))
+    return crop_camera(camera, torch.cat((ends.amin(1), ends.amax(1)), -1), px, zoom=1 / MARGIN)
+
+
+def to(value: tuple, device: str) -> tuple:
+    return type(value)(*(to(part, device) if isinstance(part, tuple) else part.to(device) for part in value))
+
+
+def fastest(cones: Cones, looks: Looks, camera: Camera, px: int, repeats: int) -> float:
+    """Seconds of the fastest of several calls; the first one, which warms up, does not count."""
+    times = []
+    for _ in range(repeats + 1):
+        start = time.perf_counter()
+        render(cones, looks, camera, px, px).cpu()
+        times.append(time.perf_counter() - start)
+    return min(times[1:])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128, 256])
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--repeats", type=int, default=7)
+    options = parser.parse_args()
+    person, looks = scene()
+    cones, looks = to(person, options.device), to(looks, options.device)
+    print(f"{cones.ra.shape[1]} cones, {FRAMES} frames a call, {options.device}; ms a frame")
+    print(
+        "| px | " + " | ".join(f"{threads} thread{'s' * (threads > 1)}" for threads in options.threads) + " |"
+    )
+    print("|---:|" + "---:|" * len(options.threads))
+    for px in options.sizes:
+        camera = to(crops(person, px), options.device)
+        row = []
+        for threads in options.threads:
+            torch.set_num_threads(threads)
+            row.append(fastest(cones, looks, camera, px, options.repeats) / FRAMES * 1e3)
+        print(f"| {px} | " + " | ".join(f"{value:.2f}" for value in row) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
