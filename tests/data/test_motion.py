@@ -167,7 +167,7 @@ def test_sitting_down_lowers_the_pelvis_to_a_chair(skeleton):
         ("scratching_head", "radiocarpal", "RFHD", 0.25),
         ("phone_talking", "radiocarpal", "RBHD", 0.27),
         ("taking_photo", "radiocarpal", "radiocarpal_l", 0.3),
-        ("clapping", "radiocarpal", "radiocarpal_l", 0.16),
+        ("clapping", "radiocarpal", "radiocarpal_l", 0.25),  # the hands go on from the wrists
         ("crossing_arms", "radiocarpal", "LELB", 0.22),
         ("crossing_legs_sitting", "knee_r", "knee_l", 0.2),
     ],
