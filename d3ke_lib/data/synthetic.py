@@ -90,7 +90,8 @@ def make(config: DataConfig, out: Path, workers: int = 1, device: str = "cpu") -
     last bits. Raises RecordError where `out` holds files of another configuration.
     """
     jobs = [(s, c) for subjects in config.splits.values() for s in subjects for c in config.cameras]
-    todo = [job for job in jobs if not is_finished(config, out / file_name(*job))]
+    there = [path.name for path in sorted(out.glob("*.arrow")) if is_finished(config, path)]
+    todo = [job for job in jobs if file_name(*job) not in there]
     done = (
         in_processes(config, out, todo, workers)
         if device == "cpu"
@@ -102,8 +103,7 @@ def make(config: DataConfig, out: Path, workers: int = 1, device: str = "cpu") -
 
 
 def is_finished(config: DataConfig, path: Path) -> bool:
-    if not path.exists():
-        return False
+    """True: a file under its name is whole. Raises RecordError where it is one of another configuration."""
     expected, found = described(config), records.read(path).metadata.config
     differ = [key for key in sorted({*expected, *found}) if expected.get(key) != found.get(key)]
     if differ:
