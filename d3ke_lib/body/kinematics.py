@@ -82,11 +82,7 @@ class Skeleton(nn.Module):
     def forward(self, pose: Pose) -> Points:
         """Joint origins and markers in ground; with `R_ground_root` the root joint is the origin."""
         R, p, origins = self._compose(pose)
-        joints = origins[..., self.joint_slots, :]
-        ratio = self._ratios(pose.scales)
-        local = self.marker_local * ratio[..., self.marker_slots, :]
-        markers = (R[..., self.marker_slots, :, :] @ local[..., None])[..., 0] + p[..., self.marker_slots, :]
-        return Points(joints, markers)
+        return Points(origins[..., self.joint_slots, :], self._markers(R, p, self._ratios(pose.scales)))
 
     def frames(self, pose: Pose) -> tuple[Float[Tensor, "*batch body 3 3"], Float[Tensor, "*batch body 3"]]:
         """Rotation and origin (m) in ground of the frame of each of `bodies`."""
@@ -138,6 +134,11 @@ class Skeleton(nn.Module):
         origins = (R[..., at, :, :] @ origin[..., None])[..., 0] + p[..., at, :]
         return R, p, origins
 
+    def _markers(self, R: Tensor, p: Tensor, ratio: Tensor) -> Tensor:
+        at = self.marker_slots
+        local = self.marker_local * ratio[..., at, :]
+        return (R[..., at, :, :] @ local[..., None])[..., 0] + p[..., at, :]
+
     def _all_coordinates(self, angles: Tensor) -> Tensor:
         """Every coordinate of the kept joints: given, coupled, or 0; one column more, always 0."""
         zero = torch.zeros_like(angles[..., :1])
@@ -156,21 +157,23 @@ class Skeleton(nn.Module):
         return torch.cat([ratio, one], -2)[..., self.ratio_source, :]
 
     def _turns(self, values: Tensor) -> Tensor:
-        """(…, joint, 3, 3, 3): the three rotations of every kept joint, each carried along by those before."""
-        angle = values[..., self.turn_source] * self.turn_slope + self.turn_offset
-        for slot, source, function in self.turn_functions:
-            angle = torch.cat(
-                [angle[..., :slot], function(values[..., source])[..., None], angle[..., slot + 1 :]], -1
-            )
+        """(…, joint, 3, 3, 3): the three rotations of every kept joint, each carried by those before."""
+        angle = self._amounts("turn", values)
         sine, versine = torch.sin(angle)[..., None, None], (1 - torch.cos(angle))[..., None, None]
         each = self.eye + sine * self.turn_cross + versine * self.turn_cross2
         return each.unflatten(-3, (-1, 3))
 
+    def _amounts(self, kind: str, values: Tensor) -> Tensor:
+        """How far each of the kept joints' three axes turns (rad) or slides (m): (…, 3 joint)."""
+        source, slope, offset = (getattr(self, f"{kind}_{part}") for part in ("source", "slope", "offset"))
+        amount = values[..., source] * slope + offset
+        for slot, column, function in getattr(self, f"{kind}_functions"):
+            bent = function(values[..., column])[..., None]
+            amount = torch.cat([amount[..., :slot], bent, amount[..., slot + 1 :]], -1)
+        return amount
+
     def _translations(self, values: Tensor, parent_ratio: Tensor) -> Tensor:
-        amount = values[..., self.slide_source] * self.slide_slope + self.slide_offset
-        for slot, source, function in self.slide_functions:
-            column = function(values[..., source])[..., None]
-            amount = torch.cat([amount[..., :slot], column, amount[..., slot + 1 :]], -1)
+        amount = self._amounts("slide", values)
         amount = amount.unflatten(-1, (-1, 3))
         amount = torch.where(self.slide_scaled, amount * parent_ratio, amount)
         return (amount[..., None] * self.slide_axis).sum(-2)
@@ -279,6 +282,9 @@ class Skeleton(nn.Module):
         self._constant("slide_axis", np.reshape([a.axis for a in slides], (-1, 3, 3)))
         self._constant("slide_scaled", np.reshape([a.function.scaled for a in slides], (-1, 3)), np.bool_)
         cross = np.array([_cross(a.axis) for j in kept for a in _three(j.rotations)])
+        self._constant(
+            "turn_axis", np.reshape([a.axis for j in kept for a in _three(j.rotations)], (-1, 3, 3))
+        )
         self._constant("turn_cross", cross)
         self._constant("turn_cross2", cross @ cross)
 

@@ -1,0 +1,315 @@
+"""Inverse kinematics: markers → coordinates, all frames at once.
+
+Key frames first, from the middle of the ranges; the others between them; a frame that fits worse than its
+like is tried again from its neighbours; at the end, where asked, all frames together under a prior that
+motion is smooth.
+"""
+
+import warnings
+from dataclasses import replace
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from d3ke_lib.body.descent import Problem, descend, settle
+from d3ke_lib.body.kinematics import Pose, Skeleton
+from d3ke_lib.body.normal import axes_of
+from d3ke_lib.body.placing import placed
+
+KEY_EVERY = 8  # frames
+SPEED = 4.0  # rad/s: what a coordinate may well do
+OUTLYING = 1.5  # × the median error: a frame that fits so badly is tried again
+WINDOW, OVERLAP = 960, 24  # frames solved together, and how many of them are solved twice
+FULL_TURN = 6.3  # rad: ranges beyond this bound nothing
+
+
+class Prior(NamedTuple):
+    """What is believed before the markers are seen; they are off by `noise`, m, an axis (for weight 1).
+
+    Coordinates accelerate by about `acceleration` (rad/s², m/s²) and stand about `spread` half ranges off
+    their middle, which matters only where no marker sees them.
+    """
+
+    rate: float  # frames per second
+    noise: float = 2e-3
+    acceleration: float = 20.0
+    spread: float = 1.0
+
+
+class Residuals(NamedTuple):
+    """What is left over, by frame; `converged`: no step improves it, and it fits about as the others do."""
+
+    distance: Float[Tensor, "frame marker"]  # m, NaN where the marker is missing
+    rms: Float[Tensor, " frame"]  # m, over the markers with weight; NaN where there is none
+    converged: Bool[Tensor, " frame"]
+    root: Float[Tensor, "frame 3"]  # the root joint in ground, m (a Pose with R_ground_root does not say)
+
+
+class UnseenFrames(UserWarning):
+    """Frames without a single marker: their coordinates are taken from the frames around them."""
+
+
+def solve(
+    skeleton: Skeleton,
+    markers: Float[Tensor, "frame marker 3"],
+    *,
+    weights: Float[Tensor, " marker"] | None = None,
+    scales: Float[Tensor, "*frame body 3"] | None = None,
+    start: Float[Tensor, "*frame coord"] | None = None,
+    bounds: Literal["clamped", "all", "none"] = "clamped",
+    prior: Prior | None = None,
+    iterations: int = 40,
+) -> tuple[Pose, Residuals]:
+    """Coordinates (rad, m) that bring the skeleton's markers to `markers` (ground, m; NaN = missing).
+
+    Minimises Σ weight · distance² in each frame, plus what `prior` adds. Locked coordinates keep their
+    default, coupled ones follow; `bounds`: whose range holds, that of coordinates the file clamps (as in
+    OpenSim), of all, of none. With a spec the selected coordinates, the root's rotation and its place are
+    solved for. Runs in the dtype and on the device of the skeleton. Raises ValueError on wrong shapes and
+    when no marker is seen at all; warns of `UnseenFrames`. A frame that did not converge is marked in the
+    residuals.
+    """
+    whole = _with_own_root(skeleton)
+    like = whole.ranges
+    markers = markers.to(like)
+    weight = _weights(skeleton, markers, weights)
+    problem = _problem(skeleton, whole, markers, weight, scales, bounds, prior)
+    given = None if start is None else _given(whole, skeleton, start.to(like), len(markers))
+    parts = [_window(problem, given, rows, prior, iterations) for rows in _windows(len(markers), prior)]
+    angles, rested = (torch.cat(columns) for columns in zip(*parts, strict=True))
+    return _answer(skeleton, whole, problem, angles, rested)
+
+
+def _weights(skeleton: Skeleton, markers: Tensor, weights: Tensor | None) -> Float[Tensor, "frame marker"]:
+    source, count = skeleton.body.source, len(skeleton.markers)
+    if markers.shape[1] != count:
+        raise ValueError(f"{source}: expected {count} markers, as skeleton.markers, found {markers.shape[1]}")
+    if weights is None:
+        weights = skeleton.marker_weights if skeleton.spec else torch.ones(count)
+    if len(weights) != count or not (weights >= 0).all():
+        raise ValueError(f"{source}: expected {count} weights of 0 or more, found {len(weights)}")
+    weight = weights.to(markers) * markers.isfinite().all(-1)
+    unseen = (weight == 0).all(-1)
+    if unseen.all():
+        raise ValueError(f"{source}: none of {len(markers)} frames has a marker with weight")
+    if unseen.any():
+        warnings.warn(f"{int(unseen.sum())} frames without a marker", UnseenFrames, stacklevel=3)
+    return weight
+
+
+def _with_own_root(skeleton: Skeleton) -> Skeleton:
+    """A spec's skeleton as a whole body: its root moves by coordinates, selected ones ignore couplers."""
+    if skeleton.spec is None:
+        return skeleton
+    body, by_name = skeleton.body, {m.name: m for m in skeleton.body.markers}
+    couplers = tuple(c for c in body.couplers if c.dependent not in skeleton.coordinates)
+    markers = tuple(by_name[name] for name in skeleton.markers)
+    return Skeleton(replace(body, couplers=couplers, markers=markers)).to(skeleton.ranges)
+
+
+def _problem(
+    skeleton: Skeleton, whole: Skeleton, markers: Tensor, weight: Tensor, scales: Tensor | None, bounds: str,
+    prior: Prior | None,
+) -> Problem:  # fmt: skip
+    known = {c.name: c for c in whole.body.coordinates}
+    free = torch.tensor(_free(skeleton, whole), device=markers.device)
+    low, high = whole.ranges[free].unbind(-1)
+    clamped = torch.tensor([known[whole.coordinates[i]].clamped for i in free], device=markers.device)
+    bounded = {"clamped": clamped, "all": torch.ones_like(clamped), "none": torch.zeros_like(clamped)}[bounds]
+    default = torch.tensor([known[whole.coordinates[i]].default for i in free]).to(markers)
+    # OpenSim, too, leaves a clamped coordinate that no marker sees in the middle of its range.
+    usual = torch.where(clamped & (high - low < 4 * FULL_TURN), (low + high) / 2, default)
+    spread = ((high - low) / 2).clamp(1e-3, 1.0)
+    pull = (prior.noise / (prior.spread * spread)).square() if prior else torch.zeros_like(low)
+    return Problem(
+        whole, axes_of(whole, free), _scales(skeleton, whole, scales), markers.nan_to_num(), weight,
+        torch.where(bounded, low, -torch.inf), torch.where(bounded, high, torch.inf), usual, pull,
+    )  # fmt: skip
+
+
+def _free(skeleton: Skeleton, whole: Skeleton) -> list[int]:
+    """Coordinates that are not locked or coupled and move something; with a spec its own and the root's."""
+    body = whole.body
+    tied = {c.dependent for c in body.couplers if c.enforced} | {c.name for c in body.coordinates if c.locked}
+    used = {a.coordinate for j in body.joints for a in (*j.rotations, *j.translations)}
+    used |= {c.independent for c in body.couplers if c.enforced}
+    names = set(whole.coordinates)
+    if skeleton.spec:
+        names = {*skeleton.coordinates, *(c.name for c in body.joints[0].coordinates)}
+    return [i for i, name in enumerate(whole.coordinates) if name in (names & used) - tied]
+
+
+def _scales(skeleton: Skeleton, whole: Skeleton, scales: Tensor | None) -> Tensor:
+    if scales is None:
+        return whole.generic_scales
+    if skeleton.spec is None:
+        return scales.to(whole.ranges)
+    rows = torch.tensor([whole.bodies.index(name) for name in skeleton.bodies], device=whole.ranges.device)
+    full = whole.generic_scales.expand(*scales.shape[:-2], -1, 3)
+    return full.index_copy(-2, rows, scales.to(full))
+
+
+def _given(whole: Skeleton, skeleton: Skeleton, start: Tensor, frames: int) -> Float[Tensor, "frame coord"]:
+    angles = _defaults(whole).expand(frames, -1).clone()
+    columns = [whole.coordinates.index(name) for name in skeleton.coordinates]
+    angles[:, columns] = start
+    return angles
+
+
+def _defaults(whole: Skeleton) -> Float[Tensor, " coord"]:
+    known = {c.name: c.default for c in whole.body.coordinates}
+    return torch.tensor([known[name] for name in whole.coordinates]).to(whole.ranges)
+
+
+def _windows(frames: int, prior: Prior | None) -> list[tuple[slice, slice]]:
+    """(frames to solve together, which of those to keep); with a prior they overlap."""
+    overlap = OVERLAP if prior else 0
+    starts = range(0, max(frames - overlap, 1), WINDOW - overlap)
+    windows = []
+    for first in starts:
+        last = min(first + WINDOW, frames)
+        end = frames - first if last == frames else last - first - overlap // 2
+        windows.append((slice(first, last), slice(overlap // 2 if first else 0, end)))
+    return windows
+
+
+def _window(
+    problem: Problem, given: Tensor | None, rows: tuple[slice, slice], prior: Prior | None, iterations: int
+) -> tuple[Tensor, Tensor]:
+    frames, keep = rows
+    problem = problem.at(frames)
+    angles = _from_keys(problem, prior, iterations) if given is None else given[frames]
+    # Under the prior frames are finished together; here they only have to come near.
+    angles, rested = descend(problem, angles, min(iterations, 6) if prior else iterations)
+    angles, rested = _repaired(problem, angles, rested, iterations)
+    if prior and len(angles) > 2:
+        stiffness = (prior.noise / prior.acceleration * prior.rate**2) ** 2
+        angles, rested = settle(problem, angles, stiffness, min(iterations, 8))
+    return angles[keep], rested[keep]
+
+
+def _from_keys(problem: Problem, prior: Prior | None, iterations: int) -> Float[Tensor, "frame coord"]:
+    """Every eighth seen frame from the middle of the ranges; the frames between start between them."""
+    frames = len(problem.target)
+    seen = torch.nonzero((problem.weight > 0).any(-1))[:, 0]
+    if not len(seen):
+        return _middle(problem, frames)
+    keys = torch.unique(torch.cat([seen[::KEY_EVERY], seen[-1:]]))
+    at = problem.at(keys)
+    angles, _ = descend(at, placed(at, _middle(at, len(keys))), iterations)
+    pace = prior.noise * prior.rate / (KEY_EVERY * SPEED) if prior else 0.0
+    for _ in range(2):
+        angles = _consistent(at, angles, pace**2, iterations)
+    return placed(problem, _between(keys, angles, frames))
+
+
+def _consistent(problem: Problem, angles: Tensor, pace: float, iterations: int) -> Float[Tensor, "key coord"]:
+    """Of each key frame's solutions (its own, its neighbours') those that fit and follow each other best.
+
+    Many poses put the markers nearly in the same place, a shoulder turned over itself for one. The cheapest
+    path through the candidates (Viterbi) costs their fits plus `pace` (m²/rad²) · |change|² between keys.
+    """
+    last = len(angles) - 1
+    index = torch.arange(last + 1, device=angles.device)
+    choices = [angles]
+    for start in (angles[(index - 1).clamp(min=0)], angles[(index + 1).clamp(max=last)]):
+        choices.append(descend(problem, placed(problem, start), iterations)[0])
+    fit = torch.stack([problem.equations(choice).cost for choice in choices], 1)
+    unknown = torch.stack(choices, 1)[..., problem.axes.free]
+    change = torch.cdist(unknown[:-1], unknown[1:]).square() * pace
+    return torch.stack(choices, 1)[index, _cheapest(fit.cpu(), change.cpu()).to(index)]
+
+
+def _cheapest(
+    fit: Float[Tensor, "key choice"], change: Float[Tensor, "step choice choice"]
+) -> Int[Tensor, " key"]:
+    """Viterbi's path: the choice at each key that makes the sum of fits and changes least."""
+    total, back = fit[0], []
+    for here, step in zip(fit[1:], change):
+        best = (total[:, None] + step).min(0)
+        back.append(best.indices)
+        total = best.values + here
+    path = [total.argmin()]
+    for choices in reversed(back):
+        path.append(choices[path[-1]])
+    return torch.stack(path[::-1])
+
+
+def _middle(problem: Problem, frames: int) -> Tensor:
+    angles = _defaults(problem.skeleton).expand(frames, -1)
+    return angles.index_copy(-1, problem.axes.free, problem.usual.expand(frames, -1))
+
+
+def _between(keys: Int[Tensor, " key"], angles: Tensor, frames: int) -> Float[Tensor, "frame coord"]:
+    """Straight lines between the key frames."""
+    at = torch.arange(frames, device=keys.device)
+    after = torch.searchsorted(keys, at).clamp(max=len(keys) - 1)
+    before = (after - 1).clamp(min=0)
+    share = (at - keys[before]) / (keys[after] - keys[before]).clamp(min=1)
+    return torch.lerp(angles[before], angles[after], share.clamp(0, 1).to(angles)[:, None])
+
+
+def _repaired(problem: Problem, angles: Tensor, rested: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
+    """Frames that fit worse than their like, again from the nearest good frame before and after."""
+    cost, bad = _judged(problem, angles)
+    good = torch.nonzero(~bad)[:, 0]
+    if not bad.any() or not len(good):
+        return angles, rested
+    frames = torch.nonzero(bad)[:, 0]
+    place = torch.searchsorted(good, frames)
+    angles, rested = angles.clone(), rested.clone()
+    for side in (place - 1, place):
+        start = angles[good[side.clamp(0, len(good) - 1)]]
+        found, still = descend(problem.at(frames), start, iterations)
+        there, _ = _judged(problem.at(frames), found)
+        better = there < cost[frames]
+        angles[frames[better]], rested[frames[better]] = found[better], still[better]
+        cost[frames[better]] = there[better]
+    return angles, rested
+
+
+def _judged(problem: Problem, angles: Tensor) -> tuple[Tensor, Bool[Tensor, " frame"]]:
+    """Cost of each frame per weight, and whether it stands out."""
+    cost = problem.equations(angles).cost / problem.weight.sum(-1).clamp(min=1e-9)
+    usual = cost[problem.weight.sum(-1) > 0].median() if (problem.weight > 0).any() else cost.median()
+    return cost, cost > OUTLYING**2 * usual + 100 * problem.negligible / problem.weight.sum(-1).clamp(
+        min=1e-9
+    )
+
+
+def _answer(
+    skeleton: Skeleton, whole: Skeleton, problem: Problem, angles: Tensor, rested: Tensor
+) -> tuple[Pose, Residuals]:
+    angles = _coupled(whole, angles)
+    pose = Pose(angles, problem.scales.expand(len(angles), -1, 3))
+    joints, markers = whole(pose)
+    distance = (markers - problem.target).norm(dim=-1)
+    seen = problem.weight > 0
+    square = torch.where(seen, distance.square(), 0.0)
+    rms = (square.sum(-1) / seen.sum(-1)).sqrt()
+    missing = (problem.target == 0).all(-1) & ~seen
+    outlying = rms > 2 * OUTLYING * rms[seen.any(-1)].median() + 1e-3
+    residuals = Residuals(
+        distance.masked_fill(missing, torch.nan), rms, rested & seen.any(-1) & ~outlying,
+        joints[:, whole.joints.index(whole.body.joints[0].name)],
+    )  # fmt: skip
+    return _selected(skeleton, whole, pose), residuals
+
+
+def _coupled(whole: Skeleton, angles: Tensor) -> Tensor:
+    """Dependent coordinates as their couplers make them."""
+    columns = whole.coordinate_source[:-1].argsort()
+    return whole._all_coordinates(angles)[..., columns]
+
+
+def _selected(skeleton: Skeleton, whole: Skeleton, pose: Pose) -> Pose:
+    if skeleton.spec is None:
+        return pose
+    columns = [whole.coordinates.index(name) for name in skeleton.coordinates]
+    bodies = [whole.bodies.index(name) for name in skeleton.bodies]
+    R, _ = whole.frames(pose)
+    root = whole.bodies.index(whole.body.joints[0].child.body)
+    R_ground_root = R[:, root] @ whole.child_rotation_inverse[0].mT
+    return Pose(pose.angles[:, columns], pose.scales[:, bodies], R_ground_root)
