@@ -6,6 +6,10 @@ import pytest
 import toy
 
 from d3ke_lib.body.spec import BODY_FILE
+from d3ke_lib.data import synthetic
+from d3ke_lib.data.synthetic import DataConfig
+from d3ke_lib.experiment import stages
+from d3ke_lib.experiment.config import EvaluationConfig, Profile
 from d3ke_lib.nets import backbone
 
 
@@ -22,3 +26,27 @@ def toy_records(tmp_path_factory) -> Path:
 @pytest.fixture
 def small_networks(monkeypatch) -> None:
     monkeypatch.setattr(backbone, "build", toy.small_backbone)
+
+
+@pytest.fixture(scope="session")
+def toy_profile(tmp_path_factory) -> Path:
+    """The folder of a profile carried through to its figures: two small backbones, a refiner, 3 subjects."""
+    profile = Profile(
+        name="toy",
+        data=DataConfig(train=3, validation=1, test=3),
+        frame=toy.FRAME,
+        temporal=toy.TEMPORAL,
+        evaluation=EvaluationConfig(draws=200, batch=16, timing_batches=1),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("D3KE_OUT", str(tmp_path_factory.mktemp("out")))
+        patch.setattr(backbone, "build", toy.small_backbone)
+        patch.setattr(synthetic, "make", toy_once)
+        stages.figures(profile)
+        return stages.folder(profile)
+
+
+def toy_once(config: DataConfig, out: Path, *_: object) -> None:
+    """In place of synthetic.make: toy records."""
+    if not (out / "manifest.json").exists():
+        toy.make_records(out)

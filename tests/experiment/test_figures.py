@@ -8,73 +8,46 @@ import pytest
 import toy
 from PIL import Image
 
-from d3ke_lib.data import synthetic
-from d3ke_lib.data.synthetic import DataConfig
-from d3ke_lib.experiment import artifacts, figures, names, plots, stages
-from d3ke_lib.experiment.config import EvaluationConfig, Profile
-from d3ke_lib.nets import backbone
-
-PROFILE = Profile(
-    name="toy",
-    data=DataConfig(train=3, validation=1, test=3),
-    frame=toy.FRAME,
-    temporal=toy.TEMPORAL,
-    evaluation=EvaluationConfig(draws=200, batch=16, timing_batches=1),
-)
+from d3ke_lib.experiment import artifacts, figures, names, plots
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    """A toy profile carried through to its figures: two backbones, a refiner, three test subjects."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("D3KE_OUT", str(tmp_path_factory.mktemp("out")))
-        patch.setattr(backbone, "build", toy.small_backbone)
-        patch.setattr(
-            synthetic,
-            "make",
-            lambda config, out, *_: (out / "manifest.json").exists() or toy.make_records(out),
-        )
-        stages.figures(PROFILE)
-        return stages.folder(PROFILE)
-
-
-def test_every_figure_is_there_with_its_table(folder: Path) -> None:
+def test_every_figure_is_there_with_its_table(toy_profile: Path) -> None:
     for name in figures.FIGURES:
-        picture, table = folder / f"figures/{name}.png", folder / f"figures/{name}.csv"
+        picture, table = toy_profile / f"figures/{name}.png", toy_profile / f"figures/{name}.csv"
         assert picture.stat().st_size <= plots.LARGEST_PNG, name
         assert Image.open(picture).size[0] > 300
         assert len(pd.read_csv(table)) > 0
-    captions = artifacts.read_json(folder / "figures/captions.json")["captions"]
+    captions = artifacts.read_json(toy_profile / "figures/captions.json")["captions"]
     assert list(captions) == sorted(figures.FIGURES)
     assert set(figures.CAPTIONS) == set(figures.FIGURES)
 
 
-def test_tables_repeat_the_results(folder: Path) -> None:
-    results = artifacts.read_json(folder / "results.json")
+def test_tables_repeat_the_results(toy_profile: Path) -> None:
+    results = artifacts.read_json(toy_profile / "results.json")
     comparison = results["comparisons"][0]
-    table = pd.read_csv(folder / "figures/paired.csv")
+    table = pd.read_csv(toy_profile / "figures/paired.csv")
     assert table.difference.mean() == pytest.approx(comparison["metrics"]["angle_mae_deg"]["mean"], rel=1e-4)
-    groups = pd.read_csv(folder / "figures/groups.csv")
+    groups = pd.read_csv(toy_profile / "figures/groups.csv")
     knee = groups[(groups.group == "knee") & (groups.method == "ResNeXt-50")]["mean"].item()
     shown = results["settings"]["frame/resnext50_32x4d"]["summary"]["angle_mae_deg/knee"]["mean"]
     assert knee == pytest.approx(shown, rel=1e-4)
-    every = pd.read_csv(folder / "figures/coordinates.csv")
+    every = pd.read_csv(toy_profile / "figures/coordinates.csv")
     own = every[every.method == "ResNeXt-101 + transformer"]["mean"].mean()
     setting = results["settings"]["temporal/transformer.resnext101_32x8d"]
     assert own == pytest.approx(setting["summary"]["angle_mae_deg"]["mean"], rel=1e-3)
 
 
-def test_curves_hold_truth_and_every_method(folder: Path) -> None:
-    table = pd.read_csv(folder / "figures/angle_curves.csv")
+def test_curves_hold_truth_and_every_method(toy_profile: Path) -> None:
+    table = pd.read_csv(toy_profile / "figures/angle_curves.csv")
     assert set(table.coordinate) == set(figures.CURVES)
     assert list(table.method.unique())[:2] == ["truth", "ResNeXt-50"]
     assert (table.groupby(["coordinate", "method"]).size() == toy.FRAMES).all()
 
 
-def test_a_second_drawing_does_nothing(folder: Path) -> None:
-    before = {path: path.stat().st_mtime_ns for path in (folder / "figures").iterdir()}
-    assert {path.stem for path in figures.draw(folder)} == set(figures.FIGURES)
-    assert {path: path.stat().st_mtime_ns for path in (folder / "figures").iterdir()} == before
+def test_a_second_drawing_does_nothing(toy_profile: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (toy_profile / "figures").iterdir()}
+    assert {path.stem for path in figures.draw(toy_profile)} == set(figures.FIGURES)
+    assert {path: path.stat().st_mtime_ns for path in (toy_profile / "figures").iterdir()} == before
 
 
 def test_labels() -> None:
