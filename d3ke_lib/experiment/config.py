@@ -211,7 +211,7 @@ DEMO = Profile(
     name="demo",  # do the networks learn, and which better? an hour on two cores
     data=DataConfig(
         train=32,  # frames enough that each is seen once: subjects cost rendering time
-        validation=4,
+        validation=3,
         test=8,
         seconds=3.0,  # the whole of each action
         fps=10.0,  # 30 frames a second look alike
@@ -221,12 +221,13 @@ DEMO = Profile(
     frame=FrameConfig(
         px=64,  # a sixteenth of the paper's pixels: 50 images/s instead of 5 (shared baselines)
         batch=16,  # more steps for the same images: 32 and more learn less from so few
-        images=32_000,  # as many as fit an hour with both backbones and the refiners
+        images=24_000,  # as many as fit an hour with both backbones and the refiners
         every=1,  # at 10 frames a second neighbours differ
         moved=0.0,  # the same
-        phases=(
-            Phase(1.0, 1e-3, 1e-5),
-        ),  # most is gained while the rate falls: it must fall within the budget
+        phases=(  # a long high stretch, then the fall in which most is gained: it must fit the budget
+            Phase(0.75, 1.5e-3, 3e-4),
+            Phase(0.25, 3e-4, 1e-5),
+        ),
         warmup=50,  # no pretrained weights to start from
         weights=None,  # nothing to fetch; both backbones start equal
         precision="bf16",  # up to twice as fast where the processor has it
@@ -242,10 +243,10 @@ DEMO = Profile(
     temporal=TemporalConfig(
         window=27,  # 2.7 s at 10 frames a second, where 243 are 8.1 s at 30; the motions have 30 frames
         batch=64,  # more steps from fewer windows
-        epochs=8,  # minutes
+        epochs=16,  # minutes
         phases=(Phase(1.0, 5e-4, 5e-6),),  # half the paper's start, with half its batch
         warmup=50,  # post-norm transformers start badly at full rate
-        subjects=10,  # whose answers must be computed first
+        subjects=8,  # whose answers must be computed first
         validations=4,
     ),
 )

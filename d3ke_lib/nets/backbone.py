@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torchvision.models import WeightsEnum, get_model, get_model_weights
+from torchvision.models.resnet import Bottleneck
 
 from d3ke_lib.nets import weights as weights_on_disk
 
@@ -68,7 +69,7 @@ def build(
 ) -> Backbone:
     """The backbone `name`, one of NAMES.
 
-    `weights`: None (torchvision's initialisation, from `seed` when given), "imagenet" (IMAGENET1K_V1),
+    `weights`: None (torchvision's initialisation, from `seed` when given, see start_as_shortcuts), "imagenet" (IMAGENET1K_V1),
     "imagenet_v2", or a .safetensors/.pth file with torchvision's keys, whose `sha256` is checked when given.
     Nothing is fetched.  Raises ValueError for unknown names and weights that do not fit, FileNotFoundError
     where the file is absent.
@@ -76,7 +77,7 @@ def build(
     with weights_on_disk.seeded(seed):
         net = Backbone(name, center_striding)
     if weights is None:
-        return net
+        return start_as_shortcuts(net)
     if weights in IMAGENET:
         path, sha256 = _imagenet_file(name, str(weights))
     else:
@@ -84,6 +85,17 @@ def build(
     state = weights_on_disk.read(path, sha256)
     features = {key: value for key, value in state.items() if key not in ("fc.weight", "fc.bias")}
     weights_on_disk.fit(net, features, str(path))
+    return net
+
+
+def start_as_shortcuts(net: Backbone) -> Backbone:
+    """Every block begins as its shortcut alone: the last norm of its residual branch has scale 0.
+
+    Deep networks then start to learn at once (Goyal et al. 2017, arXiv 1706.02677, section 5.1).
+    """
+    for module in net.modules():
+        if isinstance(module, Bottleneck):
+            nn.init.zeros_(module.bn3.weight)
     return net
 
 
