@@ -1,6 +1,6 @@
 """Run one notebook with papermill, with manners: known parameters only, whole outputs only.
 
-    python scripts/run_notebook.py notebooks/04_frame.ipynb out/demo/notebooks/04_frame.ipynb profile=demo seed=0
+    python scripts/run_notebook.py notebooks/04_frame.ipynb out/demo/notebooks/04.ipynb profile=demo seed=0
 
 The output appears under its name only when every cell has run; a failed run is kept beside it as
 `.failed.ipynb`. Progress bars of the kernel are shown on this terminal.
@@ -41,7 +41,7 @@ def main() -> int:
 
 
 def checked(source: Path, given: dict[str, str]) -> dict[str, object]:
-    """The given parameters as the types of the notebook's own; an unknown name is an error that lists the known."""
+    """The given parameters, typed as the notebook's own are. Raises ValueError listing the known ones."""
     known = papermill.inspect_notebook(str(source))
     unknown = sorted(set(given) - set(known))
     if unknown:
