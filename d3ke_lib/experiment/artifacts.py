@@ -111,6 +111,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str,
     header = {"about": json.dumps(about or {}, sort_keys=True, allow_nan=False)}
     with replacing(path) as beside:
         save_file(dense, beside, metadata=header)
+        beside.chmod(0o644)  # safetensors leaves it readable by nobody else
     return path
 
 

@@ -8,7 +8,9 @@
 All randomness of a step comes from (seed, epoch, step), so a checkpoint holds no generator: there is none.
 """
 
+import contextlib
 import copy
+import io
 import os
 import sys
 import time
@@ -58,14 +60,17 @@ class Run:
 
 
 def finished(folder: Path, fingerprint: str) -> dict[str, Any] | None:
-    """The result of a finished run of this fingerprint. What another configuration made is set aside."""
-    found = _fingerprint(folder)
-    if found not in (None, fingerprint):
+    """The result of a finished run of this fingerprint."""
+    whole = (folder / RESULT).is_file() and (folder / MODEL).is_file()
+    result = artifacts.read_json(folder / RESULT) if whole else {}
+    return result if result.get("fingerprint") == fingerprint else None
+
+
+def set_aside_others(folder: Path, fingerprint: str) -> None:
+    """Makes room where another configuration has finished or left a checkpoint."""
+    if _fingerprint(folder) not in (None, fingerprint):
         artifacts.set_aside(folder)
         folder.mkdir()
-    if found == fingerprint and (folder / RESULT).is_file() and (folder / MODEL).is_file():
-        return artifacts.read_json(folder / RESULT)
-    return None
 
 
 def _fingerprint(folder: Path) -> str | None:
@@ -98,12 +103,31 @@ def opened(
         yield Run(folder, about, net, optimizer, average, ema, log, step, seconds)
 
 
-def progress(name: str, total: int, done: int = 0, unit: str = "step") -> tqdm:
-    """A bar on the terminal: the one that run_notebook shows, an interactive one, else none."""
-    pipe = os.environ.get("D3KE_TERMINAL")
-    shown = bool(pipe) or sys.stderr.isatty() or "JPY_SESSION_NAME" in os.environ
-    file = open(pipe, "w") if pipe else sys.stderr  # noqa: SIM115 (the bar's for as long as it lives)
-    return tqdm(total=total, initial=done, desc=name, file=file, disable=not shown, unit=unit)
+@contextmanager
+def terminal() -> Iterator[TextIO | None]:
+    """Where somebody sees a bar: run_notebook's terminal, an interactive one, a browser; or None."""
+    if pipe := os.environ.get("D3KE_TERMINAL"):
+        with open(pipe, "w") as opened:
+            yield opened
+    else:
+        yield sys.stderr if sys.stderr.isatty() or "JPY_SESSION_NAME" in os.environ else None
+
+
+@contextmanager
+def progress(name: str, total: int, done: int = 0, unit: str = "step") -> Iterator[tqdm]:
+    """A bar on the terminal, where there is one: a notebook that is being checked gets no output from it."""
+    with (
+        terminal() as file,
+        tqdm(total=total, initial=done, desc=name, file=file, disable=file is None, unit=unit) as bar,
+    ):
+        yield bar
+
+
+@contextmanager
+def bars_on_terminal() -> Iterator[None]:
+    """The same for bars that others draw on stderr."""
+    with terminal() as file, contextlib.redirect_stderr(file or io.StringIO()):
+        yield
 
 
 def descend(run: Run, rate: float) -> None:

@@ -44,7 +44,7 @@ def data(profile: str | Profile) -> Path:
     manifest = made / records.MANIFEST
     if manifest.is_file() and records.load_manifest(made)["config"] == synthetic.described(ours.data):
         return made
-    with artifacts.claimed(made):
+    with artifacts.claimed(made), runs.bars_on_terminal():
         if manifest.is_file() and records.load_manifest(made)["config"] != synthetic.described(ours.data):
             artifacts.set_aside(made)
         synthetic.make(ours.data, made, len(os.sched_getaffinity(0)), devices.choose("auto").type)

@@ -19,7 +19,14 @@ from d3ke_lib.data.seeds import seed_generator
 from d3ke_lib.experiment import artifacts, devices, metrics, predictions, runs, schedule
 from d3ke_lib.experiment.codec import fingerprint, to_values
 from d3ke_lib.experiment.config import FrameConfig, TemporalConfig
-from d3ke_lib.experiment.windows import dropout_of_step, on, open_windows, target_frame, window_losses
+from d3ke_lib.experiment.windows import (
+    dropout_of_step,
+    on,
+    open_windows,
+    rate_hz,
+    target_frame,
+    window_losses,
+)
 from d3ke_lib.nets import frame, temporal
 from d3ke_lib.nets.losses import losses, total
 
@@ -32,9 +39,10 @@ def train_frame(config: FrameConfig, data: Path, folder: Path, seed: int) -> dic
     Raises D3keError: fewer frames than a batch, a loss that is not finite, a folder in use.
     """
     about = describe("frame", config, seed, records=records_hash(data), start=start_of(config))
+    if result := runs.finished(folder, about["fingerprint"]):
+        return result
     with artifacts.claimed(folder):
-        if result := runs.finished(folder, about["fingerprint"]):
-            return result
+        runs.set_aside_others(folder, about["fingerprint"])
         device, skeleton = devices.choose(config.device), default_skeleton()
         frames, checks = open_frames(config, data, skeleton)
         net = devices.placed(build_frame(config, skeleton, seed), device)
@@ -42,8 +50,10 @@ def train_frame(config: FrameConfig, data: Path, folder: Path, seed: int) -> dic
         per_epoch, steps = schedule.budget(len(frames), config.batch, config.epochs, config.images, "images")
         validating = schedule.milestones(steps, config.validations)
 
-        with runs.opened(folder, about, net, optimizer, config.ema) as run:
-            bar = runs.progress(f"{config.backbone}, seed {seed}", steps, run.step)
+        with (
+            runs.opened(folder, about | here(), net, optimizer, config.ema) as run,
+            runs.progress(f"{config.backbone}, seed {seed}", steps, run.step) as bar,
+        ):
             order = schedule.pieces(len(frames), config.batch, seed, run.step, steps)
             for batch in stream(frames, order, config.workers):
                 rate = schedule.learning_rate(config.phases, config.warmup, run.step, steps)
@@ -65,7 +75,6 @@ def train_frame(config: FrameConfig, data: Path, folder: Path, seed: int) -> dic
                     runs.write_validation(run, check_frame(run.best, checks, config))
                 if run.step % config.checkpoint_every == 0 and run.step < steps:
                     runs.save(run)
-            bar.close()
             return runs.finish(run)
 
 
@@ -99,9 +108,10 @@ def train_temporal(
     """
     origin = artifacts.read_json(source / runs.RESULT)
     about = describe("temporal", config, seed, records=records_hash(data), frame=origin["weights_sha256"])
+    if result := runs.finished(folder, about["fingerprint"]):
+        return result
     with artifacts.claimed(folder):
-        if result := runs.finished(folder, about["fingerprint"]):
-            return result
+        runs.set_aside_others(folder, about["fingerprint"])
         device, skeleton = devices.choose(config.device), default_skeleton()
         windows, checks = (
             open_windows(config.window, data, source, split, subjects, skeleton)
@@ -114,8 +124,11 @@ def train_temporal(
         per_epoch, steps = schedule.budget(len(windows[0]), config.batch, config.epochs, None, "windows")
         validating = schedule.milestones(steps, config.validations)
 
-        with runs.opened(folder, about, net, optimizer) as run:
-            bar = runs.progress(f"{config.kind}, seed {seed}", steps, run.step)
+        about |= here() | {"rate_hz": rate_hz(windows[1])}
+        with (
+            runs.opened(folder, about, net, optimizer) as run,
+            runs.progress(f"{config.kind}, seed {seed}", steps, run.step) as bar,
+        ):
             for indices in schedule.pieces(len(windows[0]), config.batch, seed, run.step, steps):
                 rate = schedule.learning_rate(config.phases, config.warmup, run.step, steps)
                 momentum = schedule.geometric(*config.norm_momentum, run.step, steps)
@@ -135,7 +148,6 @@ def train_temporal(
                     runs.write_validation(run, check_temporal(net, *checks, config))
                 if run.step % config.checkpoint_every == 0 and run.step < steps:
                     runs.save(run)
-            bar.close()
             return runs.finish(run)
 
 
@@ -160,19 +172,17 @@ def subjects_for(config: TemporalConfig, data: Path) -> dict[str, list[int]]:
 
 
 def describe(kind: str, config: FrameConfig | TemporalConfig, seed: int, **inputs: str) -> dict[str, Any]:
-    """What a run is: configuration, seed and hashes of what it reads; and, beside, who ran it where.
+    """What a run is: configuration, seed, hashes of what it reads, and their fingerprint.
 
-    The fingerprint is of the former only: a finished run is not repeated because a comment was committed.
+    Not the code's revision: a finished run is not repeated because a comment was committed.
     """
-    return {
-        "kind": kind,
-        "config": to_values(config),
-        "seed": seed,
-        **inputs,
-        "fingerprint": fingerprint(kind, config, seed, inputs),
-        "git": artifacts.git_revision(),
-        "machine": devices.describe(),
-    }
+    mark = fingerprint(kind, config, seed, inputs)
+    return {"kind": kind, "config": to_values(config), "seed": seed, **inputs, "fingerprint": mark}
+
+
+def here() -> dict[str, Any]:
+    """Which code runs on what machine."""
+    return {"git": artifacts.git_revision(), "machine": devices.describe()}
 
 
 def records_hash(data: Path) -> str:

@@ -26,6 +26,12 @@ def open_windows(
     return TemporalSet(pose, predictions.points_of(skeleton, pose), labels, window), labels
 
 
+def rate_hz(labels: Batch) -> float:
+    """Frames a second of the motions, to three digits."""
+    between = labels.time.diff()
+    return float(f"{1 / between[between > 0].median():.3g}")
+
+
 def target_frame(kind: str, window: int) -> int:
     """Which of the frames a network answers for is the window's target, its middle."""
     return {"tcn": 0, "transformer": window, "lstm": window // 2}[kind]

@@ -1,4 +1,4 @@
-"""The body the tests run on, toy records, and a network small enough to be trained in a test."""
+"""The body the tests run on, toy records, and networks small enough to be trained in a test."""
 
 from pathlib import Path
 
@@ -10,7 +10,6 @@ from d3ke_lib.data import synthetic
 from d3ke_lib.data.synthetic import DataConfig
 from d3ke_lib.experiment import stages
 from d3ke_lib.experiment.config import EvaluationConfig, Profile
-from d3ke_lib.nets import backbone
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +24,7 @@ def toy_records(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def small_networks(monkeypatch) -> None:
-    monkeypatch.setattr(backbone, "build", toy.small_backbone)
+    toy.shrink(monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -67,7 +67,7 @@ def test_checkpoint_round_trip_is_bit_equal_and_keeps_the_layout(tmp_path):
     assert fresh.param_groups[0]["lr"] == 0.1
 
 
-@pytest.mark.parametrize("after", [0.0, 0.003, 0.01, 0.02, 0.05])
+@pytest.mark.parametrize("after", [0.003, 0.03])  # s; the other points of a write: test_train.py
 def test_kill_9_while_writing_leaves_a_whole_checkpoint(tmp_path, after):
     path = tmp_path / "checkpoint.safetensors"
     writer = python(WRITER, path)

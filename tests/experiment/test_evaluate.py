@@ -11,7 +11,7 @@ import toy
 from d3ke_lib.body.spec import default_skeleton
 from d3ke_lib.data.datasets import FrameSet
 from d3ke_lib.data.synthetic import DataConfig
-from d3ke_lib.experiment import artifacts, evaluate, predictions, stages
+from d3ke_lib.experiment import artifacts, evaluate, logs, predictions, stages
 from d3ke_lib.experiment.config import EvaluationConfig, Profile
 from d3ke_lib.experiment.evaluate import MEAN_POSE, Method
 
@@ -129,12 +129,12 @@ def evaluated(toy_records, tmp_path_factory):
     profile = Profile("toy", DataConfig(), toy.FRAME, toy.TEMPORAL, CONFIG, seeds=(0, 1))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("D3KE_OUT", str(tmp_path_factory.mktemp("out")))
-        patch.setattr("d3ke_lib.nets.backbone.build", toy.small_backbone)
+        toy.shrink(patch)
         patch.setattr(stages, "data", lambda profile: toy_records)
         path = stages.evaluate(profile)
         again = path.stat().st_mtime_ns
         assert stages.evaluate(profile).stat().st_mtime_ns == again  # done once
-        yield profile, path
+        return profile, path
 
 
 def test_results_have_every_method_setting_and_cost(evaluated):
@@ -174,3 +174,42 @@ def test_test_answers_are_there_for_the_figures(evaluated):
         identity = predictions.identity(artifacts.read_json(folder / "run.json"))
         pose = predictions.load(folder, "test", toy.SPLITS["test"], identity, default_skeleton())
         assert len(pose.angles) == 36
+
+
+def test_logs_become_tables(evaluated):
+    table = logs.table(evaluated[1].parent / "frame" / "resnext50_32x4d.0", "a run")
+    assert {"lr", "total", "joint", "per_second", "validation/angle_mae_deg"} <= set(table.quantity)
+    totals = table[table.quantity == "total"]
+    assert totals["thousand items"].tolist() == [step * 4 / 1000 for step in totals.step]
+
+
+def test_costs_are_the_network_s(evaluated):
+    cost = artifacts.read_json(evaluated[1])["cost"]
+    frame = cost["networks"]["frame/resnext50_32x4d"]
+    # One convolution 3·8·8 → 2048 and one 2048 → 126, both on a map of 2 × 2 (2 × 2 cells of 16 px).
+    assert frame["parameters"] == 3 * 64 * 2048 + 2048 + 2 * 2048 + 2048 * 126 + 126
+    convolutions = 4 * (3 * 64 * 2048 + 2048 * 126)
+    assert convolutions <= frame["multiply_adds"] < 1.2 * convolutions  # the rest: the skeleton's products
+    assert cost["training"]["frame/resnext50_32x4d.0"]["items"] == 32
+
+
+def test_make_is_told_the_runs(tmp_path):
+    stages.main("smoke", str(tmp_path / "stages.mk"))
+    names = "resnext50_32x4d.0 resnext101_32x8d.0"
+    assert (tmp_path / "stages.mk").read_text() == f"RUN_NAMES := {names}\n"
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: stages.data("tiny"), "unknown profile 'tiny'; known: smoke, demo, gpu"),
+        (lambda: stages.frame("smoke", "vgg16"), "unknown backbone 'vgg16'; known: resnet50"),
+        (lambda: stages.temporal("smoke", "resnet50", "gru"), "unknown temporal network 'gru'"),
+        (lambda: stages.evaluate("smoke", "gru"), "unknown temporal network 'gru'"),
+    ],
+)
+def test_unknown_names_end_before_anything_is_made(call, message, tmp_path, monkeypatch):
+    monkeypatch.setenv("D3KE_OUT", str(tmp_path))
+    with pytest.raises(ValueError, match=message):
+        call()
+    assert list(tmp_path.iterdir()) == []

@@ -36,7 +36,7 @@ def log_of(folder: Path) -> list[dict]:
 def undisturbed(toy_records, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("undisturbed") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("d3ke_lib.nets.backbone.build", toy.small_backbone)
+        toy.shrink(patch)
         train.train_frame(toy.FRAME, toy_records, folder, seed=1)
     return folder
 
@@ -292,7 +292,7 @@ def test_a_checkpoint_of_another_network_names_the_keys(toy_records, tmp_path, m
 def answered(undisturbed, toy_records) -> Path:
     """The undisturbed frame run with its answers for training and validation."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("d3ke_lib.nets.backbone.build", toy.small_backbone)
+        toy.shrink(patch)
         for split, subjects in train.subjects_for(toy.TEMPORAL, toy_records).items():
             inference.answer_frames(undisturbed, toy_records, split, subjects)
     return undisturbed

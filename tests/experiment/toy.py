@@ -3,9 +3,11 @@
 The people are points drawn on noise, so that there is something to see; the labels are exact.
 """
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
@@ -14,7 +16,10 @@ from d3ke_lib.body.spec import default_skeleton
 from d3ke_lib.data import records
 from d3ke_lib.data.schema import Metadata, file_name, names_of
 from d3ke_lib.experiment.config import FrameConfig, Phase, TemporalConfig
-from d3ke_lib.nets import backbone
+from d3ke_lib.nets import backbone, temporal
+from d3ke_lib.nets.lstm import LSTM
+from d3ke_lib.nets.tcn import TCN
+from d3ke_lib.nets.transformer import Transformer
 
 PX, STORED, MARGIN, FOCAL, DEPTH = 32, 48, 1.5, 72.0, 4.0
 SPLITS = {"train": [1, 2, 3], "validation": [4], "test": [5, 6, 7]}
@@ -95,6 +100,17 @@ def draw(subject: int) -> dict:
         "t_camera_world": np.zeros((count, 3)),
         "box": np.tile([0.0, 0, STORED, STORED], (count, 1)),
     }
+
+
+def shrink(patch: pytest.MonkeyPatch) -> None:
+    """Networks of a few channels in place of the real ones."""
+    patch.setattr(backbone, "build", small_backbone)
+    small = {
+        "transformer": partial(Transformer, channels=16, hidden=16, heads=2),
+        "tcn": partial(TCN, channels=16),
+        "lstm": partial(LSTM, channels=16),
+    }
+    patch.setattr(temporal, "KINDS", small)
 
 
 def small_backbone(*args: object, **options: object) -> nn.Module:

@@ -1,0 +1,116 @@
+"""How long a profile will take here: every stage done in small, then multiplied. Rough, ± a quarter."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.data import synthetic
+from d3ke_lib.data.datasets import FrameSet
+from d3ke_lib.data.synthetic import DataConfig
+from d3ke_lib.experiment import cost, devices, inference, predictions
+from d3ke_lib.experiment.config import FrameConfig, Profile, TemporalConfig
+from d3ke_lib.experiment.train import train_frame
+from d3ke_lib.nets import temporal
+
+STEPS = 6  # a trial's; the median of their speeds counts
+EVALUATION_S = 60.0  # metrics, bootstrap, figures and report
+
+
+class Expected(NamedTuple):
+    stage: str
+    minutes: float
+
+
+def calibrate(profile: Profile, folder: Path) -> list[Expected]:
+    """Minutes of each stage, by trials in `folder`: under a minute for the demo on two cores."""
+    data = folder / "data"
+    trial = small_data(profile)
+    rendering = elapsed(lambda: synthetic.make(trial, data, 1, devices.choose("auto").type))
+    cores = devices.describe()["cores"] if devices.choose("auto").type == "cpu" else 1
+    expected = [Expected("data", rendering / frames(trial) * frames(profile.data) / cores / 60)]
+    for backbone in profile.backbones:
+        config = dataclasses.replace(profile.frame, backbone=backbone)
+        train, answer = frame_seconds(config, data, folder / backbone, profile)
+        expected.append(Expected(f"frame {backbone}", len(profile.seeds) * train / 60))
+        expected.append(Expected(f"answers {backbone}", len(profile.seeds) * answer / 60))
+    networks = len(profile.backbones) * len(profile.seeds)
+    for refiner in profile.refiners:
+        config = dataclasses.replace(profile.temporal, kind=refiner)
+        expected.append(Expected(f"temporal {refiner}", networks * temporal_seconds(config, profile) / 60))
+    return [*expected, Expected("evaluation", EVALUATION_S / 60)]
+
+
+def small_data(profile: Profile) -> DataConfig:
+    """Two subjects, one action: a batch and a half for training."""
+    count = 1.5 * profile.frame.batch / len(profile.data.cameras)
+    one = {"train": 1, "validation": 1, "test": 0, "actions": profile.data.actions[:1]}
+    return dataclasses.replace(profile.data, **one, seconds=max(count, 2) / profile.data.fps)
+
+
+def frames(data: DataConfig, subjects: int | None = None) -> int:
+    """Frames of so many subjects, or of all."""
+    each = len(data.actions) * len(data.cameras) * round(data.seconds * data.fps)
+    return each * (data.train + data.validation + data.test if subjects is None else subjects)
+
+
+def frame_seconds(config: FrameConfig, data: Path, folder: Path, profile: Profile) -> tuple[float, float]:
+    """One network's training with its validations, and its answers for temporal training and evaluation."""
+    trial = dataclasses.replace(
+        config, images=STEPS * config.batch, validations=1, validation_images=2, log_every=1
+    )
+    train_frame(trial, data, folder, seed=0)
+    images = config.images or config.epochs * frames(profile.data, profile.data.train) // config.every
+    training = images / cost.training_cost(folder)["items_per_second"]
+    speed = answering_speed(folder, data, config, profile.evaluation.batch)
+    checks = config.validations * config.validation_images / speed
+    answered = profile.data.validation + profile.data.test + (profile.temporal.subjects or profile.data.train)
+    return training + checks, frames(profile.data, answered) / speed
+
+
+def answering_speed(run: Path, data: Path, config: FrameConfig, batch: int) -> float:
+    """Images a second that the network answers for, decoding included."""
+    net, _ = inference.frame_net(run)
+    some = FrameSet(data, "train", default_skeleton())
+    indices = torch.arange(2 * batch) % len(some)
+
+    def answer() -> None:
+        predictions.predict(net, some, indices, config.px, config.precision, batch)
+
+    answer()
+    return len(indices) / elapsed(answer)
+
+
+def temporal_seconds(config: TemporalConfig, profile: Profile) -> float:
+    """One temporal network's training, by steps on windows of nothing."""
+    device, skeleton = devices.choose(config.device), default_skeleton()
+    net = temporal.build(config.kind, skeleton, config.window, seed=0).to(device)
+    windows = torch.zeros(config.batch, config.window, temporal.feature_count(skeleton), device=device)
+    optimizer = torch.optim.AdamW(net.parameters())
+
+    def step() -> None:
+        net.net(windows).square().mean().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    one = cost.seconds(step, device, 3)
+    steps = config.epochs * frames(profile.data, config.subjects or profile.data.train) // config.batch
+    return 1.5 * one * steps  # the skeleton layer, the loss and the reading of windows cost as much as half
+
+
+def elapsed(action: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    action()
+    return time.perf_counter() - began
+
+
+def table(expected: list[Expected]) -> str:
+    """A line a stage and their sum, minutes."""
+    total = sum(each.minutes for each in expected)
+    rows = [*expected, Expected("all", total)]
+    width = max(len(row.stage) for row in rows)
+    return "\n".join(f"{row.stage:<{width}}  {row.minutes:7.1f} min" for row in rows)
