@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from d3ke_lib.body.functions import constant
-from d3ke_lib.body.osim import Axis, Body, Joint
+from d3ke_lib.body.model import Axis, Body, Joint
 from d3ke_lib.body.spec import Spec
 
 
@@ -175,8 +175,14 @@ class Skeleton(nn.Module):
     def _translations(self, values: Tensor, parent_ratio: Tensor) -> Tensor:
         amount = self._amounts("slide", values)
         amount = amount.unflatten(-1, (-1, 3))
-        amount = torch.where(self.slide_scaled, amount * parent_ratio, amount)
+        amount = amount * self._stretch(parent_ratio)
         return (amount[..., None] * self.slide_axis).sum(-2)
+
+    def _stretch(self, parent_ratio: Tensor) -> Tensor:
+        """How much the parent's size stretches each slide: its factors, weighted by the axis."""
+        # OpenSim does not divide by the weights' sum: its scale of 1 changes a slide along an oblique axis.
+        along = (self.slide_share * parent_ratio[..., None, :]).sum(-1)
+        return torch.where(self.slide_scaled, along, 1.0)
 
     def _place_root(self, R: Tensor, origin: Tensor, R_ground_root: Tensor) -> tuple[Tensor, Tensor]:
         # D3KE: with a predicted rotation the root's parent offset and translations are dropped.
@@ -280,6 +286,8 @@ class Skeleton(nn.Module):
         self.moves = any(a.coordinate or not a.function.is_linear or a.function.line[1] for a in slides)
         self._make_axes("slide", slides, column)
         self._constant("slide_axis", np.reshape([a.axis for a in slides], (-1, 3, 3)))
+        share = np.abs(np.reshape([a.axis for a in slides], (-1, 3, 3)))
+        self._constant("slide_share", share / share.sum(-1, keepdims=True))
         self._constant("slide_scaled", np.reshape([a.function.scaled for a in slides], (-1, 3)), np.bool_)
         cross = np.array([_cross(a.axis) for j in kept for a in _three(j.rotations)])
         self._constant(

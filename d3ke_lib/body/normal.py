@@ -143,8 +143,7 @@ def _twists(
     frames = torch.stack([before, second, third], -3)
     turned = (frames * skeleton.turn_axis[..., None, :]).sum(-1)
     along = (before[..., None, :, :] * skeleton.slide_axis[..., None, :]).sum(-1)
-    stretch = torch.where(skeleton.slide_scaled, ratio[..., skeleton.parent_slots, :], 1.0)
-    slid = along * stretch[..., None]
+    slid = along * skeleton._stretch(ratio[..., skeleton.parent_slots, :])[..., None]
     direction = torch.cat(
         [turned.flatten(-3, -2), slid.flatten(-3, -2).expand_as(turned.flatten(-3, -2))], -2
     )

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from d3ke_lib.body.descent import Problem
 from d3ke_lib.body.kinematics import Pose, Skeleton
-from d3ke_lib.body.osim import Axis, Joint
+from d3ke_lib.body.model import Axis, Joint
 
 
 def placed(problem: Problem, angles: Float[Tensor, "frame coord"]) -> Float[Tensor, "frame coord"]:

@@ -1,0 +1,105 @@
+"""Joints of an .osim document: OpenSim's ready-made ones and CustomJoint."""
+
+from dataclasses import replace
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+from d3ke_lib.body.functions import Function, constant, linear
+from d3ke_lib.body.model import Axis, Coordinate, Joint, OsimError
+from d3ke_lib.body.osim_frames import Frames
+from d3ke_lib.body.osim_functions import function_of
+from d3ke_lib.body.osim_xml import flag, floats, text
+
+# Axes of OpenSim's ready-made joints, in the order of their coordinates (Simbody's mobilizers):
+# (rotation axes, translation axes, order of the coordinates: r = rotation, t = translation).
+BUILT_IN = {
+    "WeldJoint": ("", "", ""),
+    "PinJoint": ("z", "", "r"),
+    "SliderJoint": ("", "x", "t"),
+    "UniversalJoint": ("xy", "", "rr"),
+    "GimbalJoint": ("xyz", "", "rrr"),
+    "BallJoint": ("xyz", "", "rrr"),
+    "PlanarJoint": ("z", "xy", "rtt"),
+    "FreeJoint": ("xyz", "xyz", "rrrttt"),
+}
+LETTERS = {"x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0)}
+
+
+def joint(element: Element, frames: Frames, path: Path) -> Joint:
+    """One element of the JointSet; raises OsimError naming a kind that is not modelled."""
+    name = element.get("name", "")
+    coordinates = tuple(coordinate(c, path) for c in element.findall("coordinates/Coordinate"))
+    if element.tag == "CustomJoint":
+        rotations, translations = _spatial_transform(element, path)
+    elif element.tag in BUILT_IN:
+        rotations, translations = _built_in(element.tag, name, coordinates, path)
+    else:
+        known = ", ".join(["CustomJoint", *BUILT_IN])
+        raise OsimError(f"{path}: joint {name!r} is a {element.tag}, which is not modelled; known: {known}")
+    parent, child = (
+        frames.offset(text(element, f"socket_{side}_frame", path), name) for side in ("parent", "child")
+    )
+    return Joint(name, element.tag, parent, child, rotations, translations, coordinates)
+
+
+def coordinate(element: Element, path: Path) -> Coordinate:
+    name = element.get("name", "")
+    low, high = floats(element, "range", path, 2, "-10 10")
+    if low > high:
+        raise OsimError(f"{path}: coordinate {name!r}: range from {low} to {high}, expected low ≤ high")
+    if flag(element, "prescribed", path, "false"):
+        raise OsimError(f"{path}: coordinate {name!r} has prescribed motion, which is not modelled")
+    return Coordinate(
+        name=name,
+        range=(low, high),
+        default=floats(element, "default_value", path, 1, "0")[0],
+        locked=flag(element, "locked", path, "false"),
+        clamped=flag(element, "clamped", path, "false"),
+    )
+
+
+def _built_in(tag: str, name: str, coordinates: tuple[Coordinate, ...], path: Path) -> tuple:
+    rotation_axes, translation_axes, order = BUILT_IN[tag]
+    if len(coordinates) != len(order):
+        raise OsimError(f"{path}: {tag} {name!r} has {len(coordinates)} coordinates, expected {len(order)}")
+    by_kind = {k: [c.name for c, o in zip(coordinates, order, strict=True) if o == k] for k in "rt"}
+
+    def axes(letters: str, names: list[str]) -> tuple[Axis, ...]:
+        return tuple(Axis(n, LETTERS[a], linear(1.0, 0.0)) for a, n in zip(letters, names, strict=True))
+
+    return axes(rotation_axes, by_kind["r"]), axes(translation_axes, by_kind["t"])
+
+
+def _spatial_transform(element: Element, path: Path) -> tuple[tuple[Axis, ...], tuple[Axis, ...]]:
+    name = element.get("name")
+    found = {e.get("name"): e for e in element.findall("SpatialTransform/TransformAxis")}
+    expected = [f"{kind}{i}" for kind in ("rotation", "translation") for i in (1, 2, 3)]
+    if sorted(map(str, found)) != sorted(expected):
+        raise OsimError(f"{path}: CustomJoint {name!r} has axes {list(found)}, expected {expected}")
+    axes = [_axis(found[e], f"joint {name!r}", path) for e in expected]
+    return tuple(axes[:3]), tuple(axes[3:])
+
+
+def _axis(element: Element, owner: str, path: Path) -> Axis:
+    names = (element.findtext("coordinates") or "").split()
+    if len(names) > 1:
+        raise OsimError(f"{path}: {owner}: an axis of several coordinates {names} is not modelled")
+    direction = floats(element, "axis", path, 3)
+    length = sum(v * v for v in direction) ** 0.5
+    if length == 0:
+        raise OsimError(f"{path}: {owner}: axis {element.get('name')} has no direction")
+    # OpenSim turns about the direction only: a written axis need not have unit length.
+    unit = tuple(v / length for v in direction)
+    return Axis(names[0] if names else None, unit, _axis_function(element, names, owner, path))
+
+
+def _axis_function(element: Element, names: list[str], owner: str, path: Path) -> Function:
+    found = function_of(element, owner, path)
+    if found is None:
+        return linear(1.0, 0.0) if names else constant(0.0)
+    function = found[1]
+    if not names and not (function.is_linear and function.line[0] == 0.0):
+        raise OsimError(f"{path}: {owner}: {element.get('name')} has a {found[0]} of no coordinate")
+    # OpenSim scales every translation with the parent's body but a coordinate written as itself.
+    plain = found[0] == "LinearFunction" and tuple(function.line) == (1.0, 0.0)
+    return replace(function, scaled=not plain)
