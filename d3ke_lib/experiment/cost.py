@@ -28,7 +28,6 @@ def multiply_adds(net: nn.Module, *inputs: Any) -> int:
     return counter.get_total_flops() // 2
 
 
-@torch.no_grad()
 def seconds(action: Callable[[], Any], device: torch.device, repeats: int) -> float:
     """Median time of an action, after two to warm up; a GPU is waited for."""
 
@@ -49,6 +48,7 @@ def frame_cost(net: nn.Module, config: FrameConfig, judging: EvaluationConfig) -
     images = images.contiguous(memory_format=torch.channels_last)
 
     def forward(some: Tensor) -> Callable[[], Any]:
+        @torch.no_grad()
         def run() -> None:
             with devices.autocast(device, config.precision):
                 net(some)
@@ -73,12 +73,13 @@ def temporal_cost(net: nn.Module, config: TemporalConfig, judging: EvaluationCon
     skeleton = default_skeleton()
     features = temporal.feature_count(skeleton)
     window = torch.zeros(1, config.window, features, device=device)
+    answer = torch.no_grad()(net.net)
     net.eval()
     return {
         "parameters": parameters(net),
         "multiply_adds": multiply_adds(net.net, window),
         "window": config.window,
-        "latency_ms": 1e3 * seconds(lambda: net.net(window), device, judging.timing_batches),
+        "latency_ms": 1e3 * seconds(lambda: answer(window), device, judging.timing_batches),
     }
 
 
