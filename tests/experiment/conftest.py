@@ -39,7 +39,7 @@ def toy_profile(tmp_path_factory) -> Path:
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("D3KE_OUT", str(tmp_path_factory.mktemp("out")))
-        patch.setattr(backbone, "build", toy.small_backbone)
+        toy.shrink(patch)
         patch.setattr(synthetic, "make", toy_once)
         stages.figures(profile)
         return stages.folder(profile)
