@@ -22,7 +22,7 @@ SHARED = 0.3  # of the smaller box: a region that shares this much with a track'
 GROWTH = 1.6
 GAP_S = 0.5  # a person hidden for longer is a new one
 SMOOTH_S = 0.15
-MARGIN = 0.05  # of the box's longer side, on each side: thresholding eats hands and feet
+MARGIN = 0.03  # of the box's longer side, on each side: thresholding eats hands and feet
 
 
 class Track(NamedTuple):

@@ -35,6 +35,7 @@ def contact_sheet(
     columns: int = 8,
 ) -> tuple[Figure, pd.DataFrame]:
     """Pictures in rows with a label below each, and the table of labels."""
+    columns = min(columns, max(4, len(images)))
     rows = -(-len(images) // columns)
     with figure(7.6, 0.5 + rows * 1.15 * 7.6 / columns, note) as drawn:
         panels = drawn.subplots(rows, columns, squeeze=False).ravel()
@@ -104,8 +105,8 @@ def draw_over(
     pairs: Sequence[tuple[int, int]],
     box: Float[np.ndarray, " 4"],
     text: str,
-) -> UInt8[np.ndarray, "height width 3"]:
-    """A copy of a frame with the skeleton (px), the box (x0, y0, x1, y1) and a line of text at the bottom."""
+) -> UInt8[np.ndarray, "taller width 3"]:
+    """A copy of a frame with the skeleton (px), the box (x0, y0, x1, y1) and a line of text below."""
     picture = Image.fromarray(frame)
     pen = ImageDraw.Draw(picture)
     width = max(2, round(max(frame.shape) / 500))
@@ -118,13 +119,15 @@ def draw_over(
 
 
 def captioned(picture: Image.Image, text: str) -> Image.Image:
-    """`text` in white on a dark strip at the picture's lower edge (drawn into it)."""
+    """The picture above a dark strip with `text` in white; the height is even, as videos need it."""
     size = max(11, round(max(picture.size) / 65))
-    pen = ImageDraw.Draw(picture)
-    font = ImageFont.load_default(size)
-    pen.rectangle([0, picture.height - 1.7 * size, picture.width, picture.height], fill="#111827")
-    pen.text((0.6 * size, picture.height - 1.45 * size), text, fill="#FFFFFF", font=font)
-    return picture
+    strip = round(1.7 * size)
+    strip += (picture.height + strip) % 2
+    whole = Image.new("RGB", (picture.width, picture.height + strip), "#111827")
+    whole.paste(picture, (0, 0))
+    at = (0.6 * size, picture.height + 0.25 * size)
+    ImageDraw.Draw(whole).text(at, text, fill="#FFFFFF", font=ImageFont.load_default(size))
+    return whole
 
 
 def grid(pictures: Sequence[Image.Image], columns: int) -> Image.Image:

@@ -158,4 +158,4 @@ def page(found: Found, nets: Nets, note: str) -> str:
     }
     rows = "".join(f"<tr><th>{html.escape(k)}</th><td>{html.escape(v)}</td></tr>" for k, v in facts.items())
     template = Template(PAGE.read_text(encoding="utf-8"))
-    return template.substitute(title=html.escape(film.path.name), rows=rows)
+    return template.substitute(title=html.escape(film.path.name), rows=rows, start=f"{found.times[0]:.2f}")

@@ -140,7 +140,8 @@ def test_the_body_fills_its_box(nets: predict.Nets, walk: Path) -> None:
     centre = (flat.amin(-2) + flat.amax(-2)) / 2
     torch.testing.assert_close(centre[middle], (box[middle, :2] + box[middle, 2:])[:] / 2, atol=3.0, rtol=0)
     height = (flat.amax(-2) - flat.amin(-2))[middle].amax(-1)
-    torch.testing.assert_close(height, (box[middle, 2:] - box[middle, :2]).amax(-1), atol=0, rtol=0.05)
+    side = (box[middle, 2:] - box[middle, :2]).amax(-1)
+    torch.testing.assert_close(height, predict.FILL * side, atol=0, rtol=0.05)
 
 
 @pytest.mark.parametrize("fps", [30.0, 60.0, 25.0, 12.5])
