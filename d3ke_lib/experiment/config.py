@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
-from d3ke_lib.data.appearance import ColorConfig, OccluderConfig
+from d3ke_lib.data.appearance import ColorConfig
 from d3ke_lib.data.augment import AugmentConfig, ViewConfig
 from d3ke_lib.data.motion import ACTIONS
 from d3ke_lib.data.synthetic import DataConfig
