@@ -4,18 +4,26 @@ SI and radians inside. On disk angles are in degrees or radians, as the header s
 in metres. The readers are strict: what does not agree with its own header is an error that names the line.
 """
 
-import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
-from xml.etree.ElementTree import Element, tostring
 
-import defusedxml.ElementTree
 import numpy as np
 from jaxtyping import Float
 
-from d3ke_lib.body.osim import load_osim
+from d3ke_lib.body.atomic import write_text
+from d3ke_lib.body.osim_write import write_osim
 
+__all__ = [
+    "Motion",
+    "Trajectories",
+    "read_mot",
+    "read_trc",
+    "write_mot",
+    "write_osim",
+    "write_text",
+    "write_trc",
+]
 TRANSLATIONS = frozenset({"pelvis_tx", "pelvis_ty", "pelvis_tz"})
 TRC_KEYS = ["DataRate", "CameraRate", "NumFrames", "NumMarkers", "Units"]
 TRC_KEYS += ["OrigDataRate", "OrigDataStartFrame", "OrigNumFrames"]
@@ -36,17 +44,6 @@ class Trajectories(NamedTuple):
     time: Float[np.ndarray, " time"]
     labels: tuple[str, ...]
     positions: Float[np.ndarray, "time marker 3"]
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write beside, then rename: a file that exists is whole."""
-    path = Path(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def read_mot(path: Path, translations: Collection[str] = TRANSLATIONS) -> Motion:
@@ -114,54 +111,6 @@ def write_trc(path: Path, markers: Trajectories, rate: float | None = None, unit
         "\t".join((str(n), *map(_text, (t, *row)))) for n, (t, row) in enumerate(zip(markers.time, flat), 1)
     ]
     write_text(path, "\n".join(head + rows) + "\n")
-
-
-def write_osim(path: Path, source: Path, scales: Mapping[str, Float[np.ndarray, " 3"]]) -> None:
-    """The model `source` at a person's size: joint offsets, markers, mass centres and meshes of bodies named.
-
-    `scales` are absolute factors, as a Pose has them and the file writes them; masses stay as they are.
-    Raises OsimError for a source the library does not model, ValueError for a body that it lacks.
-    """
-    factors = {segment.name: np.array(segment.scale_factors) for segment in load_osim(source).segments}
-    if unknown := sorted(set(scales) - set(factors)):
-        raise ValueError(f"{source}: scales: expected bodies of the model, found {', '.join(unknown)}")
-    ratios = {name: np.asarray(scale) / factors[name] for name, scale in scales.items()}
-    document = defusedxml.ElementTree.parse(source).getroot()
-    for body in document.iter("Body"):
-        ratio = ratios.get(body.get("name"), np.ones(3))
-        for element in (*body.iter("mass_center"), *body.iter("scale_factors")):
-            _multiply(element, ratio)
-    for kind, socket, value in (
-        ("Marker", "socket_parent_frame", "location"),
-        ("PhysicalOffsetFrame", "socket_parent", "translation"),
-    ):
-        for frame in document.iter(kind):
-            name = frame.findtext(socket).strip().split("/")[-1]
-            _multiply(frame.find(value), ratios.get(name, np.ones(3)))
-    for joint in document.find("Model/JointSet/objects"):
-        _scale_slides(joint, ratios)
-    write_text(
-        path, '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(document, encoding="unicode") + "\n"
-    )
-
-
-def _scale_slides(joint: Element, ratios: Mapping[str, np.ndarray]) -> None:
-    """A translation's MultiplierFunction follows the size of the parent's body."""
-    frames = {
-        frame.get("name"): frame.findtext("socket_parent") for frame in joint.iter("PhysicalOffsetFrame")
-    }
-    parent = joint.findtext("socket_parent_frame").strip().split("/")[-1]
-    ratio = ratios.get(frames.get(parent, parent).strip().split("/")[-1], np.ones(3))
-    for axis in joint.iter("TransformAxis"):
-        if axis.get("name").startswith("translation"):
-            for scale in axis.findall(".//MultiplierFunction/scale"):
-                _multiply(scale, ratio[int(axis.get("name")[-1]) - 1])
-
-
-def _multiply(element: Element | None, ratio: np.ndarray | float) -> None:
-    if element is not None and (element.text or "").strip():
-        numbers = np.array([float(number) for number in element.text.split()]) * ratio
-        element.text = " ".join(_text(number) for number in numbers)
 
 
 def _mot_header(path: Path, lines: list[str]) -> tuple[dict, int]:
