@@ -60,7 +60,8 @@ def draw(folder: Path) -> list[Path]:
     mark = fingerprint(results["fingerprint"], [artifacts.sha256(path) for path in _sources()])
     listed = target / "captions.json"
     if listed.is_file() and artifacts.read_json(listed)["fingerprint"] == mark:
-        return [target / f"{name}.png" for name in artifacts.read_json(listed)["captions"]]
+        captions = artifacts.read_json(listed)["captions"]
+        return [target / f"{name}.png" for name in FIGURES if name in captions]
     material = gather(folder, results)
     drawn = {name: figure(material) for name, figure in FIGURES.items()}
     paths = [plots.save(*made, target / f"{name}.png") for name, made in drawn.items() if made]

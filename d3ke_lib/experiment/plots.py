@@ -78,6 +78,16 @@ def _png(drawn: Figure) -> bytes:
     return buffer.getvalue()
 
 
+def small(path: Path, width: int = 500, colours: int = 32) -> bytes:
+    """A saved figure as a PNG that is light enough for a notebook to keep."""
+    picture = Image.open(path).convert("RGB")
+    share = min(1.0, width / picture.width)
+    size = (round(picture.width * share), round(picture.height * share))
+    buffer = BytesIO()
+    picture.resize(size, Image.Resampling.LANCZOS).quantize(colours).save(buffer, "png", optimize=True)
+    return buffer.getvalue()
+
+
 def style_of(methods: Sequence[str]) -> dict[str, dict[str, str]]:
     """Colour and marker by method, the same in every figure: a hue a backbone, paler where it is refined.
 
