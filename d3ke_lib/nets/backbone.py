@@ -70,7 +70,8 @@ def build(
     """The backbone `name`, one of NAMES.
 
     `weights`: None (torchvision's initialisation, from `seed` when given, then `start_as_shortcuts`),
-    "imagenet" (IMAGENET1K_V1), "imagenet_v2", or a .safetensors/.pth file with torchvision's keys, whose `sha256` is checked when given.
+    "imagenet" (IMAGENET1K_V1), "imagenet_v2", or a .safetensors/.pth file with torchvision's keys, whose
+    `sha256` is checked when given.
     Nothing is fetched.  Raises ValueError for unknown names and weights that do not fit, FileNotFoundError
     where the file is absent.
     """
