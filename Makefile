@@ -47,7 +47,8 @@ DATA   := $(BODY) $(wildcard d3ke_lib/data/*)
 RUNS   := $(addprefix d3ke_lib/experiment/,config.py artifacts.py train.py predictions.py stages.py)
 TRAIN  := $(DATA) $(wildcard d3ke_lib/nets/*.py) $(RUNS)
 JUDGE  := $(addprefix d3ke_lib/experiment/,evaluate.py metrics.py stats.py cost.py)
-DRAW   := $(wildcard d3ke_lib/experiment/plots*.py)
+DRAW   := $(wildcard d3ke_lib/experiment/plots*.py) $(addprefix d3ke_lib/experiment/,figures.py pictures.py names.py captions.toml)
+SAY    := $(addprefix d3ke_lib/experiment/,findings.py tables.py) $(wildcard data/*.json scripts/build_report.py scripts/report/* scripts/report/*/*)
 
 # stages.mk lists the profile's runs (RUN_NAMES = backbone.seed …); an unknown profile ends here by name.
 ifneq ($(filter reproduce report $(OUT)/%,$(MAKECMDGOALS)),)
@@ -90,7 +91,7 @@ $(NB)/06_evaluation.ipynb: notebooks/06_evaluation.ipynb $(FRAMES) $(TEMPORALS) 
 $(NB)/07_figures.ipynb: notebooks/07_figures.ipynb $(NB)/06_evaluation.ipynb $(DRAW)
 	@$(RUN) $< $@ profile=$(P)
 
-$(OUT)/report/index.html: $(NB)/01_body.ipynb $(NB)/02_data.ipynb $(NB)/03_backbones.ipynb $(NB)/07_figures.ipynb $(wildcard scripts/build_report.py scripts/report/*)
+$(OUT)/report/index.html: $(NB)/01_body.ipynb $(NB)/02_data.ipynb $(NB)/03_backbones.ipynb $(NB)/07_figures.ipynb $(SAY)
 	@$(PY) scripts/build_report.py $(P)
 
 # -- use ----------------------------------------------------------------------------------------------------

@@ -76,11 +76,13 @@ def answer(results: Results) -> str:
         return "Only one backbone was trained: the question stays open."
     (first, second), effect = pairs[0], comparison(results, *pairs[0])
     small, large, change = label(first), label(second), effect["mean"]
+    plain_words = f"{large} − {small} is {degrees(change, True)}"
     verdict = {
         "lower": f"yes: {large} makes {degrees(-change)} less angle error than {small}",
         "higher": f"no: {large} makes {degrees(change)} more angle error than {small}",
-        "unclear": f"no difference was shown: {large} − {small} is {degrees(change, True)}",
+        "unclear": f"no difference was shown: {plain_words}",
     }[sign(effect)]
+    verdict = plain_words if is_smoke(results) else verdict
     against = f"{degrees(mean_of(results, second))} against {degrees(mean_of(results, first))}"
     holds = ", which holds 0" if sign(effect) == "unclear" else ""
     numbers = f"{against}; 95 % interval {interval(effect)}{holds}; {effect['n']} test subjects"
@@ -150,16 +152,11 @@ def reading(results: Results) -> list[str]:
 
 
 def claims(results: Results, paper: list[dict[str, str]]) -> list[Claim]:
-    """The paper's numbers, which need gated data, then what can be checked here."""
+    """What can be checked here, then the paper's numbers, which need gated data."""
     gated = "not reproducible here: the recordings need registration"
     quoted = [Claim(row["claim"], row["source"], "", row["value"], "", "", gated) for row in paper]
-    return (
-        quoted
-        + _backbone_claims(results)
-        + _refiner_claims(results)
-        + _gap_claims(results)
-        + [_speed(results)]
-    )
+    checked = _backbone_claims(results) + _refiner_claims(results) + _gap_claims(results)
+    return [*checked, _speed(results), *quoted]
 
 
 def _command(results: Results) -> str:

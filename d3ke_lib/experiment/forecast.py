@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 
 from d3ke_lib.body.spec import default_skeleton
-from d3ke_lib.data import synthetic
+from d3ke_lib.data import records, synthetic
 from d3ke_lib.data.datasets import FrameSet
 from d3ke_lib.data.synthetic import DataConfig
 from d3ke_lib.experiment import cost, devices, inference, predictions
@@ -30,9 +30,8 @@ def calibrate(profile: Profile, folder: Path) -> list[Expected]:
     """Minutes of each stage, by trials in `folder`: under a minute for the demo on two cores."""
     data = folder / "data"
     trial = small_data(profile)
-    rendering = elapsed(lambda: synthetic.make(trial, data, 1, devices.choose("auto").type))
-    cores = devices.describe()["cores"] if devices.choose("auto").type == "cpu" else 1
-    expected = [Expected("data", rendering / frames(trial) * frames(profile.data) / cores / 60)]
+    synthetic.make(trial, data)
+    expected = [Expected("data", rendering_seconds(profile.data) / 60)]
     for backbone in profile.backbones:
         config = dataclasses.replace(profile.frame, backbone=backbone)
         train, answer = frame_seconds(config, data, folder / backbone, profile)
@@ -50,6 +49,23 @@ def small_data(profile: Profile) -> DataConfig:
     count = 1.5 * profile.frame.batch / len(profile.data.cameras)
     one = {"train": 1, "validation": 1, "test": 0, "actions": profile.data.actions[:1]}
     return dataclasses.replace(profile.data, **one, seconds=max(count, 2) / profile.data.fps)
+
+
+def rendering_seconds(data: DataConfig) -> float:
+    """All files, by one take; on the CPU every core makes files of its own."""
+    device = devices.choose("auto")
+    one = dataclasses.replace(data, actions=data.actions[:1])
+
+    def take() -> None:
+        for _, images in synthetic.takes(one, (1, data.cameras[0]), device.type):
+            records.encode(images, data.jpeg_quality)
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    take()  # the skeleton and the flesh are read once
+    each = elapsed(take) / round(data.seconds * data.fps)
+    torch.set_num_threads(threads)
+    return each * frames(data) / (devices.describe()["cores"] if device.type == "cpu" else 1)
 
 
 def frames(data: DataConfig, subjects: int | None = None) -> int:

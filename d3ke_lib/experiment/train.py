@@ -55,7 +55,7 @@ def train_frame(config: FrameConfig, data: Path, folder: Path, seed: int) -> dic
             runs.progress(f"{config.backbone}, seed {seed}", steps, run.step) as bar,
         ):
             order = schedule.pieces(len(frames), config.batch, seed, run.step, steps)
-            for batch in stream(frames, order, config.workers):
+            for batch in stream(frames, order, config.workers, 2 * config.workers):
                 rate = schedule.learning_rate(config.phases, config.warmup, run.step, steps)
                 px = schedule.resolution(config.resolutions, config.px, run.step, steps)
                 generator = seed_generator(seed, *divmod(run.step, per_epoch))

@@ -53,6 +53,8 @@ def test_smoke_numbers_get_no_verdict(results: dict) -> None:
     assert findings.answer(results).startswith(
         "A test of the path, whose numbers mean nothing: on synthetic data"
     )
+    assert "yes:" not in findings.answer(results)
+    assert "no" not in findings.answer(results).partition("data, ")[2].split()
     ours = [claim for claim in findings.claims(results, paper()) if claim.ours]
     assert {claim.verdict for claim in ours} == {"none: a smoke run"}
 

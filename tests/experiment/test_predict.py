@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import roma
 import torch
+from test_report import script
 from torch import Tensor, nn
 
 from d3ke_lib.body.files import read_mot, read_trc
@@ -172,6 +173,14 @@ def test_one_frame_is_enough(tmp_path: Path, nets: predict.Nets) -> None:
     found = predict.find(tmp_path / "one.mp4", nets, box="10,10,60,100")
     predict_files.write_all(found, nets, tmp_path / "one", "given")
     assert len(read_mot(tmp_path / "one" / "angles.mot").time) == 1
+
+
+def test_the_command_fails_with_one_line(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("D3KE_OUT", str(tmp_path))
+    for words in (["no.mp4"], ["no.mp4", "--profile", "nix"]):
+        monkeypatch.setattr("sys.argv", ["predict.py", *words])
+        assert script("predict").main() == 1
+        assert capsys.readouterr().err.startswith("error: ")
 
 
 def test_errors_name_the_cause_and_leave_nothing(

@@ -1,0 +1,57 @@
+"""A forecast multiplies what small trials took: the numbers of frames are right, every stage is in it."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+import toy
+
+from d3ke_lib.data.synthetic import DataConfig
+from d3ke_lib.experiment import config, forecast
+from d3ke_lib.experiment.config import EvaluationConfig, Profile
+from d3ke_lib.experiment.forecast import Expected
+
+
+def test_frames_of_the_demo():
+    demo = config.profile("demo").data
+    assert forecast.frames(demo) == 44 * 21 * 2 * 30
+    assert forecast.frames(demo, 8) == 8 * 21 * 2 * 30
+
+
+def test_the_trial_has_more_than_a_batch():
+    for profile in config.PROFILES.values():
+        trial = forecast.small_data(profile)
+        assert profile.frame.batch < forecast.frames(trial, trial.train) <= 2 * profile.frame.batch
+        assert trial.validation == 1
+
+
+@pytest.mark.usefixtures("small_networks")
+def test_every_stage_is_expected_and_time_grows_with_the_work(tmp_path, monkeypatch):
+    splits = {"train": [1], "validation": [2]}
+    monkeypatch.setattr(forecast.synthetic, "make", lambda _, out: toy.make_records(out, splits))
+    pictures = torch.zeros(12, 3, toy.STORED, toy.STORED, dtype=torch.uint8)
+    monkeypatch.setattr(forecast.synthetic, "takes", lambda *_: iter([({}, pictures)]))
+    profile = Profile(
+        "toy", DataConfig(px=46), toy.FRAME, toy.TEMPORAL, EvaluationConfig(batch=8), seeds=(0, 1)
+    )
+    expected = forecast.calibrate(profile, tmp_path)
+    stages = [each.stage for each in expected]
+    assert stages == [
+        "data",
+        "frame resnext50_32x4d",
+        "answers resnext50_32x4d",
+        "frame resnext101_32x8d",
+        "answers resnext101_32x8d",
+        "temporal transformer",
+        "evaluation",
+    ]
+    assert all(each.minutes > 0 for each in expected)
+    longer = replace(toy.FRAME, images=100 * toy.FRAME.images)
+    before, _ = forecast.frame_seconds(toy.FRAME, tmp_path / "data", tmp_path / "a", profile)
+    after, _ = forecast.frame_seconds(longer, tmp_path / "data", tmp_path / "a", profile)
+    assert after > 10 * before
+
+
+def test_the_table_ends_with_the_sum():
+    text = forecast.table([Expected("data", 1.5), Expected("frame x", 2.25)])
+    assert text.splitlines() == ["data         1.5 min", "frame x      2.2 min", "all          3.8 min"]
