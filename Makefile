@@ -47,7 +47,7 @@ DATA   := $(BODY) $(wildcard d3ke_lib/data/*)
 RUNS   := $(addprefix d3ke_lib/experiment/,config.py artifacts.py train.py predictions.py stages.py)
 TRAIN  := $(DATA) $(wildcard d3ke_lib/nets/*.py) $(RUNS)
 JUDGE  := $(addprefix d3ke_lib/experiment/,evaluate.py metrics.py stats.py cost.py)
-DRAW   := $(wildcard d3ke_lib/experiment/plots*.py) $(addprefix d3ke_lib/experiment/,figures.py pictures.py names.py captions.toml)
+DRAW   := $(wildcard d3ke_lib/experiment/plots*.py) $(addprefix d3ke_lib/experiment/,figures.py material.py pictures.py names.py captions.toml)
 SAY    := $(addprefix d3ke_lib/experiment/,findings.py tables.py) $(wildcard data/*.json scripts/build_report.py scripts/report/* scripts/report/*/*)
 
 # stages.mk lists the profile's runs (RUN_NAMES = backbone.seed …); an unknown profile ends here by name.

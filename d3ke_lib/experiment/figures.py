@@ -6,19 +6,18 @@ Every function takes the material and gives a figure and its table; `draw` saves
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from d3ke_lib.body.kinematics import Pose, Skeleton
-from d3ke_lib.body.spec import default_skeleton
-from d3ke_lib.data.batch import Batch
+from d3ke_lib.body.kinematics import Pose
 from d3ke_lib.data.datasets import FrameSet
-from d3ke_lib.experiment import artifacts, pictures, plots, predictions, runs
+from d3ke_lib.experiment import artifacts, pictures, plots, runs
 from d3ke_lib.experiment.codec import fingerprint
+from d3ke_lib.experiment.material import Material, gather
 from d3ke_lib.experiment.metrics import GROUPS
 from d3ke_lib.experiment.names import label, methods_of, setting_of, settings_of
 
@@ -36,23 +35,6 @@ CAPTIONS: dict[str, str] = tomllib.loads(
 )
 
 
-class Material(NamedTuple):
-    """All that figures are drawn from. `answers` has the first seed of every trained setting."""
-
-    folder: Path
-    results: dict[str, Any]
-    skeleton: Skeleton
-    test: FrameSet
-    truth: Batch
-    answers: dict[str, Pose]
-
-    @property
-    def note(self) -> str:
-        profile = self.results["profile"]["name"]
-        empty = ": a test of the path, its numbers mean nothing" if profile == "smoke" else ""
-        return f"synthetic data · profile {profile}{empty} · {len(self.results['subjects'])} test subjects"
-
-
 def draw(folder: Path) -> list[Path]:
     """All figures of a profile's folder, PNG and CSV, and captions.json; at once if nothing has changed."""
     results = artifacts.read_json(folder / "results.json")
@@ -61,7 +43,9 @@ def draw(folder: Path) -> list[Path]:
     listed = target / "captions.json"
     if listed.is_file() and artifacts.read_json(listed)["fingerprint"] == mark:
         captions = artifacts.read_json(listed)["captions"]
-        return [target / f"{name}.png" for name in FIGURES if name in captions]
+        paths = [target / f"{name}.png" for name in FIGURES if name in captions]
+        if all(path.is_file() and path.with_suffix(".csv").is_file() for path in paths):
+            return paths
     material = gather(folder, results)
     drawn = {name: figure(material) for name, figure in FIGURES.items()}
     paths = [plots.save(*made, target / f"{name}.png") for name, made in drawn.items() if made]
@@ -73,18 +57,6 @@ def draw(folder: Path) -> list[Path]:
 def _sources() -> list[Path]:
     here = Path(__file__)
     return [here, *(here.with_name(name) for name in ("plots.py", "pictures.py", "captions.toml"))]
-
-
-def gather(folder: Path, results: dict[str, Any]) -> Material:
-    skeleton, answers = default_skeleton(), {}
-    subjects = results["subjects"]
-    for name in methods_of(results):
-        setting = setting_of(name)
-        if setting != name and setting not in answers:
-            identity = predictions.identity(artifacts.read_json(folder / name / runs.RESULT))
-            answers[setting] = predictions.load(folder / name, "test", subjects, identity, skeleton)
-    test = FrameSet(folder / "data", "test", skeleton)
-    return Material(folder, results, skeleton, test, test.labels(), answers)
 
 
 # --- from results.json ------------------------------------------------------------------------------------
