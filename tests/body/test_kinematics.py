@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from plain_layer import plain
 from torch import Tensor
 
 from d3ke_lib.body.kinematics import Points, Pose, Skeleton
@@ -152,3 +153,20 @@ def test_the_spec_names_what_the_body_lacks():
     body = load_osim(BODY_FILE)
     with pytest.raises(ValueError, match="no_such_marker"):
         Skeleton(body, replace(D3KE, markers=("no_such_marker",)))
+
+
+@pytest.mark.parametrize("with_spec", [True, False])
+def test_equals_a_plain_loop(model_path, with_spec):
+    """Scales, the root's rotation and derivatives too, which OpenSim cannot be asked for."""
+    skeleton = Skeleton(load_osim(model_path), D3KE if with_spec else None).double()
+    pose = random_pose(skeleton, 3)
+    pose = Pose(*(t.requires_grad_() for t in pose)) if with_spec else pose._replace(R_ground_root=None)
+    ours, theirs = skeleton(pose), plain(skeleton, pose)
+    torch.testing.assert_close(tuple(ours), tuple(theirs), rtol=0, atol=1e-12)
+    if with_spec:
+        weights = [torch.randn_like(p) for p in ours]
+        found = [
+            torch.autograd.grad(sum((p * w).sum() for p, w in zip(points, weights)), tuple(pose))
+            for points in (ours, theirs)
+        ]
+        torch.testing.assert_close(*found, rtol=0, atol=1e-10)
