@@ -78,13 +78,15 @@ def _png(drawn: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def small(path: Path, width: int = 500, colours: int = 32) -> bytes:
+def small(path: Path, width: int = 520, colours: int = 64) -> bytes:
     """A saved figure as a PNG that is light enough for a notebook to keep."""
     picture = Image.open(path).convert("RGB")
     share = min(1.0, width / picture.width)
     size = (round(picture.width * share), round(picture.height * share))
     buffer = BytesIO()
-    picture.resize(size, Image.Resampling.LANCZOS).quantize(colours).save(buffer, "png", optimize=True)
+    picture.resize(size, Image.Resampling.LANCZOS).quantize(colours, Image.Quantize.MAXCOVERAGE).save(
+        buffer, "png", optimize=True
+    )
     return buffer.getvalue()
 
 
