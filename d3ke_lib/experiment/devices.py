@@ -28,7 +28,11 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager:
 
 def placed(net: nn.Module, device: torch.device) -> nn.Module:
     """On the device, convolution weights channels last: what both oneDNN and cuDNN run fastest."""
-    return net.to(device).to(memory_format=torch.channels_last)
+    net = net.to(device)
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):  # not the whole net: the skeleton's constants have other axes
+            module.to(memory_format=torch.channels_last)
+    return net
 
 
 def describe() -> dict[str, Any]:
