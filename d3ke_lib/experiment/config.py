@@ -247,7 +247,7 @@ DEMO = Profile(
         epochs=10,  # minutes
         phases=(Phase(1.0, 5e-4, 5e-6),),  # half the paper's start, with half its batch
         warmup=50,  # post-norm transformers start badly at full rate
-        subjects=8,  # whose answers must be computed first
+        subjects=5,  # whose answers must be computed first
         validations=4,
     ),
 )

@@ -123,7 +123,7 @@ def judge(ours: Profile, made: Path) -> dict[str, Any]:
         identity = answers(ours, method, made, "test", subjects)
         pose = predictions.load(run_of(ours, method), "test", subjects, identity, skeleton)
         found[method] = answered(pose, skeleton)
-    return results(truth, found, training_scores(ours, made, len(subjects)), skeleton, ours.evaluation)
+    return results(truth, found, training_scores(ours, made), skeleton, ours.evaluation)
 
 
 def answers(ours: Profile, method: Method, made: Path, split: str, subjects: list[int]) -> str:
@@ -133,10 +133,10 @@ def answers(ours: Profile, method: Method, made: Path, split: str, subjects: lis
     return identity if method.kind == "frame" else answer_windows(run, source, made, split, subjects)
 
 
-def training_scores(ours: Profile, made: Path, count: int) -> dict[Method, Scores]:
-    """The frame networks on as many training subjects as there are test subjects (or all, if fewer)."""
+def training_scores(ours: Profile, made: Path) -> dict[Method, Scores]:
+    """The frame networks on the training subjects whose answers the refiners learnt from."""
     skeleton = default_skeleton()
-    subjects = predictions.subjects_of(made, "train")[:count]
+    subjects = predictions.subjects_of(made, "train", ours.temporal.subjects)
     truth = FrameSet(made, "train", skeleton, subjects=subjects).labels()
     found = {}
     for method in methods(ours):
