@@ -169,7 +169,7 @@ def compare(first: Scores, second: Scores, config: EvaluationConfig) -> dict[str
 def overfitting(
     train: Mapping[str, Scores], test: Mapping[str, Scores], config: EvaluationConfig
 ) -> dict[str, Any]:
-    """How much worse people never seen are than as many of those trained on, in plain crops of both."""
+    """How much worse people never seen are than people trained on, in plain crops of both."""
     metric, first = "angle_mae_deg", next(iter(train))
 
     def gap(seen: np.ndarray, unseen: np.ndarray) -> dict[str, float]:
