@@ -37,6 +37,9 @@ from d3ke_lib.nets.losses import relative
 SCHEMA = 1
 MEAN_POSE = "mean pose"
 Scores = dict[str, Float[np.ndarray, " subject"]]
+TrainingScores = dict[
+    str, Float[np.ndarray, " trained"]
+]  # of other people, and as many as there are answers of
 
 
 class Method(NamedTuple):
@@ -167,7 +170,7 @@ def compare(first: Scores, second: Scores, config: EvaluationConfig) -> dict[str
 
 
 def overfitting(
-    train: Mapping[str, Scores], test: Mapping[str, Scores], config: EvaluationConfig
+    train: Mapping[str, TrainingScores], test: Mapping[str, Scores], config: EvaluationConfig
 ) -> dict[str, Any]:
     """How much worse people never seen are than people trained on, in plain crops of both."""
     metric, first = "angle_mae_deg", next(iter(train))
