@@ -85,7 +85,9 @@ def answer(results: Results) -> str:
     verdict = plain_words if is_smoke(results) else verdict
     against = f"{degrees(mean_of(results, second))} against {degrees(mean_of(results, first))}"
     holds = ", which holds 0" if sign(effect) == "unclear" else ""
-    numbers = f"{against}; 95 % interval {interval(effect)}{holds}; {effect['n']} test subjects"
+    runs = len(results["profile"]["seeds"])
+    trained = "one training run of each" if runs == 1 else f"{runs} training runs of each"
+    numbers = f"{against}; 95 % interval {interval(effect)}{holds}; {effect['n']} test subjects, {trained}"
     return f"{_preface(results)}n synthetic data, {verdict} ({numbers}){_refined(results)}."
 
 
@@ -145,7 +147,20 @@ def reading(results: Results) -> list[str]:
             }
             numbers = f"{degrees(mean_of(results, setting))} against {degrees(constant)}"
             said.append(f"{label(setting)} {words[verdict]} always answering with the mean pose ({numbers}).")
+            said += _sizes(results, setting)
     return said
+
+
+def _sizes(results: Results, setting: str) -> list[str]:
+    """A network may read poses and not sizes: said where its scale factors are worse than the mean ones."""
+    effect = comparison(results, MEAN_POSE, setting, "scale_sum")
+    if sign(effect) != "higher":
+        return []
+    ours, constant = (mean_of(results, one, "scale_sum") for one in (setting, MEAN_POSE))
+    return [
+        f"Body sizes are not learnt by {label(setting)}: its scale factors are further from the truth than "
+        f"the mean ones ({ours:.3f} against {constant:.3f}, summed over three axes)."
+    ]
 
 
 # --- claims -------------------------------------------------------------------------------------------------
