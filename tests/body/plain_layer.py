@@ -50,7 +50,7 @@ def _joint(joint: Joint, values: dict, factors: dict, eye: Tensor) -> tuple[Tens
     P = _turned(joint.parent.orientation, eye)
     R = P
     for axis in joint.rotations:
-        R = R @ _about(axis, _amount(axis, values), eye)
+        R = R @ _about(axis.axis, _amount(axis, values), eye)
     R = R @ _turned(joint.child.orientation, eye).mT
     ratio = factors.get(joint.parent.body, torch.ones(3).to(eye))
     moved = torch.zeros(3).to(eye)
@@ -67,8 +67,8 @@ def _amount(axis: Axis, values: dict) -> Tensor:
     return axis.function(values[axis.coordinate] if axis.coordinate else torch.zeros_like(like))
 
 
-def _about(axis: Axis, angle: Tensor, eye: Tensor) -> Tensor:
-    x, y, z = axis.axis
+def _about(axis: tuple, angle: Tensor, eye: Tensor) -> Tensor:
+    x, y, z = axis
     K = torch.tensor([[0, -z, y], [z, 0, -x], [-y, x, 0]], dtype=torch.float64).to(eye)
     sine, versine = torch.sin(angle)[..., None, None], (1 - torch.cos(angle))[..., None, None]
     return eye + sine * K + versine * (K @ K)
@@ -77,8 +77,7 @@ def _about(axis: Axis, angle: Tensor, eye: Tensor) -> Tensor:
 def _turned(orientation: tuple, eye: Tensor) -> Tensor:
     R = eye
     for unit, angle in zip(torch.eye(3, dtype=torch.float64).tolist(), orientation, strict=True):
-        axis = Axis(None, tuple(unit), None)
-        R = R @ _about(axis, torch.tensor(angle, dtype=torch.float64).to(eye), eye)
+        R = R @ _about(tuple(unit), torch.tensor(angle, dtype=torch.float64).to(eye), eye)
     return R
 
 
