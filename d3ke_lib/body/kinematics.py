@@ -1,8 +1,8 @@
 """Forward kinematics of an OpenSim body: Pose → Points, batched and differentiable.
 
-The tree is never walked joint by joint. All joint rotations are made at once, then the chains are
-composed by pointer doubling: after k rounds every body knows its transform relative to its 2ᵏ-th
-ancestor, so a spine of 25 joints takes five batched products.
+The tree is never walked joint by joint. All joint rotations are made at once, then the chains are composed by
+pointer doubling: after k rounds every body knows its rotation relative to its 2ᵏ-th ancestor, so a spine of
+25 joints takes five products. Inside, components come first and the batch last: see components.py.
 """
 
 from typing import NamedTuple
@@ -12,8 +12,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from d3ke_lib.body.functions import constant
-from d3ke_lib.body.model import Axis, Body, Joint
+from d3ke_lib.body import tables
+from d3ke_lib.body.components import applied, compose
+from d3ke_lib.body.model import Body
 from d3ke_lib.body.spec import Spec
 
 
@@ -45,6 +46,20 @@ class Validity(NamedTuple):
     markers: Bool[Tensor, "*batch marker"]
 
 
+class Trace(NamedTuple):
+    """A posed tree, components first; joints in the order of `Skeleton.order`."""
+
+    turns: (
+        Tensor  # (3, 3, 3 turns, joint, batch), the first with the parent's frame, the last with the child's
+    )
+    R: Tensor  # (3, 3, joint, batch) rotation of the joint's child body in ground
+    p: Tensor  # (3, joint, batch) its origin
+    origin: Tensor  # (3, joint, batch) the joint's
+    ratio: (
+        Tensor  # (3, slot, batch or 1) scale over the file's, slot 0 the ground, i + 1 the child of joint i
+    )
+
+
 class Skeleton(nn.Module):
     """The body as a layer without weights: `skeleton(pose) -> Points`.
 
@@ -70,10 +85,12 @@ class Skeleton(nn.Module):
         self.markers = spec.markers if spec else tuple(m.name for m in body.markers)
         self._refuse_missing()
         self._exact: dict[str, np.ndarray] = {}
-        kept = self._ancestry()
-        self._make_tree(kept)
-        self._make_coordinates(kept)
-        self._make_points(kept)
+        kept = tables.ancestry(body, self.bodies, self.joints, self.markers)
+        self._tree = tables.by_depth(kept)
+        self.order = tuple(j.name for j in self._tree)
+        self._make_tree()
+        self._make_coordinates([c.name for j in kept for c in j.coordinates])
+        self._make_points()
         self._make_ranges()
         self._apply(lambda tensor: tensor)
 
@@ -81,13 +98,16 @@ class Skeleton(nn.Module):
 
     def forward(self, pose: Pose) -> Points:
         """Joint origins and markers in ground; with `R_ground_root` the root joint is the origin."""
-        R, p, origins = self._compose(pose)
-        return Points(origins[..., self.joint_slots, :], self._markers(R, p, self._ratios(pose.scales)))
+        batch, trace = self._trace(pose)
+        joints = trace.origin.index_select(1, self.joint_slots)
+        return Points(_batch_first(joints, batch), _batch_first(self._markers(trace), batch))
 
     def frames(self, pose: Pose) -> tuple[Float[Tensor, "*batch body 3 3"], Float[Tensor, "*batch body 3"]]:
         """Rotation and origin (m) in ground of the frame of each of `bodies`."""
-        R, p, _ = self._compose(pose)
-        return R[..., self.body_slots, :, :], p[..., self.body_slots, :]
+        batch, trace = self._trace(pose)
+        R, p = (part.index_select(-2, self.body_slots) for part in (trace.R, trace.p))
+        R = R.permute(3, 2, 0, 1).reshape(*batch, -1, 3, 3)
+        return R, _batch_first(p, batch)
 
     def spread_scales(self, unique: Float[Tensor, "*batch unique"]) -> Float[Tensor, "*batch body 3"]:
         """Tied scale factors given to their bodies and axes."""
@@ -106,104 +126,120 @@ class Skeleton(nn.Module):
 
     # -- computation -----------------------------------------------------------
 
-    def _compose(self, pose: Pose) -> tuple[Tensor, Tensor, Tensor]:
-        """Slot 0 is the ground, slot i > 0 the child body of joint i − 1; origins are by joint, in ground."""
-        values = self._all_coordinates(pose.angles)
-        return self._chain(values, self._turns(values), self._ratios(pose.scales), pose.R_ground_root)
-
-    def _chain(
-        self, values: Tensor, turns: Tensor, ratio: Tensor, R_ground_root: Tensor | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        turn = turns[..., 0, :, :] @ turns[..., 1, :, :] @ turns[..., 2, :, :]
-        parent_ratio, own_ratio = ratio[..., self.parent_slots, :], ratio[..., 1:, :]
-        origin = self.parent_translation * parent_ratio
-        if self.moves:
-            origin = (
-                origin + (self.parent_rotation @ self._translations(values, parent_ratio)[..., None])[..., 0]
-            )
-        R = self.parent_rotation @ turn @ self.child_rotation_inverse
+    def _trace(self, pose: Pose) -> tuple[torch.Size, Trace]:
+        """Any leading axes become one, last; a pose without any, or scales without, are spread over it."""
+        angles, scales, R_ground_root = pose
+        shapes = [angles.shape[:-1], scales.shape[:-2]]
+        shapes += [R_ground_root.shape[:-2]] if R_ground_root is not None else []
+        batch = torch.broadcast_shapes(*shapes)
+        values = self._all_coordinates(angles.expand(*batch, -1).reshape(batch.numel(), angles.shape[-1]))
+        one = scales.ndim == 2
+        scales = (scales[None] if one else scales.expand(*batch, -1, 3)).reshape(
+            1 if one else batch.numel(), len(self.bodies), 3
+        )
         if R_ground_root is not None:
-            R, origin = self._place_root(R, origin, R_ground_root)
-        p = origin - (R @ (self.child_translation * own_ratio)[..., None])[..., 0]
-        R, p = self._with_ground(R, p)
-        for slots in self.doubling:
-            above = R[..., slots, :, :]
-            p = (above @ p[..., None])[..., 0] + p[..., slots, :]
-            R = above @ R
-        at = self.parent_slots
-        origins = (R[..., at, :, :] @ origin[..., None])[..., 0] + p[..., at, :]
-        return R, p, origins
+            R_ground_root = R_ground_root.expand(*batch, 3, 3).reshape(batch.numel(), 3, 3)
+        return batch, self._posed(values, self._ratios(scales), R_ground_root)
 
-    def _markers(self, R: Tensor, p: Tensor, ratio: Tensor) -> Tensor:
-        at = self.marker_slots
-        local = self.marker_local * ratio[..., at, :]
-        return (R[..., at, :, :] @ local[..., None])[..., 0] + p[..., at, :]
+    def _posed(self, values: Tensor, ratio: Tensor, R_ground_root: Tensor | None) -> Trace:
+        turns = self._turns(values)
+        R = compose(compose(turns[:, :, 0], turns[:, :, 1]), turns[:, :, 2])
+        origin = self.parent_translation.T[..., None] * ratio.index_select(1, self.parent_slots)
+        origin = origin.expand(-1, -1, R.shape[-1])
+        if self.sliding and not (R_ground_root is not None and self.sliding == [0]):
+            origin = origin.index_add(1, self.slide_joints, self._slides(values, ratio))
+        if R_ground_root is not None:
+            R, origin = self._placed(R, origin, R_ground_root)
+        R, at = self._chained(R, origin)
+        if not self.has_child_offsets:
+            at = self._summed(at)
+            return Trace(turns, R, at, at, ratio)
+        inward = applied(R, (self.child_translation.T[..., None] * ratio[:, 1:]).expand_as(at))
+        p = self._summed(at - inward)
+        return Trace(turns, R, p, p + inward, ratio)
+
+    def _chained(self, R: Tensor, origin: Tensor) -> tuple[Tensor, Tensor]:
+        """Rotations in ground, and each joint's origin relative to its parent body's, turned into ground."""
+        for i, first in enumerate(self.firsts):
+            above = R.index_select(2, getattr(self, f"above_{i}"))
+            R = torch.cat([R[:, :, :first], compose(above, R[:, :, first:])], 2)
+        if not self.firsts:
+            return R, origin
+        first = self.firsts[0]
+        turned = applied(R.index_select(2, self.above_0), origin[:, first:])
+        return R, torch.cat([origin[:, :first], turned], 1)
+
+    def _summed(self, steps: Tensor) -> Tensor:
+        """Along the chains from the ground."""
+        for i, first in enumerate(self.firsts):
+            above = steps.index_select(1, getattr(self, f"above_{i}"))
+            steps = torch.cat([steps[:, :first], above + steps[:, first:]], 1)
+        return steps
+
+    def _markers(self, trace: Trace) -> Tensor:
+        """(3, marker, batch) in ground."""
+        local = self.marker_local.T[..., None] * trace.ratio.index_select(1, self.marker_slots)
+        local = local.expand(-1, -1, trace.p.shape[-1])
+        R, p = (part.index_select(-2, self.marker_joints) for part in (trace.R, trace.p))
+        found = applied(R, local) + p
+        return torch.where(self.marker_slots[:, None] == 0, local, found) if self.ground_markers else found
 
     def _all_coordinates(self, angles: Tensor) -> Tensor:
         """Every coordinate of the kept joints: given, coupled, or 0; one column more, always 0."""
         zero = torch.zeros_like(angles[..., :1])
-        values = torch.cat([angles, zero], -1)[..., self.coordinate_source]
+        values = torch.cat([angles, zero], -1).index_select(-1, self.coordinate_source)
         for dependent, independent, function in self.couplers:
             column = function(values[..., independent])[..., None]
             values = torch.cat([values[..., :dependent], column, values[..., dependent + 1 :]], -1)
         if self.linear_couplers:
-            values = values[..., self.coupled_source] * self.coupled_slope + self.coupled_offset
+            values = values.index_select(-1, self.coupled_source) * self.coupled_slope + self.coupled_offset
         return values
 
     def _ratios(self, scales: Tensor) -> Tensor:
-        """Scale relative to the file, by slot; 1 for the ground and bodies that are not selected."""
-        ratio = scales / self.generic_scales
-        one = torch.ones_like(ratio[..., :1, :])
-        return torch.cat([ratio, one], -2)[..., self.ratio_source, :]
+        """(3, slot, batch): scale relative to the file; 1 for the ground and bodies that are not selected."""
+        ratio = (scales / self.generic_scales).permute(2, 1, 0)
+        one = torch.ones_like(ratio[:, :1])
+        return torch.cat([ratio, one], 1).index_select(1, self.ratio_source)
 
     def _turns(self, values: Tensor) -> Tensor:
-        """(…, joint, 3, 3, 3): the three rotations of every kept joint, each carried by those before."""
-        angle = self._amounts("turn", values)
-        sine, versine = torch.sin(angle)[..., None, None], (1 - torch.cos(angle))[..., None, None]
-        each = self.eye + sine * self.turn_cross + versine * self.turn_cross2
-        return each.unflatten(-3, (-1, 3))
+        angle = self._amounts("turn", values).unflatten(-1, (-1, 3)).permute(2, 1, 0)
+        sine, versine = torch.sin(angle), 1 - torch.cos(angle)
+        return torch.addcmul(torch.addcmul(self.turn_base, self.turn_sine, sine), self.turn_versine, versine)
 
     def _amounts(self, kind: str, values: Tensor) -> Tensor:
-        """How far each of the kept joints' three axes turns (rad) or slides (m): (…, 3 joint)."""
+        """How far each of the joints' three axes turns (rad) or slides (m): (…, 3 joint)."""
         source, slope, offset = (getattr(self, f"{kind}_{part}") for part in ("source", "slope", "offset"))
-        amount = values[..., source] * slope + offset
+        amount = values.index_select(-1, source) * slope + offset
         for slot, column, function in getattr(self, f"{kind}_functions"):
             bent = function(values[..., column])[..., None]
             amount = torch.cat([amount[..., :slot], bent, amount[..., slot + 1 :]], -1)
         return amount
 
-    def _translations(self, values: Tensor, parent_ratio: Tensor) -> Tensor:
-        amount = self._amounts("slide", values)
-        amount = amount.unflatten(-1, (-1, 3))
-        amount = amount * self._stretch(parent_ratio)
-        return (amount[..., None] * self.slide_axis).sum(-2)
+    def _slides(self, values: Tensor, ratio: Tensor) -> Tensor:
+        """(3, sliding joint, batch): how far the sliding joints have moved in their parent's body."""
+        amount = self._amounts("slide", values).unflatten(-1, (-1, 3)).permute(2, 1, 0)
+        amount = (amount * self._stretch(ratio)).index_select(1, self.slide_joints)
+        return (self.slide_direction[..., None] * amount).sum(1)
 
-    def _stretch(self, parent_ratio: Tensor) -> Tensor:
-        """How much the parent's size stretches each slide: its factors, weighted by the axis."""
+    def _stretch(self, ratio: Tensor) -> Tensor:
+        """(3 slides, joint, batch): how much the parent's size stretches a slide, its factors by the axis."""
         # OpenSim does not divide by the weights' sum: its scale of 1 changes a slide along an oblique axis.
-        along = (self.slide_share * parent_ratio[..., None, :]).sum(-1)
-        return torch.where(self.slide_scaled, along, 1.0)
+        parent = ratio.index_select(1, self.parent_slots)
+        along = (self.slide_share.permute(2, 1, 0)[..., None] * parent[:, None]).sum(0)
+        return torch.where(self.slide_scaled.T[..., None], along, 1.0)
 
-    def _place_root(self, R: Tensor, origin: Tensor, R_ground_root: Tensor) -> tuple[Tensor, Tensor]:
+    def _placed(self, R: Tensor, origin: Tensor, R_ground_root: Tensor) -> tuple[Tensor, Tensor]:
         # D3KE: with a predicted rotation the root's parent offset and translations are dropped.
-        root = (R_ground_root @ self.child_rotation_inverse[0])[..., None, :, :]
-        batch = torch.broadcast_shapes(root.shape[:-3], R.shape[:-3], origin.shape[:-2])
-        rest = R[..., 1:, :, :].expand(*batch, -1, 3, 3)
-        offsets = origin[..., 1:, :].expand(*batch, -1, 3)
-        R = torch.cat([root.expand(*batch, 1, 3, 3), rest], -3)
-        return R, torch.cat([torch.zeros_like(offsets[..., :1, :]), offsets], -2)
-
-    def _with_ground(self, R: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
-        batch = torch.broadcast_shapes(R.shape[:-3], p.shape[:-2])
-        R, p = R.expand(*batch, *R.shape[-3:]), p.expand(*batch, *p.shape[-2:])
-        ground = self.eye.expand(*batch, 1, 3, 3)
-        return torch.cat([ground, R], -3), torch.cat([torch.zeros_like(p[..., :1, :]), p], -2)
+        root = (R_ground_root @ self.child_rotation_inverse[0]).permute(1, 2, 0)[:, :, None]
+        return torch.cat([root, R[:, :, 1:]], 2), torch.cat(
+            [torch.zeros_like(origin[:, :1]), origin[:, 1:]], 1
+        )
 
     # -- construction ------------------------------------------------------------
 
-    def _constant(self, name: str, values: object, dtype: type = np.float64) -> None:
+    def _constant(self, name: str, values: object) -> None:
         """A buffer that is not saved; floats keep their float64 value, whatever dtype the module has."""
-        array = np.asarray(values, dtype)
+        array = np.asarray(values)
         tensor = torch.as_tensor(array)
         if array.dtype == np.float64:
             self._exact[name] = array
@@ -232,168 +268,77 @@ class Skeleton(nn.Module):
                     f"{self.body.source}: the spec asks for {kind} that the body lacks: {missing}"
                 )
 
-    def _ancestry(self) -> tuple[Joint, ...]:
-        """Joints that some selected joint, marker or body depends on, parents first."""
-        above = {j.child.body: j for j in self.body.joints}
-        by_name = {j.name: j for j in self.body.joints}
-        wanted = set(self.bodies) | {by_name[n].child.body for n in self.joints}
-        wanted |= {m.body for m in self.body.markers if m.name in self.markers}
-        needed: set[str] = set()
-        for name in wanted:
-            while name != "ground" and name not in needed:
-                needed.add(name)
-                name = above[name].parent.body if name in above else "ground"
-        return tuple(j for j in self.body.joints if j.child.body in needed)
-
-    def _make_tree(self, kept: tuple[Joint, ...]) -> None:
-        slot = {"ground": 0} | {j.child.body: i + 1 for i, j in enumerate(kept)}
-        parents = [slot[j.parent.body] for j in kept]
-        self._constant("eye", np.eye(3))
-        self._constant("parent_slots", parents, np.int64)
-        self._constant("parent_translation", [j.parent.translation for j in kept])
-        self._constant("parent_rotation", [_xyz_rotation(j.parent.orientation) for j in kept])
-        self._constant("child_translation", [j.child.translation for j in kept])
-        self._constant("child_rotation_inverse", [_xyz_rotation(j.child.orientation).T for j in kept])
+    def _make_tree(self) -> None:
+        arrays = tables.tree(self._tree)
+        for name, array in arrays.items():
+            self._constant(name, array)
+        rounds = tables.rounds((arrays["parent_slots"] - 1).tolist())
+        for i, (_, above) in enumerate(rounds):
+            self._constant(f"above_{i}", above)
+        self.firsts = [first for first, _ in rounds]
+        self.has_child_offsets = bool(arrays["child_translation"].any())
+        slot = {"ground": 0} | {j.child.body: i + 1 for i, j in enumerate(self._tree)}
         bodies = {name: i for i, name in enumerate(self.bodies)}
-        self._constant("ratio_source", [bodies.get(n, len(bodies)) for n in slot], np.int64)
-        self._constant("body_slots", [slot[n] for n in self.bodies if n in slot], np.int64)
-        self._double(np.array([0, *parents]))
+        self._constant("ratio_source", [bodies.get(n, len(bodies)) for n in slot])
+        self._constant("body_slots", np.array([slot[n] - 1 for n in self.bodies if n in slot], np.int64))
+        self._constant("eye", np.eye(3))
         self.slot = slot
 
-    def _double(self, above: np.ndarray) -> None:
-        rounds = []
-        while above.any():
-            rounds.append(above)
-            above = above[above]
-        for i, slots in enumerate(rounds):
-            self._constant(f"doubling_{i}", slots, np.int64)
-        self._rounds = len(rounds)
-
-    @property
-    def doubling(self) -> list[Tensor]:
-        return [getattr(self, f"doubling_{i}") for i in range(self._rounds)]
-
-    def _make_coordinates(self, kept: tuple[Joint, ...]) -> None:
-        names = [c.name for j in kept for c in j.coordinates]
+    def _make_coordinates(self, names: list[str]) -> None:
         column = {n: i for i, n in enumerate(names)}
         given = {n: i for i, n in enumerate(self.coordinates)}
-        self._constant(
-            "coordinate_source", [*(given.get(n, len(given)) for n in names), len(given)], np.int64
-        )
+        self._constant("coordinate_source", [*(given.get(n, len(given)) for n in names), len(given)])
         self._make_couplers(column)
-        self._make_axes("turn", [a for j in kept for a in _three(j.rotations)], column)
-        slides = [a for j in kept for a in _three(j.translations)]
-        self.moves = any(a.coordinate or not a.function.is_linear or a.function.line[1] for a in slides)
-        self._make_axes("slide", slides, column)
-        self._constant("slide_axis", np.reshape([a.axis for a in slides], (-1, 3, 3)))
-        share = np.abs(np.reshape([a.axis for a in slides], (-1, 3, 3)))
-        self._constant("slide_share", share / share.sum(-1, keepdims=True))
-        self._constant("slide_scaled", np.reshape([a.function.scaled for a in slides], (-1, 3)), np.bool_)
-        cross = np.array([_cross(a.axis) for j in kept for a in _three(j.rotations)])
-        self._constant(
-            "turn_axis", np.reshape([a.axis for j in kept for a in _three(j.rotations)], (-1, 3, 3))
-        )
-        self._constant("turn_cross", cross)
-        self._constant("turn_cross2", cross @ cross)
-
-    def _make_axes(self, kind: str, axes: list[Axis], column: dict[str, int]) -> None:
-        """Linear axes as one gather and one multiply-add; the few others one by one."""
-        lines = [a.function.line if a.function.is_linear else (0.0, 0.0) for a in axes]
-        sources = [column[a.coordinate] if a.coordinate else len(column) for a in axes]
-        self._constant(f"{kind}_source", sources, np.int64)
-        self._constant(f"{kind}_slope", [slope for slope, _ in lines])
-        self._constant(f"{kind}_offset", [offset for _, offset in lines])
-        others = [
-            (i, s, a.function) for i, (s, a) in enumerate(zip(sources, axes)) if not a.function.is_linear
-        ]
-        setattr(self, f"{kind}_functions", others)
+        for kind, axes in (("turn", "rotations"), ("slide", "translations")):
+            every = [a for j in self._tree for a in tables.three(getattr(j, axes))]
+            arrays, others = tables.lines(kind, every, column)
+            for name, array in arrays.items():
+                self._constant(name, array)
+            setattr(self, f"{kind}_functions", others)
+        moving = [any(a.coordinate or a.function.line[1] for a in j.translations) for j in self._tree]
+        self.sliding = [i for i, moves in enumerate(moving) if moves]
+        self._constant("slide_joints", np.array(self.sliding, np.int64))
+        directions = self._exact["parent_rotation"] @ self._exact["slide_axis"].transpose(0, 2, 1)
+        self._constant("slide_direction", directions[self.sliding].transpose(1, 2, 0))
 
     def _make_couplers(self, column: dict[str, int]) -> None:
         free = set(self.coordinates) if self.spec else set()
         active = [c for c in self.body.couplers if c.enforced and c.dependent not in free]
-        active = _drivers_first(
-            [c for c in active if c.dependent in column and c.independent in column], self.body
-        )
-        source, slope, offset = (
-            np.arange(len(column) + 1),
-            np.ones(len(column) + 1),
-            np.zeros(len(column) + 1),
-        )
+        known = [c for c in active if c.dependent in column and c.independent in column]
+        active = tables.drivers_first(known, self.body)
         all_linear = all(c.function.is_linear for c in active)
-        for c in active if all_linear else []:
-            to, by = column[c.dependent], column[c.independent]
-            k, b = c.function.line
-            source[to], slope[to], offset[to] = source[by], k * slope[by], k * offset[by] + b
-        self._constant("coupled_source", source, np.int64)
-        self._constant("coupled_slope", slope)
-        self._constant("coupled_offset", offset)
+        for name, array in tables.coupled(active if all_linear else [], column).items():
+            self._constant(name, array)
         self.linear_couplers = bool(active) and all_linear
         nonlinear = [] if all_linear else active
         self.couplers = [(column[c.dependent], column[c.independent], c.function) for c in nonlinear]
 
-    def _make_points(self, kept: tuple[Joint, ...]) -> None:
-        by_name = {j.name: i for i, j in enumerate(kept)}
-        self._constant("joint_slots", [by_name[n] for n in self.joints], np.int64)
+    def _make_points(self) -> None:
+        index = {name: i for i, name in enumerate(self.order)}
+        self._constant("joint_slots", [index[n] for n in self.joints])
         markers = {m.name: m for m in self.body.markers}
-        self._constant("marker_slots", [self.slot[markers[n].body] for n in self.markers], np.int64)
+        slots = np.array([self.slot[markers[n].body] for n in self.markers], np.int64)
+        self._constant("marker_slots", slots)
+        self._constant("marker_joints", np.maximum(slots - 1, 0))
         self._constant("marker_local", np.reshape([markers[n].location for n in self.markers], (-1, 3)))
-        chosen = {kept[by_name[n]].child.body: i for i, n in enumerate(self.joints)}
-        above = {j.child.body: j.parent.body for j in kept}
-        self.parents = tuple(_parent(kept[by_name[n]].parent.body, above, chosen) for n in self.joints)
+        self.ground_markers = bool((slots == 0).any())
+        self.parents = tables.parents_among([self._tree[index[n]] for n in self.joints], self._tree)
 
     def _make_ranges(self) -> None:
         limits = {c.name: c.range for c in self.body.coordinates}
         ranges = np.reshape([limits[n] for n in self.coordinates], (-1, 2))
         self._constant("ranges", ranges)
-        # D3KE: a range with an end beyond a full turn counts as ±2π.
-        wide = (np.abs(ranges) > 2 * np.pi).any(1, keepdims=True)
-        low, high = np.where(wide, [-2 * np.pi, 2 * np.pi], np.fmod(ranges, 2 * np.pi)).T
-        self._constant("angle_middle", (low + high) / 2)
-        self._constant("angle_half", (high - low) / 2)
+        for name, values in zip(("angle_middle", "angle_half"), tables.mapped(ranges), strict=True):
+            self._constant(name, values)
         factors = {s.name: s.scale_factors for s in self.body.segments}
         self._constant("generic_scales", np.reshape([factors[n] for n in self.bodies], (-1, 3)))
         if self.spec:
             self._constant("scale_middle", self.spec.unique_scale_mean)
             self._constant("scale_half", self.spec.unique_scale_amplitude)
-            self._constant("scale_index", self.spec.body_scale_mapping, np.int64)
-            self._constant("marker_weights", self.spec.marker_ik_weight)
+            self._constant("scale_index", self.spec.body_scale_mapping)
+            self._constant("marker_weights", np.asarray(self.spec.marker_ik_weight, float))
 
 
-def _three(axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
-    still = Axis(None, (1.0, 0.0, 0.0), constant(0.0))
-    return (*axes, still, still, still)[:3]
-
-
-def _parent(body: str, above: dict[str, str], chosen: dict[str, int]) -> int:
-    while body != "ground" and body not in chosen:
-        body = above[body]
-    return chosen.get(body, -1)
-
-
-def _drivers_first(couplers: list, body: Body) -> list:
-    """Couplers ordered so that one coordinate's driver is known before it; a loop is an error."""
-    ordered, waiting = [], list(couplers)
-    while waiting:
-        pending = {c.dependent for c in waiting}
-        ready = [c for c in waiting if c.independent not in pending]
-        if not ready:
-            raise ValueError(
-                f"{body.source}: couplers {[c.name for c in waiting]} drive each other in a loop"
-            )
-        ordered += ready
-        waiting = [c for c in waiting if c not in ready]
-    return ordered
-
-
-def _cross(axis: tuple[float, ...]) -> np.ndarray:
-    x, y, z = axis
-    return np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-
-
-def _xyz_rotation(angles: tuple[float, ...]) -> np.ndarray:
-    """Body-fixed rotations about x, then y, then z (OpenSim's orientation)."""
-    R = np.eye(3)
-    for axis, angle in zip(np.eye(3), angles, strict=True):
-        K = _cross(tuple(axis))
-        R = R @ (np.eye(3) + np.sin(angle) * K + (1 - np.cos(angle)) * (K @ K))
-    return R
+def _batch_first(points: Tensor, batch: torch.Size) -> Tensor:
+    """(3, point, batch) as (*batch, point, 3), contiguous."""
+    return points.permute(2, 1, 0).reshape(*batch, points.shape[1], 3).contiguous()

@@ -14,7 +14,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.func import jvp
 
-from d3ke_lib.body.kinematics import Skeleton
+from d3ke_lib.body.components import applied, compose
+from d3ke_lib.body.kinematics import Pose, Skeleton, Trace
 
 
 class Axes(NamedTuple):
@@ -118,14 +119,11 @@ def equations(
     weight: Float[Tensor, "frame marker"],
 ) -> Equations:
     """Normal equations of Σ weight · |target − marker|²; targets are finite even where the weight is 0."""
-    values = skeleton._all_coordinates(angles)
-    turns, ratio = skeleton._turns(values), skeleton._ratios(scales)
-    R, p, origin = skeleton._chain(values, turns, ratio)
-    markers = skeleton._markers(R, p, ratio)
+    _, trace = skeleton._trace(Pose(angles, scales))
+    markers = skeleton._markers(trace).permute(2, 1, 0)
     # Moments about a point among the markers: about a far ground origin float32 would cancel.
     center = markers.mean(-2, keepdim=True)
-    twists = _twists(skeleton, axes, turns, ratio, R, origin - center)
-    twists = twists * _slopes(skeleton, axes, angles)[..., None]
+    twists = _twists(skeleton, axes, trace, center[:, 0]) * _slopes(skeleton, axes, angles)[..., None]
     residual = target - markers
     moments, wrench = _moments(markers - center, residual, weight, axes)
     hessian, descent = _reduced(axes, twists, _applied(moments, twists), wrench)
@@ -133,24 +131,34 @@ def equations(
     return Equations(hessian, descent, (weight * square).sum(-1), square.sqrt())
 
 
-def _twists(
-    skeleton: Skeleton, axes: Axes, turns: Tensor, ratio: Tensor, R: Tensor, origin: Tensor
-) -> Float[Tensor, "frame axis 6"]:
+def _twists(skeleton: Skeleton, axes: Axes, trace: Trace, center: Tensor) -> Float[Tensor, "frame axis 6"]:
     """Angular velocity and the velocity of the point at the centre, for unit speed of each axis."""
-    before = R[..., skeleton.parent_slots, :, :] @ skeleton.parent_rotation
-    second = before @ turns[..., 0, :, :]
-    third = second @ turns[..., 1, :, :]
-    frames = torch.stack([before, second, third], -3)
-    turned = (frames * skeleton.turn_axis[..., None, :]).sum(-1)
-    along = (before[..., None, :, :] * skeleton.slide_axis[..., None, :]).sum(-1)
-    slid = along * skeleton._stretch(ratio[..., skeleton.parent_slots, :])[..., None]
-    direction = torch.cat(
-        [turned.flatten(-3, -2), slid.flatten(-3, -2).expand_as(turned.flatten(-3, -2))], -2
-    )
-    direction = direction[..., axes.slot, :]
+    first = compose(*_pair(_above(skeleton, trace), skeleton.parent_rotation.permute(1, 2, 0)[..., None]))
+    second = compose(_above(skeleton, trace), trace.turns[:, :, 0])
+    third = compose(second, trace.turns[:, :, 1])
+    turned = [_along(R, skeleton.turn_axis[:, i]) for i, R in enumerate((first, second, third))]
+    stretch = skeleton._stretch(trace.ratio)
+    slid = [_along(first, skeleton.slide_axis[:, i]) * stretch[i] for i in range(3)]
+    direction = torch.cat([torch.stack(group, 2).flatten(1, 2) for group in (turned, slid)], 1)
+    direction = direction.index_select(1, axes.slot).permute(2, 1, 0)
+    origin = trace.origin.index_select(1, axes.joint).permute(2, 1, 0) - center[:, None]
     turning = axes.turning[:, None]
-    linear = torch.where(turning, torch.linalg.cross(origin[..., axes.joint, :], direction), direction)
+    linear = torch.where(turning, torch.linalg.cross(origin, direction), direction)
     return torch.cat([torch.where(turning, direction, 0.0), linear], -1)
+
+
+def _above(skeleton: Skeleton, trace: Trace) -> Tensor:
+    """Rotation of the body that each joint hangs on, the ground's first."""
+    ground = skeleton.eye[:, :, None, None].expand(3, 3, 1, trace.R.shape[-1])
+    return torch.cat([ground, trace.R], 2).index_select(2, skeleton.parent_slots)
+
+
+def _pair(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    return a, b.expand_as(a)
+
+
+def _along(R: Tensor, axis: Tensor) -> Tensor:
+    return applied(R, axis.T[..., None].expand(3, *R.shape[2:]))
 
 
 def _slopes(skeleton: Skeleton, axes: Axes, angles: Tensor) -> Tensor:

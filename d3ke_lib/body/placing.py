@@ -64,7 +64,7 @@ def _orthogonal(axes: tuple[Axis, ...]) -> bool:
 def _root_coordinates(
     skeleton: Skeleton, joint: Joint, R_ground_body: Tensor, p: Tensor
 ) -> dict[str, Tensor]:
-    index = [j.name for j in skeleton.body.joints].index(joint.name)
+    index = skeleton.order.index(joint.name)
     P, C = skeleton.parent_rotation[index], skeleton.child_rotation_inverse[index].mT
     turned = P.mT @ R_ground_body @ C
     origin = p + _applied(R_ground_body, skeleton.child_translation[index])

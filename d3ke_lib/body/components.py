@@ -1,0 +1,71 @@
+"""Rotations and vectors stored component first: (3, 3, joint, batch) and (3, joint, batch).
+
+Each of a product's nine numbers is then one long row, so that a product of many 3 × 3 matrices is three fused
+multiply-adds over whole arrays: five to ten times as fast on a CPU as a batched matrix product.
+Derivatives are products of the same kind.
+"""
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+
+class _Composed(Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(a: Tensor, b: Tensor) -> Tensor:
+        return _rows(a, b)
+
+    @staticmethod
+    def setup_context(ctx, inputs: tuple, output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor]:
+        a, b = ctx.saved_tensors
+        return compose(grad, b.transpose(0, 1)), compose(a.transpose(0, 1), grad)
+
+
+class _Applied(Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(a: Tensor, x: Tensor) -> Tensor:
+        return _columns(a, x)
+
+    @staticmethod
+    def setup_context(ctx, inputs: tuple, output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor]:
+        a, x = ctx.saved_tensors
+        return grad[:, None] * x[None], applied(a.transpose(0, 1), grad)
+
+
+def _rows(a: Tensor, b: Tensor) -> Tensor:
+    total = a[:, 0, None] * b[None, 0]
+    total = torch.addcmul(total, a[:, 1, None], b[None, 1])
+    return torch.addcmul(total, a[:, 2, None], b[None, 2])
+
+
+def _columns(a: Tensor, x: Tensor) -> Tensor:
+    total = torch.addcmul(a[:, 0] * x[0], a[:, 1], x[1])
+    return torch.addcmul(total, a[:, 2], x[2])
+
+
+def compose(a: Tensor, b: Tensor) -> Tensor:
+    """a · b for (3, 3, …) of the same shape."""
+    return _Composed.apply(a, b) if _needs_gradient(a, b) else _rows(a, b)
+
+
+def applied(a: Tensor, x: Tensor) -> Tensor:
+    """a · x for (3, 3, …) and (3, …) of the same shape."""
+    return _Applied.apply(a, x) if _needs_gradient(a, x) else _columns(a, x)
+
+
+def _needs_gradient(a: Tensor, b: Tensor) -> bool:
+    """A compiler fuses the derivatives of the plain form itself."""
+    wanted = torch.is_grad_enabled() and (a.requires_grad or b.requires_grad)
+    return wanted and not torch.compiler.is_compiling()
