@@ -32,6 +32,7 @@ class Problem(NamedTuple):
     high: Float[Tensor, " unknown"]
     usual: Float[Tensor, " unknown"]
     pull: Float[Tensor, " unknown"]
+    rest: Float[Tensor, " coord"]  # where what is not solved for stays
 
     def at(self, frames: Tensor | slice) -> "Problem":
         """The same problem for some of its frames."""

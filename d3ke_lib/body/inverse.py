@@ -10,17 +10,15 @@ from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from d3ke_lib.body.descent import Problem, descend, settle
+from d3ke_lib.body.keyframes import KEY_EVERY, OUTLYING, from_keys, repaired
 from d3ke_lib.body.kinematics import Pose, Skeleton
 from d3ke_lib.body.normal import axes_of
-from d3ke_lib.body.placing import placed
 
-KEY_EVERY = 8  # frames
 SPEED = 4.0  # rad/s: what a coordinate may well do
-OUTLYING = 1.5  # × the median error: a frame that fits so badly is tried again
 WINDOW, OVERLAP = 960, 24  # frames solved together, and how many of them are solved twice
 FULL_TURN = 6.3  # rad: ranges beyond this bound nothing
 
@@ -71,15 +69,22 @@ def solve(
     when no marker is seen at all; warns of `UnseenFrames`. A frame that did not converge is marked in the
     residuals.
     """
-    whole = _with_own_root(skeleton)
-    like = whole.ranges
-    markers = markers.to(like)
-    weight = _weights(skeleton, markers, weights)
-    problem = _problem(skeleton, whole, markers, weight, scales, bounds, prior)
-    given = None if start is None else _given(whole, skeleton, start.to(like), len(markers))
-    parts = [_window(problem, given, rows, prior, iterations) for rows in _windows(len(markers), prior)]
+    problem = prepared(skeleton, markers, weights, scales, bounds, prior)
+    given = None if start is None else _given(skeleton, problem, start)
+    parts = [window(problem, given, rows, prior, iterations) for rows in _windows(len(markers), prior)]
     angles, rested = (torch.cat(columns) for columns in zip(*parts, strict=True))
-    return _answer(skeleton, whole, problem, angles, rested)
+    return _answer(skeleton, problem, angles, rested)
+
+
+def prepared(
+    skeleton: Skeleton, markers: Tensor, weights: Tensor | None, scales: Tensor | None, bounds: str,
+    prior: Prior | None,
+) -> Problem:  # fmt: skip
+    """What `solve` solves, checked, in the dtype and on the device of the skeleton."""
+    whole = _with_own_root(skeleton)
+    markers = markers.to(whole.ranges)
+    weight = _weights(skeleton, markers, weights)
+    return _problem(skeleton, whole, markers, weight, scales, bounds, prior)
 
 
 def _weights(skeleton: Skeleton, markers: Tensor, weights: Tensor | None) -> Float[Tensor, "frame marker"]:
@@ -95,7 +100,7 @@ def _weights(skeleton: Skeleton, markers: Tensor, weights: Tensor | None) -> Flo
     if unseen.all():
         raise ValueError(f"{source}: none of {len(markers)} frames has a marker with weight")
     if unseen.any():
-        warnings.warn(f"{int(unseen.sum())} frames without a marker", UnseenFrames, stacklevel=3)
+        warnings.warn(f"{int(unseen.sum())} frames without a marker", UnseenFrames, stacklevel=4)
     return weight
 
 
@@ -126,6 +131,7 @@ def _problem(
     return Problem(
         whole, axes_of(whole, free), _scales(skeleton, whole, scales), markers.nan_to_num(), weight,
         torch.where(bounded, low, -torch.inf), torch.where(bounded, high, torch.inf), usual, pull,
+        _at_rest(skeleton, whole),
     )  # fmt: skip
 
 
@@ -151,16 +157,17 @@ def _scales(skeleton: Skeleton, whole: Skeleton, scales: Tensor | None) -> Tenso
     return full.index_copy(-2, rows, scales.to(full))
 
 
-def _given(whole: Skeleton, skeleton: Skeleton, start: Tensor, frames: int) -> Float[Tensor, "frame coord"]:
-    angles = _defaults(whole).expand(frames, -1).clone()
-    columns = [whole.coordinates.index(name) for name in skeleton.coordinates]
-    angles[:, columns] = start
+def _at_rest(skeleton: Skeleton, whole: Skeleton) -> Float[Tensor, " coord"]:
+    """Where coordinates that are not solved for stay: at their default; 0 where a spec leaves them out."""
+    known = {c.name: c.default for c in whole.body.coordinates if c.name in skeleton.coordinates}
+    return torch.tensor([known.get(name, 0.0) for name in whole.coordinates]).to(whole.ranges)
+
+
+def _given(skeleton: Skeleton, problem: Problem, start: Tensor) -> Float[Tensor, "frame coord"]:
+    angles = problem.rest.expand(len(problem.target), -1).clone()
+    columns = [problem.skeleton.coordinates.index(name) for name in skeleton.coordinates]
+    angles[:, columns] = start.to(angles)
     return angles
-
-
-def _defaults(whole: Skeleton) -> Float[Tensor, " coord"]:
-    known = {c.name: c.default for c in whole.body.coordinates}
-    return torch.tensor([known[name] for name in whole.coordinates]).to(whole.ranges)
 
 
 def _windows(frames: int, prior: Prior | None) -> list[tuple[slice, slice]]:
@@ -175,113 +182,25 @@ def _windows(frames: int, prior: Prior | None) -> list[tuple[slice, slice]]:
     return windows
 
 
-def _window(
+def window(
     problem: Problem, given: Tensor | None, rows: tuple[slice, slice], prior: Prior | None, iterations: int
 ) -> tuple[Tensor, Tensor]:
+    """Some frames solved together: the coordinates of those to keep, and which of them came to rest."""
     frames, keep = rows
     problem = problem.at(frames)
-    angles = _from_keys(problem, prior, iterations) if given is None else given[frames]
+    pace = (prior.noise * prior.rate / (KEY_EVERY * SPEED)) ** 2 if prior else 0.0
+    angles = from_keys(problem, pace, iterations) if given is None else given[frames]
     # Under the prior frames are finished together; here they only have to come near.
     angles, rested = descend(problem, angles, min(iterations, 6) if prior else iterations)
-    angles, rested = _repaired(problem, angles, rested, iterations)
+    angles, rested = repaired(problem, angles, rested, iterations)
     if prior and len(angles) > 2:
         stiffness = (prior.noise / prior.acceleration * prior.rate**2) ** 2
         angles, rested = settle(problem, angles, stiffness, min(iterations, 8))
     return angles[keep], rested[keep]
 
 
-def _from_keys(problem: Problem, prior: Prior | None, iterations: int) -> Float[Tensor, "frame coord"]:
-    """Every eighth seen frame from the middle of the ranges; the frames between start between them."""
-    frames = len(problem.target)
-    seen = torch.nonzero((problem.weight > 0).any(-1))[:, 0]
-    if not len(seen):
-        return _middle(problem, frames)
-    keys = torch.unique(torch.cat([seen[::KEY_EVERY], seen[-1:]]))
-    at = problem.at(keys)
-    angles, _ = descend(at, placed(at, _middle(at, len(keys))), iterations)
-    pace = prior.noise * prior.rate / (KEY_EVERY * SPEED) if prior else 0.0
-    for _ in range(2):
-        angles = _consistent(at, angles, pace**2, iterations)
-    return placed(problem, _between(keys, angles, frames))
-
-
-def _consistent(problem: Problem, angles: Tensor, pace: float, iterations: int) -> Float[Tensor, "key coord"]:
-    """Of each key frame's solutions (its own, its neighbours') those that fit and follow each other best.
-
-    Many poses put the markers nearly in the same place, a shoulder turned over itself for one. The cheapest
-    path through the candidates (Viterbi) costs their fits plus `pace` (m²/rad²) · |change|² between keys.
-    """
-    last = len(angles) - 1
-    index = torch.arange(last + 1, device=angles.device)
-    choices = [angles]
-    for start in (angles[(index - 1).clamp(min=0)], angles[(index + 1).clamp(max=last)]):
-        choices.append(descend(problem, placed(problem, start), iterations)[0])
-    fit = torch.stack([problem.equations(choice).cost for choice in choices], 1)
-    unknown = torch.stack(choices, 1)[..., problem.axes.free]
-    change = torch.cdist(unknown[:-1], unknown[1:]).square() * pace
-    return torch.stack(choices, 1)[index, _cheapest(fit.cpu(), change.cpu()).to(index)]
-
-
-def _cheapest(
-    fit: Float[Tensor, "key choice"], change: Float[Tensor, "step choice choice"]
-) -> Int[Tensor, " key"]:
-    """Viterbi's path: the choice at each key that makes the sum of fits and changes least."""
-    total, back = fit[0], []
-    for here, step in zip(fit[1:], change):
-        best = (total[:, None] + step).min(0)
-        back.append(best.indices)
-        total = best.values + here
-    path = [total.argmin()]
-    for choices in reversed(back):
-        path.append(choices[path[-1]])
-    return torch.stack(path[::-1])
-
-
-def _middle(problem: Problem, frames: int) -> Tensor:
-    angles = _defaults(problem.skeleton).expand(frames, -1)
-    return angles.index_copy(-1, problem.axes.free, problem.usual.expand(frames, -1))
-
-
-def _between(keys: Int[Tensor, " key"], angles: Tensor, frames: int) -> Float[Tensor, "frame coord"]:
-    """Straight lines between the key frames."""
-    at = torch.arange(frames, device=keys.device)
-    after = torch.searchsorted(keys, at).clamp(max=len(keys) - 1)
-    before = (after - 1).clamp(min=0)
-    share = (at - keys[before]) / (keys[after] - keys[before]).clamp(min=1)
-    return torch.lerp(angles[before], angles[after], share.clamp(0, 1).to(angles)[:, None])
-
-
-def _repaired(problem: Problem, angles: Tensor, rested: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
-    """Frames that fit worse than their like, again from the nearest good frame before and after."""
-    cost, bad = _judged(problem, angles)
-    good = torch.nonzero(~bad)[:, 0]
-    if not bad.any() or not len(good):
-        return angles, rested
-    frames = torch.nonzero(bad)[:, 0]
-    place = torch.searchsorted(good, frames)
-    angles, rested = angles.clone(), rested.clone()
-    for side in (place - 1, place):
-        start = angles[good[side.clamp(0, len(good) - 1)]]
-        found, still = descend(problem.at(frames), start, iterations)
-        there, _ = _judged(problem.at(frames), found)
-        better = there < cost[frames]
-        angles[frames[better]], rested[frames[better]] = found[better], still[better]
-        cost[frames[better]] = there[better]
-    return angles, rested
-
-
-def _judged(problem: Problem, angles: Tensor) -> tuple[Tensor, Bool[Tensor, " frame"]]:
-    """Cost of each frame per weight, and whether it stands out."""
-    cost = problem.equations(angles).cost / problem.weight.sum(-1).clamp(min=1e-9)
-    usual = cost[problem.weight.sum(-1) > 0].median() if (problem.weight > 0).any() else cost.median()
-    return cost, cost > OUTLYING**2 * usual + 100 * problem.negligible / problem.weight.sum(-1).clamp(
-        min=1e-9
-    )
-
-
-def _answer(
-    skeleton: Skeleton, whole: Skeleton, problem: Problem, angles: Tensor, rested: Tensor
-) -> tuple[Pose, Residuals]:
+def _answer(skeleton: Skeleton, problem: Problem, angles: Tensor, rested: Tensor) -> tuple[Pose, Residuals]:
+    whole = problem.skeleton
     angles = _coupled(whole, angles)
     pose = Pose(angles, problem.scales.expand(len(angles), -1, 3))
     joints, markers = whole(pose)
@@ -311,5 +230,6 @@ def _selected(skeleton: Skeleton, whole: Skeleton, pose: Pose) -> Pose:
     bodies = [whole.bodies.index(name) for name in skeleton.bodies]
     R, _ = whole.frames(pose)
     root = whole.bodies.index(whole.body.joints[0].child.body)
-    R_ground_root = R[:, root] @ whole.child_rotation_inverse[0].mT
+    inward = whole.child_rotation_inverse[whole.order.index(whole.body.joints[0].name)]
+    R_ground_root = R[:, root] @ inward.mT
     return Pose(pose.angles[:, columns], pose.scales[:, bodies], R_ground_root)
