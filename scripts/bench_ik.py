@@ -6,101 +6,22 @@ by seeds that nothing was tuned on. Writes one JSON; `python scripts/bench_ik.py
 
 import argparse
 import json
-import math
 import os
-import tempfile
 import time
 import warnings
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from d3ke_lib.body.files import Trajectories, read_mot, write_trc
 from d3ke_lib.body.inverse import Prior, solve
-from d3ke_lib.body.kinematics import Pose, Skeleton
+from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.osim import load_osim
 from d3ke_lib.body.spec import BODY_FILE
+from d3ke_lib.experiment.inverse_trial import RATE, judged, observed, trajectory, turning
+from d3ke_lib.experiment.opensim_reference import opensim_inverse
 
-RATE = 60.0
 RELEASED = BODY_FILE.parents[3] / "shared/assets/d3ke/full_body_wo_hands.osim"
 AMASS = 1_000_000  # frames
-
-
-def trajectory(skeleton: Skeleton, frames: int, width: float, seed: int) -> Tensor:
-    """Three sinusoids up to 1 Hz a coordinate, within `width` of its half range about the middle."""
-    draws = np.random.default_rng(seed)
-    count = len(skeleton.coordinates)
-    time_ = np.arange(frames)[:, None, None] / RATE
-    hertz, phase = draws.uniform(0.1, 1.0, (count, 3)), draws.uniform(0, 2 * math.pi, (count, 3))
-    share = draws.uniform(0, 1, (count, 3))
-    share /= share.sum(1, keepdims=True)
-    wave = (share * np.sin(2 * math.pi * hertz * time_ + phase)).sum(-1)
-    low, high = skeleton.ranges.double().numpy().T
-    whole = high - low > 10  # whole turns and rooms: about 0, within 1 rad or m
-    middle, half = np.where(whole, 0, (low + high) / 2), np.where(whole, 1.0, (high - low) / 2)
-    return torch.from_numpy(middle + width * half * wave).float()
-
-
-def observed(skeleton: Skeleton, angles: Tensor, missing: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Clean markers, and the same with 2 mm noise an axis and gaps."""
-    draws = torch.Generator().manual_seed(seed)
-    clean = skeleton(Pose(angles, skeleton.generic_scales)).markers
-    noisy = clean + 2e-3 * torch.randn(clean.shape, generator=draws)
-    noisy[torch.rand(clean.shape[:2], generator=draws) < missing] = torch.nan
-    return clean, noisy
-
-
-def theirs(path: Path, skeleton: Skeleton, markers: Tensor, folder: Path) -> tuple[Tensor, float]:
-    """OpenSim's coordinates and the seconds its tool took."""
-    import opensim
-
-    opensim.Logger.setLevelString("Off")
-    times = np.arange(len(markers)) / RATE
-    write_trc(folder / "m.trc", Trajectories(times, skeleton.markers, markers.double().numpy()))
-    tool, model = opensim.InverseKinematicsTool(), opensim.Model(str(path))
-    model.initSystem()
-    tool.setModel(model)
-    tool.setMarkerDataFileName(str(folder / "m.trc"))
-    tool.setOutputMotionFileName(str(folder / "ik.mot"))
-    tool.setResultsDir(str(folder))
-    tool.setEndTime(float(times[-1]) + 1e-6)
-    tool.set_report_errors(False)
-    tool.set_accuracy(1e-5)
-    for name in skeleton.markers:
-        task = opensim.IKMarkerTask()
-        task.setName(name)
-        task.setApply(True)
-        task.setWeight(1.0)
-        tool.getIKTaskSet().cloneAndAppend(task)
-    begin = time.perf_counter()
-    tool.run()
-    seconds = time.perf_counter() - begin
-    found = read_mot(folder / "ik.mot")
-    columns = [found.labels.index(name) for name in skeleton.coordinates]
-    return torch.from_numpy(found.values[:, columns]).float(), seconds
-
-
-def judged(skeleton: Skeleton, angles: Tensor, truth: Tensor, clean: Tensor, free: list[int]) -> dict:
-    """Marker RMS to clean, mm; angle RMSE, degrees: over all, mean and median of coordinates."""
-    off = skeleton(Pose(angles, skeleton.generic_scales)).markers - clean
-    by_coordinate = (angles - truth)[:, free].square().mean(0).sqrt() * 180 / math.pi
-    return {
-        "marker_rms_mm": float(off.square().sum(-1).mean().sqrt()) * 1e3,
-        "angle_rmse_deg": float(by_coordinate.square().mean().sqrt()),
-        "angle_rmse_mean_deg": float(by_coordinate.mean()),
-        "angle_rmse_median_deg": float(by_coordinate.median()),
-    }
-
-
-def turning(skeleton: Skeleton) -> list[int]:
-    """Rotations that follow no coupler and no lock."""
-    body = skeleton.body
-    tied = {c.dependent for c in body.couplers if c.enforced}
-    slides = {a.coordinate for j in body.joints for a in j.translations}
-    held = {c.name for c in body.coordinates if c.locked}
-    return [i for i, name in enumerate(skeleton.coordinates) if name not in tied | slides | held]
 
 
 def compare(path: Path, width: float, missing: float, seed: int, frames: int, device: str) -> dict:
@@ -114,8 +35,8 @@ def compare(path: Path, width: float, missing: float, seed: int, frames: int, de
     pose, residuals = solve(layer, markers, prior=Prior(RATE))
     ours = pose.angles.cpu()
     seconds = time.perf_counter() - begin
-    with tempfile.TemporaryDirectory() as folder:
-        found, their_seconds = theirs(path, skeleton, noisy, Path(folder))
+    labels, values, their_seconds = opensim_inverse(path, skeleton.markers, noisy.double().numpy(), RATE)
+    found = torch.from_numpy(values[:, [labels.index(n) for n in skeleton.coordinates]]).float()
     free = turning(skeleton)
     return {
         "model": path.stem, "width": width, "missing": missing, "seed": seed, "frames": frames,

@@ -1,8 +1,7 @@
 """The skeleton layer against a plain loop over joints: forward, and forward with backward, ms.
 
-Batches 1, 64, 256, 1024; eager and torch.compile(fullgraph=True); CPU and, where there is one, CUDA. A
-table and
-JSON; `python scripts/bench_skeleton.py --help`.
+Batches 1, 64, 256, 1024; eager and torch.compile(fullgraph=True); CPU and, where there is one, CUDA. A table
+and JSON; `python scripts/bench_skeleton.py --help`.
 """
 
 import argparse

@@ -1,10 +1,14 @@
 """OpenSim itself as the measure of our skeleton layer. The only module that imports opensim."""
 
+import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
+
+from d3ke_lib.body.files import Trajectories, read_mot, write_trc
 
 
 def opensim_markers(
@@ -42,3 +46,66 @@ def _set(opensim, model, state, values: dict[str, float]) -> None:
         everything.get(i).setClamped(state, False)
     for name, value in values.items():
         everything.get(name).setValue(state, value, False)
+
+
+def opensim_inverse(
+    path: Path, names: tuple[str, ...], markers: Float[ndarray, "frame marker 3"], rate: float
+) -> tuple[tuple[str, ...], Float[ndarray, "frame coord"], float]:
+    """OpenSim's InverseKinematicsTool on markers (m, NaN = missing), all weights 1, accuracy 1e-5.
+
+    Names and values (rad, m) of all coordinates, and the seconds the tool took. Raises as `opensim_markers`.
+    """
+    import opensim
+
+    opensim.Logger.setLevelString("Off")
+    model, tool = opensim.Model(str(path)), opensim.InverseKinematicsTool()
+    model.initSystem()
+    tool.setModel(model)
+    with tempfile.TemporaryDirectory() as folder:
+        times = np.arange(len(markers)) / rate
+        write_trc(Path(folder) / "m.trc", Trajectories(times, names, markers), rate)
+        _tell(opensim, tool, Path(folder), names, float(times[-1]))
+        begin = time.perf_counter()
+        tool.run()
+        seconds = time.perf_counter() - begin
+        found = read_mot(Path(folder) / "ik.mot")
+    return found.labels, found.values, seconds
+
+
+def _tell(opensim, tool, folder: Path, names: tuple[str, ...], end: float) -> None:
+    tool.setMarkerDataFileName(str(folder / "m.trc"))
+    tool.setOutputMotionFileName(str(folder / "ik.mot"))
+    tool.setResultsDir(str(folder))
+    tool.setEndTime(end + 1e-6)
+    tool.set_report_errors(False)
+    tool.set_accuracy(1e-5)
+    for name in names:
+        task = opensim.IKMarkerTask()
+        task.setName(name)
+        task.setApply(True)
+        task.setWeight(1.0)
+        tool.getIKTaskSet().cloneAndAppend(task)
+
+
+def opensim_scaled_markers(
+    path: Path, factors: dict[str, Float[ndarray, " 3"]], names: tuple[str, ...]
+) -> tuple[Float[ndarray, "marker 3"], dict[str, float]]:
+    """OpenSim's own scaling by relative factors: markers (m) in the default pose, bodies' masses (kg)."""
+    import opensim
+
+    opensim.Logger.setLevelString("Off")
+    model, scales = opensim.Model(str(path)), opensim.ScaleSet()
+    for name, factor in factors.items():
+        scale = opensim.Scale()
+        scale.setSegmentName(name)
+        scale.setScaleFactors(opensim.Vec3(*factor))
+        scale.setApply(True)
+        scales.cloneAndAppend(scale)
+    model.scale(model.initSystem(), scales, False, -1.0)
+    state = model.initSystem()
+    model.realizePosition(state)
+    points = [model.getMarkerSet().get(name).getLocationInGround(state) for name in names]
+    bodies = [model.getBodySet().get(i) for i in range(model.getBodySet().getSize())]
+    return np.array([[p.get(k) for k in range(3)] for p in points]), {
+        b.getName(): b.getMass() for b in bodies
+    }
