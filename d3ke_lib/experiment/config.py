@@ -48,10 +48,12 @@ class FrameConfig:
     images: int | None = None  # budget in images seen, instead of epochs; whole batches of it are used
     every: int = 2  # training uses every n-th frame (C) …
     moved: float = 0.02  # … of those in which some marker moved so far, m (C)
-    weight_decay: float = 1e-3  # AdamW's (C); P: "Adam, weight decay 0.001"
+    optimizer: Literal["adamw", "adam"] = "adamw"  # C; P: "Adam, weight decay 0.001"
+    weight_decay: float = 1e-3  # P, C
     phases: tuple[Phase, ...] = (Phase(28 / 30, 5e-4, 3.33e-5), Phase(2 / 30, 3.33e-6, 1e-6))  # P
     warmup: int = 0  # first steps, in which the rate climbs linearly from 0
     loss: LossWeights = field(default_factory=LossWeights)  # λ1 … λ4 (P); C has λ4 = 0.01
+    mask_angles: bool = True  # leave out angles whose labels are marked wrong (C)
     center_striding: bool = True  # C
     squash: Literal["before_mean", "after_mean"] = "before_mean"  # C
     weights: str | None = "imagenet"  # what the backbone starts from (C); None: random numbers
@@ -85,12 +87,13 @@ class TemporalConfig:
 
     kind: str = "transformer"
     window: int = 243  # frames (C)
+    causal: bool = False  # the target is the window's last frame; C: its middle
     batch: int = 128  # windows (C)
     epochs: int = 50  # C
     phases: tuple[Phase, ...] = (Phase(1.0, 1e-3, 5e-6),)  # C
     warmup: int = 0
     weight_decay: float = 0.0  # C: Adam
-    amsgrad: bool = False  # C: True for the TCN
+    amsgrad: bool | None = None  # None: for the TCN only (C)
     norm: Norm = "L2"  # of position differences (C's configuration; its checkpoint's name says L1)
     loss: LossWeights = field(default_factory=LossWeights)  # λ1 … λ4 (P)
     intermediate: float = (

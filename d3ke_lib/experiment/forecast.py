@@ -14,7 +14,7 @@ from d3ke_lib.data.datasets import FrameSet
 from d3ke_lib.data.synthetic import DataConfig
 from d3ke_lib.experiment import cost, devices, inference, predictions
 from d3ke_lib.experiment.config import FrameConfig, Profile, TemporalConfig
-from d3ke_lib.experiment.train import train_frame
+from d3ke_lib.experiment.train import build_temporal, train_frame
 from d3ke_lib.nets import temporal
 
 STEPS = 6  # a trial's; the median of their speeds counts
@@ -104,7 +104,7 @@ def answering_speed(run: Path, data: Path, config: FrameConfig, batch: int) -> f
 def temporal_seconds(config: TemporalConfig, profile: Profile) -> float:
     """One temporal network's training, by steps on windows of nothing."""
     device, skeleton = devices.choose(config.device), default_skeleton()
-    net = temporal.build(config.kind, skeleton, config.window, seed=0).to(device)
+    net = build_temporal(config, skeleton).to(device)
     windows = torch.zeros(config.batch, config.window, temporal.feature_count(skeleton), device=device)
     optimizer = torch.optim.AdamW(net.parameters())
 

@@ -10,9 +10,8 @@ from d3ke_lib.data.datasets import FrameSet
 from d3ke_lib.experiment import artifacts, devices, predictions, runs
 from d3ke_lib.experiment.codec import from_values
 from d3ke_lib.experiment.config import FrameConfig, TemporalConfig
-from d3ke_lib.experiment.train import build_frame
+from d3ke_lib.experiment.train import build_frame, build_temporal
 from d3ke_lib.experiment.windows import open_windows, target_frame
-from d3ke_lib.nets import temporal
 from d3ke_lib.nets.frame import FrameNet
 from d3ke_lib.nets.temporal import Refiner
 
@@ -27,7 +26,7 @@ def frame_net(run: Path) -> tuple[FrameNet, FrameConfig]:
 def temporal_net(run: Path) -> tuple[Refiner, TemporalConfig]:
     """The same for a temporal run."""
     config = from_values(TemporalConfig, artifacts.read_json(run / runs.RESULT)["config"])
-    net = runs.load_weights(temporal.build(config.kind, default_skeleton(), config.window), run)
+    net = runs.load_weights(build_temporal(config, default_skeleton()), run)
     return net.to(devices.choose(config.device)).eval(), config
 
 
@@ -55,9 +54,9 @@ def answer_windows(run: Path, source: Path, data: Path, split: str, subjects: Se
     missing, skeleton = predictions.missing(run, split, subjects, identity), default_skeleton()
     if missing:
         net, config = temporal_net(run)
-        target = target_frame(config.kind, config.window)
+        target = target_frame(config.kind, config.window, config.causal)
         for subject in missing:
-            windows, _ = open_windows(config.window, data, source, split, [subject], skeleton)
+            windows, _ = open_windows(config.window, data, source, split, [subject], skeleton, config.causal)
             pose = predictions.refine(net, windows, torch.arange(len(windows)), target)
             predictions.write(predictions.path_of(run, split, subject), pose, identity, skeleton)
     return identity

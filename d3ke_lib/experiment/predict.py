@@ -22,6 +22,7 @@ from d3ke_lib.data import video as videos
 from d3ke_lib.data.batch import apply
 from d3ke_lib.data.boxes import Track, box_by_motion
 from d3ke_lib.data.camera import Camera, crop_camera, pixels, resample
+from d3ke_lib.data.datasets import window_offsets
 from d3ke_lib.data.video import Video
 from d3ke_lib.experiment import config, devices, inference, predictions
 from d3ke_lib.experiment.artifacts import D3keError, out_root
@@ -163,9 +164,10 @@ def refine(nets: Nets, pose: Pose, times: Float[np.ndarray, " frame"]) -> Pose:
 
     Where the video's rate is another, the window's frames are interpolated; past an end, the end repeats.
     """
-    window, target = nets.refining.window, target_frame(nets.refining.kind, nets.refining.window)
+    how = nets.refining
+    window, target = how.window, target_frame(how.kind, how.window, how.causal)
     device, skeleton = next(nets.refiner.parameters()).device, default_skeleton()
-    beside = (np.arange(window) - window // 2) / nets.rate
+    beside = window_offsets(window, how.causal).numpy() / nets.rate
     answers = []
     for some in np.split(times, range(nets.refining.batch, len(times), nets.refining.batch)):
         asked = at_times(pose, times, (some[:, None] + beside).ravel())

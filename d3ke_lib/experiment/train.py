@@ -30,6 +30,8 @@ from d3ke_lib.experiment.windows import (
 from d3ke_lib.nets import frame, temporal
 from d3ke_lib.nets.losses import losses, total
 
+OPTIMIZERS = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
+
 # --- the frame network ------------------------------------------------------------------------------------
 
 
@@ -46,7 +48,9 @@ def train_frame(config: FrameConfig, data: Path, folder: Path, seed: int) -> dic
         device, skeleton = devices.choose(config.device), default_skeleton()
         frames, checks = open_frames(config, data, skeleton)
         net = devices.placed(build_frame(config, skeleton, seed), device)
-        optimizer = torch.optim.AdamW(net.parameters(), lr=0.0, weight_decay=config.weight_decay, fused=True)
+        optimizer = OPTIMIZERS[config.optimizer](
+            net.parameters(), lr=0.0, weight_decay=config.weight_decay, fused=True
+        )
         per_epoch, steps = schedule.budget(len(frames), config.batch, config.epochs, config.images, "images")
         validating = schedule.milestones(steps, config.validations)
 
@@ -63,7 +67,8 @@ def train_frame(config: FrameConfig, data: Path, folder: Path, seed: int) -> dic
 
                 with devices.autocast(device, config.precision):
                     prediction = net(image.contiguous(memory_format=torch.channels_last))
-                terms = losses(prediction, (truth.pose, truth.points), truth.valid, net.skeleton)
+                target, masked = (truth.pose, truth.points), config.mask_angles
+                terms = losses(prediction, target, truth.valid, net.skeleton, mask_angles=masked)
                 loss = total(terms, config.loss)
                 loss.backward()
                 runs.descend(run, rate)
@@ -114,12 +119,13 @@ def train_temporal(
         runs.set_aside_others(folder, about["fingerprint"])
         device, skeleton = devices.choose(config.device), default_skeleton()
         windows, checks = (
-            open_windows(config.window, data, source, split, subjects, skeleton)
+            open_windows(config.window, data, source, split, subjects, skeleton, config.causal)
             for split, subjects in subjects_for(config, data).items()
         )
-        net = temporal.build(config.kind, skeleton, config.window, seed=seed).to(device)
+        net = build_temporal(config, skeleton, seed).to(device)
+        amsgrad = config.kind == "tcn" if config.amsgrad is None else config.amsgrad
         optimizer = torch.optim.AdamW(
-            net.parameters(), lr=0.0, weight_decay=config.weight_decay, amsgrad=config.amsgrad
+            net.parameters(), lr=0.0, weight_decay=config.weight_decay, amsgrad=amsgrad
         )
         per_epoch, steps = schedule.budget(len(windows[0]), config.batch, config.epochs, None, "windows")
         validating = schedule.milestones(steps, config.validations)
@@ -151,12 +157,16 @@ def train_temporal(
             return runs.finish(run)
 
 
+def build_temporal(config: TemporalConfig, skeleton: Skeleton, seed: int = 0) -> temporal.Refiner:
+    return temporal.build(config.kind, skeleton, config.window, seed=seed, causal=config.causal)
+
+
 def check_temporal(
     net: nn.Module, windows: TemporalSet, labels: Batch, config: TemporalConfig
 ) -> dict[str, float]:
     """Mean metrics over evenly spaced target frames."""
     indices = schedule.spread(len(windows), config.validation_windows)
-    target = target_frame(config.kind, config.window)
+    target = target_frame(config.kind, config.window, config.causal)
     return mean_metrics(predictions.refine(net, windows, indices, target), labels[indices])
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from d3ke_lib.body.kinematics import Points, Pose, Skeleton
 from d3ke_lib.data.batch import Batch, apply
-from d3ke_lib.data.datasets import FrameSet, TemporalSet
+from d3ke_lib.data.datasets import FrameSet, TemporalSet, window_offsets
 from d3ke_lib.data.seeds import seed_generator
 from d3ke_lib.experiment import artifacts, predictions, runs
 from d3ke_lib.experiment.config import TemporalConfig
@@ -17,13 +17,19 @@ from d3ke_lib.nets.losses import Losses, losses, total
 
 
 def open_windows(
-    window: int, data: Path, source: Path, split: str, subjects: Sequence[int], skeleton: Skeleton
+    window: int,
+    data: Path,
+    source: Path,
+    split: str,
+    subjects: Sequence[int],
+    skeleton: Skeleton,
+    causal: bool = False,
 ) -> tuple[TemporalSet, Batch]:
     """Windows over the answers stored in the frame run `source`, and the labels of their target frames."""
     labels = FrameSet(data, split, skeleton, subjects=subjects).labels()
     identity = predictions.identity(artifacts.read_json(source / runs.RESULT))
     pose = predictions.load(source, split, subjects, identity, skeleton)
-    return TemporalSet(pose, predictions.points_of(skeleton, pose), labels, window), labels
+    return TemporalSet(pose, predictions.points_of(skeleton, pose), labels, window, causal), labels
 
 
 def rate_hz(labels: Batch) -> float:
@@ -32,14 +38,19 @@ def rate_hz(labels: Batch) -> float:
     return float(f"{1 / between[between > 0].median():.3g}")
 
 
-def target_frame(kind: str, window: int) -> int:
-    """Which of the frames a network answers for is the window's target, its middle."""
-    return {"tcn": 0, "transformer": window, "lstm": window // 2}[kind]
+def target_in(window: int, causal: bool = False) -> int:
+    """The window's target: its middle frame, or its last if causal."""
+    return -int(window_offsets(window, causal)[0])
 
 
-def other_frames(kind: str, window: int) -> list[int]:
+def target_frame(kind: str, window: int, causal: bool = False) -> int:
+    """Which of the frames a network answers for is the window's target."""
+    return {"tcn": 0, "transformer": window, "lstm": target_in(window, causal)}[kind]
+
+
+def other_frames(kind: str, window: int, causal: bool = False) -> list[int]:
     """The other frames it answers for, numbered alike in its answer and in the window."""
-    beside = [frame for frame in range(window) if frame != window // 2]
+    beside = [frame for frame in range(window) if frame != target_in(window, causal)]
     return {"tcn": [], "transformer": list(range(window)), "lstm": beside}[kind]
 
 
@@ -57,9 +68,10 @@ def window_losses(
             norm=config.norm,
         )
 
-    terms = compare([target_frame(config.kind, config.window)], [config.window // 2])
+    how = (config.kind, config.window, config.causal)
+    terms = compare([target_frame(*how)], [target_in(config.window, config.causal)])
     loss = total(terms, config.loss)
-    if others := other_frames(config.kind, config.window):
+    if others := other_frames(*how):
         loss = loss + config.intermediate * total(compare(others, others), config.loss)
     return terms, loss
 

@@ -3,6 +3,7 @@
 He et al. 2016 (arXiv 1512.03385), Xie et al. 2017 (arXiv 1611.05431); blocks and keys are torchvision's.
 """
 
+import math
 from collections import OrderedDict
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from torchvision.models.resnet import Bottleneck
 from d3ke_lib.nets import weights as weights_on_disk
 
 NAMES = ("resnet50", "resnet101", "resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d")
-CHANNELS = 2048
+CHANNELS, STRIDE = 2048, 32
 # Pinned: torchvision's "DEFAULT" moves to newer weights between its releases.
 IMAGENET = {"imagenet": "IMAGENET1K_V1", "imagenet_v2": "IMAGENET1K_V2"}
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -52,11 +53,27 @@ class Backbone(nn.Sequential):
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("deviation", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
 
-    def forward(self, image: Shaped[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch channel map_h map_w"]:
-        """RGB in [0, 1] → feature map.  TypeError for bytes: they would be 255 times too bright."""
+    def forward(self, image: Shaped[Tensor, "*shape"]) -> Float[Tensor, "batch channel map_h map_w"]:
+        """RGB in [0, 1], (batch, 3, h, w) → feature map.
+
+        TypeError for bytes: they would be 255 times too bright.  ValueError for other axes, and for a batch
+        whose norms could not be trained.
+        """
         if not image.is_floating_point():
             raise TypeError(f"images are floats in [0, 1], found {image.dtype}")
+        self._check_size(image)
         return super().forward((image - self.mean) / self.deviation)
+
+    def _check_size(self, image: Tensor) -> None:
+        shape = tuple(image.shape)
+        if len(shape) != 4 or shape[1] != 3 or 0 in shape:
+            raise ValueError(f"expected images (batch, 3, height, width), found {shape}")
+        cells = shape[0] * math.ceil(shape[2] / STRIDE) * math.ceil(shape[3] / STRIDE)
+        if self.training and cells == 1:
+            raise ValueError(
+                f"batch norm cannot be trained on one cell: one image of {shape[2]}×{shape[3]} makes a map "
+                "of 1×1; take two images, or a larger one"
+            )
 
 
 def build(

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from d3ke_lib.body.kinematics import Points, Pose, Skeleton
@@ -41,8 +41,11 @@ class FrameNet(nn.Module):
         self.backbone = backbones.build(backbone, center_striding, weights, sha256=sha256)
         self.head = nn.Conv2d(backbones.CHANNELS, head.width(skeleton), kernel_size=1)
 
-    def forward(self, image: Float[Tensor, "batch 3 h w"]) -> tuple[Pose, Points]:
-        """RGB in [0, 1], sides multiples of 32 → Pose, Points (m) in the camera's axes, pelvis joint at 0."""
+    def forward(self, image: Shaped[Tensor, "*shape"]) -> tuple[Pose, Points]:
+        """RGB in [0, 1], (batch, 3, h, w), sides multiples of 32 → Pose, Points (m).
+
+        Points are in the camera's axes, the pelvis joint at 0.  Raises as Backbone for other shapes.
+        """
         cells = self.head(self.backbone(image))
         with head.full_precision(cells):
             cells = head.at_least_float32(cells)

@@ -55,9 +55,14 @@ def losses(
 
     Positions are compared relative to the pelvis joint (joint 0), so both may be anywhere in the same axes.
     `norm` of the position differences: L1 (frame network) or L2; `mask_angles` leaves out invalid angles.
-    A frame in which nothing is valid adds 0, and counts in the mean over frames.
+    A frame in which nothing is valid adds 0, and counts in the mean over frames.  Where the true pelvis joint
+    is invalid and not a number, no point of that frame can be compared: all count as invalid.
+    ValueError for no frames at all: their mean would be NaN.
     """
     (pose, points), (true_pose, true_points) = prediction, target
+    if not pose.angles.numel():
+        raise ValueError(f"losses of no frames: angles have shape {tuple(pose.angles.shape)}")
+    valid = _with_known_pelvis(valid, true_points)
     points, true_points = relative(points), relative(true_points)
     seen = valid.angles if mask_angles else torch.ones_like(valid.angles)
     importance = skeleton.marker_weights / 10
@@ -118,6 +123,11 @@ def body(
     coefficient = _SCALE_BETA / (_RANGE_SHARE * 2 * half)
     distance = _smooth_l1(coefficient * (predicted - true), _SCALE_BETA) / coefficient
     return distance.sum(-1).mean()
+
+
+def _with_known_pelvis(valid: Validity, true: Points) -> Validity:
+    known = valid.joints[..., :1] | true.joints[..., 0, :].isfinite().all(-1, keepdim=True)
+    return valid._replace(joints=valid.joints & known, markers=valid.markers & known)
 
 
 def _known(predicted: Tensor, true: Tensor, valid: Tensor) -> Tensor:

@@ -43,6 +43,8 @@ class TCN(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch time feature"]) -> Float[Tensor, "batch frame output"]:
         strided = self._strided(x.shape[1])
+        if self.training and x.shape[0] == 1 and x.shape[1] == self.window:
+            raise ValueError("batch norm cannot be trained on one frame: one window makes one; take two")
         stride = WIDTH if strided else 1
         x = conv1d(x.mT, self.expand.weight, stride=stride)
         x = self.dropout(torch.relu(self.norm(x)))

@@ -14,7 +14,7 @@ import torch
 import toy
 
 from d3ke_lib.data import datasets, records
-from d3ke_lib.experiment import artifacts, inference, predictions, runs, schedule, train
+from d3ke_lib.experiment import artifacts, inference, predictions, runs, schedule, train, windows
 from d3ke_lib.experiment.artifacts import D3keError
 from d3ke_lib.experiment.config import Phase, Resolution
 
@@ -228,6 +228,14 @@ def test_another_seed_gives_other_weights(undisturbed, toy_records, tmp_path):
     assert other["weights_sha256"] != artifacts.read_json(undisturbed / runs.RESULT)["weights_sha256"]
 
 
+def test_optimiser_and_masking_are_switches(undisturbed, toy_records, tmp_path):
+    result = artifacts.read_json(undisturbed / runs.RESULT)
+    unmasked = train.train_frame(replace(toy.FRAME, mask_angles=False), toy_records, tmp_path / "a", seed=1)
+    assert unmasked["weights_sha256"] == result["weights_sha256"]  # all toy labels are valid
+    adam = train.train_frame(replace(toy.FRAME, optimizer="adam"), toy_records, tmp_path / "b", seed=1)
+    assert adam["weights_sha256"] != result["weights_sha256"]
+
+
 def test_growing_resolution_is_used(toy_records, tmp_path, monkeypatch):
     sides, augment = [], train.augment.augment
     monkeypatch.setattr(
@@ -312,6 +320,33 @@ def test_temporal_runs_resume_too(answered, toy_records, tmp_path, monkeypatch, 
     resumed = train.train_temporal(config, toy_records, answered, tmp_path / "b", seed=1)
     assert resumed["weights_sha256"] == straight["weights_sha256"]
     assert log_of(tmp_path / "a") == log_of(tmp_path / "b")
+
+
+@pytest.mark.parametrize("kind", ["transformer", "tcn", "lstm"])
+def test_a_causal_refiner_is_trained_and_answers_from_the_past_alone(answered, toy_records, tmp_path, kind):
+    config = replace(toy.TEMPORAL, kind=kind, causal=True)
+    run = tmp_path / "run"
+    train.train_temporal(config, toy_records, answered, run, seed=1)
+    net, read = inference.temporal_net(run)
+    assert read == config
+    how = (config.window, toy_records, answered, "validation", [4], train.default_skeleton())
+    made, labels = windows.open_windows(*how, causal=True)
+    target = windows.target_frame(kind, config.window, causal=True)
+    before = predictions.refine(net, made, torch.arange(3), target)
+    pose, points, truth = made.load(torch.arange(3), whole=True)
+    assert torch.equal(truth.pose.angles[:, windows.target_in(config.window, True)], labels[:3].pose.angles)
+    assert torch.equal(pose.angles[0], pose.angles[0, :1].expand_as(pose.angles[0]))  # nothing after frame 0
+    for one, other in zip(net(pose, points)[0], before):
+        torch.testing.assert_close(one[:, target], other)
+
+
+def test_amsgrad_is_the_tcn_s_unless_said(answered, toy_records, tmp_path, monkeypatch):
+    found, adam = [], torch.optim.AdamW
+    monkeypatch.setattr(torch.optim, "AdamW", lambda *a, **k: found.append(k["amsgrad"]) or adam(*a, **k))
+    for kind, amsgrad in (("tcn", None), ("lstm", None), ("tcn", False)):
+        config = replace(toy.TEMPORAL, kind=kind, epochs=1, amsgrad=amsgrad)
+        train.train_temporal(config, toy_records, answered, tmp_path / f"{kind}{amsgrad}", seed=1)
+    assert found == [True, False, False]
 
 
 def test_answers_are_computed_once_and_again_for_other_weights(answered, toy_records, tmp_path, monkeypatch):

@@ -141,3 +141,27 @@ def test_equals_the_released_network(
     assert far["angles"] < 1e-5
     assert max(far["scales"], far["R_ground_root"]) < 1e-5
     assert max(far["joints"], far["markers"]) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((1, 3, 72, 64), "sides are multiples of 32"),
+        ((1, 4, 64, 64), r"expected images \(batch, 3, height, width\), found \(1, 4, 64, 64\)"),
+        ((3, 64, 64), r"expected images \(batch, 3, height, width\), found \(3, 64, 64\)"),
+        ((0, 3, 64, 64), r"expected images .* found \(0, 3, 64, 64\)"),
+    ],
+)
+def test_images_of_another_shape_are_refused(net, shape, message):
+    with pytest.raises(ValueError, match=message), torch.no_grad():
+        net(torch.rand(shape))
+
+
+def test_one_image_trains_unless_its_map_is_a_single_cell(skeleton):
+    net = frame.build(skeleton, seed=1)
+    for stage in ("layer1", "layer2", "layer3", "layer4"):
+        setattr(net.backbone, stage, getattr(net.backbone, stage)[:1])
+    assert net(torch.rand(1, 3, 64, 64))[0].angles.isfinite().all()
+    with pytest.raises(ValueError, match=r"one image of 32×32 makes a map of 1×1; take two"):
+        net(torch.rand(1, 3, 32, 32))
+    assert net.eval()(torch.rand(1, 3, 32, 32))[0].angles.isfinite().all()

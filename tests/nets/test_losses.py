@@ -145,3 +145,25 @@ def test_weights_of_the_paper_and_of_the_released_code(scene):
 def test_unknown_norm_is_refused(scene):
     with pytest.raises(ValueError, match="unknown norm 'L3'; known: L1, L2"):
         _of(scene, norm="L3")
+
+
+def test_points_around_an_unknown_pelvis_are_left_out(scene):
+    pose, points = scene.target
+    joints, hidden = points.joints.clone(), Validity(*(mask.clone() for mask in scene.valid))
+    joints[2:, 0] = torch.nan
+    hidden.joints[2:, 0] = False
+    unknown = Validity(hidden.angles, hidden.joints.clone(), hidden.markers.clone())
+    unknown.joints[2:] = unknown.markers[2:] = False
+    found = _of(scene, target=(pose, Points(joints, points.markers)), valid=hidden)
+    torch.testing.assert_close(found, _of(scene, valid=unknown))
+    claimed = _of(scene, target=(pose, Points(joints, points.markers)))  # said to be valid: not passed over
+    assert claimed.joint.isnan()
+
+
+def test_no_frames_at_all_are_refused(scene):
+    def none(part):
+        return type(part)(*(None if field is None else field[:0] for field in part))
+
+    empty = (none(scene.target[0]), none(scene.target[1]))
+    with pytest.raises(ValueError, match=r"losses of no frames: angles have shape \(0, 69\)"):
+        _of(scene, prediction=empty, target=empty, valid=none(scene.valid))

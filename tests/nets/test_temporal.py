@@ -207,3 +207,10 @@ def test_equals_the_released_network(
     assert far["angles"] < 1e-5
     assert far["scales"] < 1e-5
     assert max(far["R_ground_root"], far["joints"], far["markers"]) < rotation
+
+
+def test_a_tcn_is_not_trained_on_one_window(skeleton, labelled):
+    net, ((pose, points), _) = _small("tcn", skeleton), labelled(1, 27)
+    with pytest.raises(ValueError, match="one window makes one; take two"):
+        net(pose, points)
+    assert net.eval()(pose, points)[0].angles.shape == (1, 1, 69)
