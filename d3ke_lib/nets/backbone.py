@@ -14,6 +14,7 @@ from torchvision.models import WeightsEnum, get_model, get_model_weights
 from torchvision.models.resnet import Bottleneck
 
 from d3ke_lib.nets import weights as weights_on_disk
+from d3ke_lib.nets.pointwise import as_products
 
 NAMES = ("resnet50", "resnet101", "resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d")
 CHANNELS, STRIDE = 2048, 32
@@ -50,6 +51,7 @@ class Backbone(nn.Sequential):
         if center_striding:
             first = self.layer3[0]
             first.downsample = CenteredShortcut(*first.downsample)
+        as_products(self)
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("deviation", torch.tensor(IMAGENET_STD).view(3, 1, 1), persistent=False)
 
