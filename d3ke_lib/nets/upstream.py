@@ -1,11 +1,12 @@
 """State dicts in the released D3KE's naming ↔ our networks; strict, and without running anyone's code."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from torch import Tensor, nn
 
 from d3ke_lib.nets import weights
+from d3ke_lib.nets.constants import sort_out
 from d3ke_lib.nets.frame import FrameNet
 from d3ke_lib.nets.lstm import LSTM
 from d3ke_lib.nets.tcn import TCN
@@ -40,19 +41,30 @@ def load(
 ) -> None:
     """Fill `net` from a state dict, or a .safetensors/.pth file, in the released code's naming.
 
-    Their checkpoints also hold thousands of the skeleton's constants: name the beginnings of those keys in
-    `ignore`.  Every other key must fit: missing, unexpected and misshapen ones are a ValueError naming them.
+    Their checkpoints also hold thousands of the skeleton's constants: they are dropped after their numbers
+    agreed with `net.skeleton`'s (constants.py); those of another skeleton are a ValueError that says what
+    differs.  Every other key must fit: missing, unexpected and misshapen ones are a ValueError naming them.
+    `ignore`: beginnings of keys to leave out unread.
     """
     from_file = isinstance(source, str | Path)
     found = weights.read(source) if from_file else source
     state = {key: value for key, value in found.items() if not key.startswith(tuple(ignore))}
     own, theirs = net.state_dict(), names(net)
     shapes = {theirs[key]: _their_shape(net, key, value) for key, value in own.items()}
-    faults = weights.misfits(shapes, state)
+    inside = {name: value for name, value in state.items() if name.startswith(_roots(theirs.values()))}
+    outside = {name: value for name, value in state.items() if name not in inside}
+    constants, difference = sort_out(net.skeleton, outside, theirs.values()) if outside else (set(), "")
+    rest = {name: value for name, value in outside.items() if name not in constants}
+    faults = weights.misfits(shapes, inside | rest) + [difference] * bool(difference)
     if faults:
         where = str(source) if from_file else "state dict"
         raise ValueError(f"{where}: released weights do not fit {type(net).__name__}: " + "; ".join(faults))
     net.load_state_dict({key: state[theirs[key]].reshape(value.shape) for key, value in own.items()})
+
+
+def _roots(names: Iterable[str]) -> tuple[str, ...]:
+    """Modules of theirs that hold nothing but the network: the first two names of each key."""
+    return tuple(sorted({".".join(name.split(".")[:2]) + "." for name in names}))
 
 
 def export(net: FrameNet | Refiner) -> dict[str, Tensor]:

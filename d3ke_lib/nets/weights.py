@@ -1,11 +1,13 @@
 """Weights on disk → a module: read without running code, fit strictly, start from a seed."""
 
 import hashlib
+import pickle  # its error's name, no more
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -25,18 +27,27 @@ def read(path: str | Path, sha256: str | None = None) -> dict[str, Tensor]:
     """State dict in a .safetensors or .pth/.pt file, on the CPU.
 
     `sha256`: the expected digest, or its first digits.  Never unpickles code.
-    Raises FileNotFoundError, or ValueError for another suffix, another digest, or a file without tensors.
+    Raises FileNotFoundError, or ValueError for another suffix, another digest, a file that is cut off, that
+    holds code, or no tensors.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file of weights")
     if sha256 is not None:
         _check_digest(path, sha256)
-    if path.suffix == ".safetensors":
-        return load_file(path)
-    if path.suffix not in (".pth", ".pt"):
+    if path.suffix not in (".safetensors", ".pth", ".pt"):
         raise ValueError(f"{path}: weights end in .safetensors, .pth or .pt")
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = str(error).replace("\n", " ")
+        raise ValueError(
+            f"{path}: holds more than tensors, and no code is run (weights only): {reason}"
+        ) from None
+    except (SafetensorError, RuntimeError, EOFError) as error:
+        raise ValueError(f"{path}: not a whole file of weights: {error}") from None
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise ValueError(f"{path}: expected a dict of tensors, found something else at the top level")
     return dict(state)

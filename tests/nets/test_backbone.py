@@ -104,8 +104,17 @@ def test_wrong_digest_is_refused(tmp_path):
 
 def test_pickled_code_is_not_run(tmp_path):
     torch.save({"a": torch.zeros(1), "code": pytest.raises}, tmp_path / "w.pth")
-    with pytest.raises(Exception, match=r"[Ww]eights.only"):
+    with pytest.raises(ValueError, match=r"w\.pth: holds more than tensors, and no code is run"):
         backbone.build("resnet50", weights=tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "pth"])
+def test_a_file_that_is_cut_off_is_refused(tmp_path, suffix):
+    path, state = tmp_path / f"w.{suffix}", {"a": torch.zeros(1000)}
+    save_file(state, path) if suffix == "safetensors" else torch.save(state, path)
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(ValueError, match="not a whole file of weights"):
+        backbone.build("resnet50", weights=path)
 
 
 def test_absent_file_and_absent_imagenet_weights_say_what_to_do(tmp_path, monkeypatch):

@@ -71,6 +71,46 @@ def test_constants_of_their_skeleton_are_left_out_only_when_named(net):
     upstream.load(net, state, ignore=["openSimTree."])
 
 
+def _their_constants(skeleton, moved: float = 0.0) -> dict[str, torch.Tensor]:
+    """A skeleton as some checkpoint may hold it: markers in a table, joints in 4 × 4 matrices, and more."""
+    markers = {m.name: m.location for m in skeleton.body.markers}
+    places = torch.tensor([markers[name] for name in skeleton.markers])
+    places[40] += moved
+    state = {"openSimTree.places": places.mT, "openSimTree.ranges": skeleton.ranges}
+    for joint in skeleton.body.joints:
+        matrix = torch.eye(4)
+        matrix[:3, 3] = torch.tensor(joint.parent.translation)
+        state[f"openSimTree.joints.{joint.name}.offset"] = matrix
+    return state
+
+
+def test_constants_of_the_same_skeleton_are_dropped(net, skeleton):
+    state = upstream.export(net) | _their_constants(skeleton)
+    upstream.load(net, state)
+    with pytest.raises(ValueError, match=r"1 unexpected: other\.bias$"):
+        upstream.load(net, state | {"other.bias": torch.zeros(5)})
+
+
+def test_constants_of_another_skeleton_are_refused_with_the_difference(net, skeleton):
+    moved = upstream.export(net) | _their_constants(skeleton, moved=0.02)
+    with pytest.raises(
+        ValueError, match=r"another skeleton, 1 of \d+ places differ: marker [LR]HEE \(exp.*near"
+    ):
+        upstream.load(net, moved)
+    scaled = {key: 1.07 * value for key, value in _their_constants(skeleton).items()}
+    with pytest.raises(ValueError, match=r"another skeleton, \d\d+ of \d+ places differ: (joint|marker) "):
+        upstream.load(net, upstream.export(net) | scaled)
+
+
+def test_weights_of_another_backbone_are_named(skeleton):
+    with torch.device("meta"):
+        ours, deeper = frame.FrameNet(skeleton, "resnet50"), frame.FrameNet(skeleton, "resnext101_32x8d")
+    with pytest.raises(
+        ValueError, match=r"\d+ unexpected: resnet50Layer.* misshapen: .*expected \(64,\), found \(256,\)"
+    ):
+        upstream.load(ours, upstream.export(deeper))
+
+
 def test_a_prefix_that_hides_the_network_is_noticed(net):
     with pytest.raises(ValueError, match="missing"):
         upstream.load(net, upstream.export(net), ignore=["temporalModel."])
