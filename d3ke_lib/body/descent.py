@@ -123,13 +123,13 @@ def _step(problem: Problem, state: State) -> tuple[Tensor, Tensor]:
     ridge = state.damping * at.cost + EPSILON * (1e-6 + at.hessian.diagonal(dim1=-2, dim2=-1).mean(-1))
     held = problem.held(state.angles, at.descent)
     descent = at.descent.masked_fill(held, 0.0)
-    factor = _factor(at.hessian, held, ridge[:, None])
+    factor = held_factor(at.hessian, held, ridge[:, None])
     step = torch.cholesky_solve(descent[..., None], factor)[..., 0]
     step = step * (STEP_CAP / step.abs().amax(-1, keepdim=True).clamp(min=STEP_CAP))
     return step, (descent * step).sum(-1)
 
 
-def _factor(hessian: Tensor, held: Tensor, ridge: Tensor) -> Float[Tensor, "frame unknown unknown"]:
+def held_factor(hessian: Tensor, held: Tensor, ridge: Tensor) -> Float[Tensor, "frame unknown unknown"]:
     """Cholesky factor with held unknowns cut out (their row and column are the identity's)."""
     kept = (~held).to(hessian)
     matrix = hessian * (kept[..., :, None] * kept[..., None, :])
@@ -184,7 +184,7 @@ def _joint_step(
     kept, ridge = (~held).to(right), ridge[:, None] + EPSILON * 1e-3
     own = right.new_full((len(right), 1), 6.0)  # the diagonal of DᵀD
     own[[1, -2]], own[[0, -1]] = 5.0, 1.0
-    inverse = torch.cholesky_inverse(_factor(hessian, held, ridge + stiffness * own))
+    inverse = torch.cholesky_inverse(held_factor(hessian, held, ridge + stiffness * own))
 
     def applied(x: Tensor) -> Tensor:
         image = (hessian @ x[..., None])[..., 0] + ridge * x
