@@ -44,6 +44,7 @@ def _set(opensim, model, state, values: dict[str, float]) -> None:
             values[follower] = coupler.getFunction().calcValue(opensim.Vector(1, values.get(driver, 0.0)))
     for i in range(everything.getSize()):
         everything.get(i).setClamped(state, False)
+        everything.get(i).setLocked(state, False)  # a locked one ignores setValue without a word
     for name, value in values.items():
         everything.get(name).setValue(state, value, False)
 
