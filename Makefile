@@ -17,6 +17,11 @@ OUT      := out/$(P)
 NB       := $(OUT)/notebooks
 RUN      := $(PY) scripts/run_notebook.py
 
+# glibc gives memory back after every step and takes it again page by page: a sixth of a training step.
+export MALLOC_MMAP_THRESHOLD_ ?= 4294967296
+export MALLOC_TRIM_THRESHOLD_ ?= 17179869184
+export MALLOC_TOP_PAD_        ?= 67108864
+
 help:
 	@echo "make reproduce [P=demo|smoke|gpu]  everything: data, both backbones, refiner, evaluation, report"
 	@echo "make test                          ruff, import rules, unit tests, notebooks (smoke profile)"

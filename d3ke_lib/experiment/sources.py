@@ -1,33 +1,50 @@
-"""A hash of what the library computes: its code without comments and docstrings.
+"""A hash of the code behind a run: the modules it imports, without comments and docstrings.
 
-A run made by other code is not the run that was asked for; one made before a comment was mended is.
+A run made by other code is not the run that was asked for; one made before a comment was mended is. The
+configuration's module is left out: its values are in a run's fingerprint themselves.
 """
 
 import ast
 import hashlib
+from functools import cache
 from pathlib import Path
 
-LIBRARY = Path(__file__).parents[1]
-DECIDES_A_RUN = (
-    "body",
-    "data",
-    "nets",
-    "experiment/train.py",
-    "experiment/windows.py",
-    "experiment/schedule.py",
-)
+ROOT = Path(__file__).parents[2]
+TRAINING = "d3ke_lib.experiment.train"
+CONFIGURATION = "d3ke_lib.experiment.config"
 
 
-def code_hash(parts: tuple[str, ...] = DECIDES_A_RUN) -> str:
-    """sha256 over modules of d3ke_lib (folders, files), blind to comments and docstrings."""
+@cache
+def code_hash(module: str = TRAINING) -> str:
+    """sha256 over `module` and every module of this library that it imports, directly or not."""
     found = hashlib.sha256()
-    for path in sorted(module for part in parts for module in _modules(LIBRARY / part)):
-        found.update(f"{path.relative_to(LIBRARY)}\n{_meaning(path.read_text())}\n".encode())
+    for name in sorted(imported(module)):
+        found.update(f"{name}\n{_meaning(path_of(name).read_text())}\n".encode())
     return found.hexdigest()
 
 
-def _modules(path: Path) -> list[Path]:
-    return [path] if path.is_file() else list(path.glob("*.py"))
+def imported(module: str) -> set[str]:
+    """`module` and the modules of this library behind it, by their dotted names; not the configuration's."""
+    found, waiting = set(), {module}
+    while waiting:
+        found |= waiting
+        behind = {name for each in waiting for name in _imports(path_of(each).read_text())}
+        waiting = behind - found - {CONFIGURATION}
+    return found
+
+
+def path_of(module: str) -> Path:
+    return ROOT.joinpath(*module.split(".")).with_suffix(".py")
+
+
+def _imports(source: str) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in names if name.startswith("d3ke_lib.") and path_of(name).is_file()}
 
 
 def _meaning(source: str) -> str:

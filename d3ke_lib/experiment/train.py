@@ -19,6 +19,7 @@ from d3ke_lib.data.seeds import seed_generator
 from d3ke_lib.experiment import artifacts, devices, metrics, predictions, runs, schedule
 from d3ke_lib.experiment.codec import fingerprint, to_values
 from d3ke_lib.experiment.config import FrameConfig, TemporalConfig
+from d3ke_lib.experiment.sources import code_hash
 from d3ke_lib.experiment.windows import (
     dropout_of_step,
     on,
@@ -182,10 +183,11 @@ def subjects_for(config: TemporalConfig, data: Path) -> dict[str, list[int]]:
 
 
 def describe(kind: str, config: FrameConfig | TemporalConfig, seed: int, **inputs: str) -> dict[str, Any]:
-    """What a run is: configuration, seed, hashes of what it reads, and their fingerprint.
+    """What a run is: configuration, seed, hashes of what it reads and of the code, and their fingerprint.
 
     Not the code's revision: a finished run is not repeated because a comment was committed.
     """
+    inputs |= {"code": code_hash()}
     mark = fingerprint(kind, config, seed, inputs)
     return {"kind": kind, "config": to_values(config), "seed": seed, **inputs, "fingerprint": mark}
 

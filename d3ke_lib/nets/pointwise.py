@@ -1,4 +1,4 @@
-"""1×1 convolutions as matrix products, which are what they are; on the CPU a training step is a third shorter.
+"""1×1 convolutions as the matrix products they are: shorter training steps on the CPU.
 
 oneDNN's gradients of 1×1 convolutions take several times as long as the products where maps are small and
 channels many (ResNeXt's last stages: 2×2 cells, 2048 channels); scripts/bench_pointwise.py measures it.
