@@ -17,7 +17,7 @@ from d3ke_lib.data.camera import Camera, crop_camera, pixels, to_camera
 from d3ke_lib.data.cones import Cones
 from d3ke_lib.data.flesh import Flesh, pose_flesh, stout
 from d3ke_lib.data.looks import draw_appearance, draw_light, draw_room, paint
-from d3ke_lib.data.motion import Style, draw_style, motion
+from d3ke_lib.data.motion import Motion, Style, draw_style, motion
 from d3ke_lib.data.render import Looks, render
 from d3ke_lib.data.seeds import seed_generator
 from d3ke_lib.data.shade import Paint
@@ -80,10 +80,14 @@ def opposite(skeleton: Skeleton) -> Tensor:
 def act(
     skeleton: Skeleton, person: Person, action: str, t: Float[Tensor, " time"], seed: int | Sequence[int]
 ) -> Take:
-    """The person does `action` at the times t (s): the lowest point of the flesh is `hop` over the floor."""
-    moved = motion(action, person.style, t, seed)
-    pose = Pose(moved.angles, person.scales.expand(len(t), -1, -1), moved.R_world_root)
-    cones = pose_flesh(person.flesh, skeleton, pose, torch.zeros_like(t)[:, None].expand(-1, 3))
+    """The person does `action` at the times t (s)."""
+    return stand(skeleton, person, motion(action, person.style, t, seed))
+
+
+def stand(skeleton: Skeleton, person: Person, moved: Motion) -> Take:
+    """The person moves so on the floor: the lowest point of the flesh is `hop` over it."""
+    pose = Pose(moved.angles, person.scales.expand(len(moved.hop), -1, -1), moved.R_world_root)
+    cones = pose_flesh(person.flesh, skeleton, pose, torch.zeros_like(moved.hop)[:, None].expand(-1, 3))
     bottom = torch.cat([cones.a[..., 2] - cones.ra, cones.b[..., 2] - cones.rb], -1)
     lowest = -SOFT * torch.logsumexp(-bottom / SOFT, -1)
     root = torch.cat([moved.xy, (moved.hop - lowest)[:, None]], -1)[:, None]
