@@ -17,7 +17,8 @@ from d3ke_lib.body.files import read_mot, read_trc
 from d3ke_lib.body.kinematics import Pose, Skeleton
 from d3ke_lib.body.osim import OsimError, load_osim
 
-PACKAGES = {"nimblephysics": 1, "Pose2Sim": 2}  # how many .osim files each brings
+PACKAGES = {"nimblephysics": 1, "Pose2Sim": 2, "bioscout": 3}  # how many .osim files each brings at least
+REFUSED = {"Full_Body_with_ball", "GPK_v4_016", "Digital_Athlete"}  # loops closed by a WeldConstraint
 
 
 def agrees(path: Path, tolerance: float = 1e-9) -> None:
@@ -52,7 +53,11 @@ def test_models_of_other_packages_equal_opensim(package):
     found = sorted(Path(spec.submodule_search_locations[0]).rglob("*.osim"))
     assert len(found) >= PACKAGES[package]
     for path in found:
-        agrees(path)
+        if path.stem in REFUSED:
+            with pytest.raises(OsimError, match="is a WeldConstraint"):
+                load_osim(path)
+        else:
+            agrees(path)
 
 
 WHOLE = models.every_kind()
