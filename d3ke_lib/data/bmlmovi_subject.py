@@ -34,13 +34,23 @@ def model_of(path: Path) -> smplh.Model:
 
 
 def make_subject(config: BmlmoviConfig, tree: Tree, out: Path, subject: int) -> dict[str, str]:
-    """The subject's files; returns those that could not be made and why."""
-    failed: dict[str, str] = {}
+    """The subject's files; returns those that could not be made and why.
+
+    Raises BmlmoviError when nothing can be written (a full disk, a read-only folder): going on is no use.
+    """
+    try:
+        return made_or_why(config, tree, out, subject)
+    except OSError as error:
+        raise BmlmoviError(f"{out}: cannot write the files of subject {subject}: {error}") from error
+
+
+def made_or_why(config: BmlmoviConfig, tree: Tree, out: Path, subject: int) -> dict[str, str]:
     cameras = [c for c in config.files[subject] if not is_finished(config, out, subject, c)]
     try:
         labels, ranges = subject_labels(config, tree, out, subject)
     except (ValueError, RuntimeError) as error:
         return {file_name(subject, camera): said(error) for camera in cameras}
+    failed: dict[str, str] = {}
     for camera in cameras:
         try:
             make_file(config, tree, out, labels, ranges, (subject, camera))
@@ -84,7 +94,7 @@ def chosen_model(tree: Tree, ranges: Ranges, fit: Fit) -> smplh.Model:
         same = sex != fit.sex and path.stat().st_size == mine.stat().st_size
         if same and records.sha256(path) == records.sha256(mine):
             raise BmlmoviError(f"{mine}: expected the {fit.sex} model, found the same file as {path}")
-    return model_of(mine)
+    return model_of(mine.resolve())
 
 
 # -- one file --------------------------------------------------------------------------------

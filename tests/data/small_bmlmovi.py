@@ -1,6 +1,6 @@
 """A very small BMLmovi in the published formats, for tests of reading: a stiff doll, grey videos.
 
-Subject N's video frame i is plain grey of level 8·i + N, so that a crop tells which frame it was cut from.
+Subject N's video frame i is plain grey of level 14·i + N, so that a crop tells which frame it was cut from.
 """
 
 from collections.abc import Sequence
@@ -41,12 +41,13 @@ def fingers(wrist: int, first: int) -> list[int]:
 
 
 def t_pose() -> dict[str, np.ndarray]:
-    """Our body's markers with its arms spread: y up, facing +z, m."""
+    """Our body's markers with its arms spread: y up, facing +z, m from the pelvis."""
     whole = Skeleton(default_skeleton().body).double()
     angles = torch.zeros(len(whole.coordinates), dtype=torch.float64)
     for name in ("shoulder_elv", "shoulder_elv_l"):
         angles[whole.coordinates.index(name)] = np.pi / 2
     markers = whole(Pose(angles, whole.generic_scales)).markers.numpy()
+    markers = markers - markers[whole.markers.index("ROOT")]
     turned = np.stack([-markers[:, 2], markers[:, 1], markers[:, 0]], -1)
     return dict(zip(whole.markers, turned, strict=True))
 
@@ -87,7 +88,7 @@ def write_fit(path: Path, frames: int, sex: str = "male", **changes: object) -> 
     poses[:, 0] = np.pi / 2
     poses[:, 3 * 16 + 2] = -np.linspace(0.2, 0.9, frames)
     values = {
-        "poses": poses, "betas": np.full(16, 0.1), "trans": np.tile([0.0, 0.5, 0.9], (frames, 1)),
+        "poses": poses, "betas": np.full(16, 0.1), "trans": np.tile([0.0, 0.0, 0.9], (frames, 1)),
         "gender": np.array(sex), "mocap_framerate": np.array(120.0), "dmpls": np.zeros((frames, 8)),
     }  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -121,7 +122,7 @@ def write_video(path: Path, levels: Sequence[int], size: tuple[int, int] = (800,
 
 def write_subject(raw: Path, subject: int, sex: str = "male") -> None:
     for camera in ("PG1", "PG2"):
-        levels = [8 * i + subject for i in range(FRAMES)]
+        levels = [14 * i + subject for i in range(FRAMES)]
         write_video(raw / f"BMLmovi/videos/F_{camera}_Subject_{subject}_L.avi", levels)
     write_ranges(raw / f"BMLmovi/v3d/F_v3d_Subject_{subject}.mat", subject, sex)
     folder = raw / f"AMASS/BMLmovi/Subject_{subject}_F_MoSh"
