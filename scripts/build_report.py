@@ -5,7 +5,6 @@ beside and renamed when it is whole.
 """
 
 import argparse
-import json
 import os
 import re
 import shutil
@@ -18,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader
 from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
-from d3ke_lib.experiment import findings, tables
+from d3ke_lib.experiment import deviations, findings, tables
 from d3ke_lib.experiment.artifacts import REPOSITORY, D3keError, out_root, read_json
 from d3ke_lib.experiment.names import SHORT
 
@@ -99,7 +98,6 @@ def write_index(
 def all_tables(results: dict[str, Any]) -> dict[str, str]:
     """HTML by name; empty where there is nothing to show."""
     claims = findings.claims(results, read_json(REPOSITORY / "data" / "paper_results.json"))
-    deviations = REPOSITORY / "data" / "deviations.json"
     found = {
         "claims": tables.claims_table(claims),
         "results": tables.results_table(results),
@@ -109,9 +107,7 @@ def all_tables(results: dict[str, Any]) -> dict[str, str]:
         "networks": tables.networks_table(results),
         "training": tables.training_table(results),
         "data": tables.data_table(results),
-        "deviations": tables.deviations_table(json.loads(deviations.read_text()))
-        if deviations.is_file()
-        else None,
+        "deviations": tables.deviations_table(deviations.read(REPOSITORY)),
     }
     return {name: tables.to_html(table) if table else "" for name, table in found.items()}
 

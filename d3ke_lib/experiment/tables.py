@@ -1,6 +1,7 @@
 """The report's tables from results.json, as text cells; written as Markdown or HTML."""
 
 import html
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from d3ke_lib.experiment.findings import ANGLE, Claim, comparison
@@ -44,7 +45,7 @@ def _cell(text: str) -> str:
     return f"{value}<br><small>[{rest}</small>" if bracket else value
 
 
-def bracketed(estimate: dict[str, float], digits: int, plus: str = "") -> str:
+def bracketed(estimate: Mapping[str, Any], digits: int, plus: str = "") -> str:
     """mean [low, high]."""
     mean, low, high = (f"{estimate[key]:{plus}.{digits}f}" for key in ("mean", "low", "high"))
     return f"{mean} [{low}, {high}]".replace("-", "−")
