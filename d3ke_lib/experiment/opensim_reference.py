@@ -3,12 +3,14 @@
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
 from d3ke_lib.body.files import Trajectories, read_mot, write_trc
+from d3ke_lib.body.model import Body
 
 
 def opensim_markers(
@@ -32,6 +34,66 @@ def opensim_markers(
             at = model.getMarkerSet().get(name).getLocationInGround(state)
             place[:] = at.get(0), at.get(1), at.get(2)
     return points
+
+
+class Places(NamedTuple):
+    """Where OpenSim has a model's parts in ground, m; joints are their child frames."""
+
+    joints: Float[ndarray, "pose joint 3"]
+    bodies: Float[ndarray, "pose body 3"]
+    markers: Float[ndarray, "pose marker 3"]
+    R: Float[ndarray, "pose body 3 3"]
+
+
+def opensim_places(
+    path: Path,
+    body: Body,
+    coordinates: tuple[str, ...],
+    values: Float[ndarray, "pose coord"],
+    factors: dict[str, Float[ndarray, " 3"]] | None = None,
+) -> Places:
+    """Everything of `body` (read from `path`) when the coordinates have these values, as `opensim_markers`.
+
+    `factors`, relative to the file, scale the model by OpenSim's own Model.scale first.
+    """
+    import opensim
+
+    opensim.Logger.setLevelString("Off")
+    model = opensim.Model(str(path))
+    if factors:
+        _scale(opensim, model, factors)
+    state = model.initSystem()
+    joints = [model.getJointSet().get(j.name).getChildFrame() for j in body.joints]
+    bodies = [model.getBodySet().get(s.name) for s in body.segments]
+    markers = [model.getMarkerSet().get(m.name) for m in body.markers]
+    found = []
+    for pose in values.tolist():
+        _set(opensim, model, state, dict(zip(coordinates, pose, strict=True)))
+        model.realizePosition(state)
+        origins = [[f.getPositionInGround(state) for f in group] for group in (joints, bodies)]
+        origins.append([m.getLocationInGround(state) for m in markers])
+        turned = [b.getTransformInGround(state).R() for b in bodies]
+        found.append((*map(_array, origins), _matrices(turned)))
+    return Places(*map(np.stack, zip(*found, strict=True)))
+
+
+def _array(vectors: list) -> Float[ndarray, "point 3"]:
+    return np.reshape([[v.get(i) for i in range(3)] for v in vectors], (-1, 3))
+
+
+def _matrices(rotations: list) -> Float[ndarray, "body 3 3"]:
+    return np.array([[[R.get(i, j) for j in range(3)] for i in range(3)] for R in rotations])
+
+
+def _scale(opensim, model, factors: dict[str, Float[ndarray, " 3"]]) -> None:
+    scales = opensim.ScaleSet()
+    for name, factor in factors.items():
+        scale = opensim.Scale()
+        scale.setSegmentName(name)
+        scale.setScaleFactors(opensim.Vec3(*factor))
+        scale.setApply(True)
+        scales.cloneAndAppend(scale)
+    model.scale(model.initSystem(), scales, False, -1.0)
 
 
 def _set(opensim, model, state, values: dict[str, float]) -> None:
@@ -95,18 +157,10 @@ def opensim_scaled_markers(
     import opensim
 
     opensim.Logger.setLevelString("Off")
-    model, scales = opensim.Model(str(path)), opensim.ScaleSet()
-    for name, factor in factors.items():
-        scale = opensim.Scale()
-        scale.setSegmentName(name)
-        scale.setScaleFactors(opensim.Vec3(*factor))
-        scale.setApply(True)
-        scales.cloneAndAppend(scale)
-    model.scale(model.initSystem(), scales, False, -1.0)
+    model = opensim.Model(str(path))
+    _scale(opensim, model, factors)
     state = model.initSystem()
     model.realizePosition(state)
-    points = [model.getMarkerSet().get(name).getLocationInGround(state) for name in names]
+    points = _array([model.getMarkerSet().get(name).getLocationInGround(state) for name in names])
     bodies = [model.getBodySet().get(i) for i in range(model.getBodySet().getSize())]
-    return np.array([[p.get(k) for k in range(3)] for p in points]), {
-        b.getName(): b.getMass() for b in bodies
-    }
+    return points, {b.getName(): b.getMass() for b in bodies}
