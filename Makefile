@@ -15,6 +15,9 @@ PY       := $(VENV)/bin/python
 READY    := $(VENV)/.requirements
 OUT      := out/$(P)
 NB       := $(OUT)/notebooks
+ifeq ($(filter $(REFINER),transformer tcn lstm),)
+$(error unknown REFINER '$(REFINER)'; known: transformer, tcn, lstm)
+endif
 RUN      := $(PY) scripts/run_notebook.py
 
 # glibc gives memory back after every step and takes it again page by page: a sixth of a training step.
@@ -28,6 +31,8 @@ help:
 	@echo "make predict VIDEO=file [BOX=x,y,w,h] [P=demo] [BACKBONE=$(BACKBONE)]   joint angles from a video"
 	@echo "make demo-video                    the same on a real video from the package index"
 	@echo "make lab                           open the notebooks in JupyterLab"
+	@echo "make ablation [RECORDS=folder]     the method's switches, one at a time, by seed"
+	@echo "make parity                        distances to the released networks (needs ../shared/parity)"
 	@echo "make bench                         timing tables      make lock  new requirements.lock      make clean"
 
 # -- set-up: a .venv from the hashed lock; nothing is installed twice ---------------------------------
@@ -90,11 +95,16 @@ $(FRAMES): $(NB)/04_frame.%.ipynb: notebooks/04_frame.ipynb $(NB)/02_data.ipynb 
 $(TEMPORALS): $(NB)/05_temporal.$(REFINER).%.ipynb: notebooks/05_temporal.ipynb $(NB)/04_frame.%.ipynb
 	@$(RUN) $< $@ profile=$(P) backbone=$(backbone) seed=$(seed) refiner=$(REFINER)
 
-$(NB)/06_evaluation.ipynb: notebooks/06_evaluation.ipynb $(FRAMES) $(TEMPORALS) $(JUDGE)
+# The refiner that was judged last: with another one, evaluation and what follows it are made anew.
+ifneq ($(filter reproduce report $(OUT)/%,$(MAKECMDGOALS)),)
+$(shell mkdir -p $(OUT); echo $(REFINER) | cmp -s - $(OUT)/refiner || echo $(REFINER) > $(OUT)/refiner)
+endif
+
+$(NB)/06_evaluation.ipynb: notebooks/06_evaluation.ipynb $(FRAMES) $(TEMPORALS) $(OUT)/refiner $(JUDGE)
 	@$(RUN) $< $@ profile=$(P) refiner=$(REFINER)
 
 $(NB)/07_figures.ipynb: notebooks/07_figures.ipynb $(NB)/06_evaluation.ipynb $(DRAW)
-	@$(RUN) $< $@ profile=$(P)
+	@$(RUN) $< $@ profile=$(P) refiner=$(REFINER)
 
 $(OUT)/report/index.html: $(NB)/01_body.ipynb $(NB)/02_data.ipynb $(NB)/03_backbones.ipynb $(NB)/07_figures.ipynb $(SAY)
 	@$(PY) scripts/build_report.py $(P)
@@ -126,8 +136,17 @@ test: $(READY)
 bench: $(READY)
 	$(PY) scripts/bench_render.py
 	$(PY) scripts/bench_skeleton.py
+	$(PY) scripts/bench_step.py
+
+# What the switches are worth that paper and code disagree about; stopped, it goes on. RECORDS: a folder of them.
+ablation: $(READY)
+	$(PY) scripts/ablate.py --profile $(P) $(if $(RECORDS),--records $(RECORDS))
+
+# Distances to the released networks' outputs; needs ../shared/parity.
+parity: $(READY)
+	$(PY) scripts/parity.py
 
 clean:
 	rm -rf out .pytest_cache .ruff_cache
 
-.PHONY: help setup lock reproduce report predict demo-video lab test bench clean
+.PHONY: help setup lock reproduce report predict demo-video lab test bench ablation parity clean

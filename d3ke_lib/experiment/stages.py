@@ -88,11 +88,11 @@ def evaluate(profile: str | Profile, refiner: str | None = None) -> Path:
     return artifacts.write_json(path, {**found, **about})
 
 
-def figures(profile: str | Profile) -> list[Path]:
-    """Draws what the report shows; returns the pictures."""
+def figures(profile: str | Profile, refiner: str | None = None) -> list[Path]:
+    """Draws what the report shows of `evaluate(profile, refiner)`; returns the pictures."""
     from d3ke_lib.experiment import figures as drawing
 
-    evaluate(profile)
+    evaluate(profile, refiner)
     return drawing.draw(folder(profile))
 
 
