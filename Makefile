@@ -1,4 +1,5 @@
 # make reproduce [P=demo|smoke|gpu]   clone → data → training → evaluation → report
+# make reproduce P=bmlmovi RAW=folder the same on the paper's data (data/README.md)
 # make test                           lint, unit tests, notebooks
 SHELL       := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -27,6 +28,8 @@ export MALLOC_TOP_PAD_        ?= 67108864
 
 help:
 	@echo "make reproduce [P=demo|smoke|gpu]  everything: data, both backbones, refiner, evaluation, report"
+	@echo "make check-data RAW=folder         what of BMLmovi, AMASS and SMPL-H is there, and what can be done with it"
+	@echo "make reproduce P=bmlmovi RAW=folder [PARTIAL=1]   everything on BMLmovi"
 	@echo "make test                          ruff, import rules, unit tests, notebooks (smoke profile)"
 	@echo "make predict VIDEO=file [BOX=x,y,w,h] [P=demo] [BACKBONE=$(BACKBONE)]   joint angles from a video"
 	@echo "make demo-video                    the same on a real video from the package index"
@@ -109,6 +112,11 @@ $(NB)/07_figures.ipynb: notebooks/07_figures.ipynb $(NB)/06_evaluation.ipynb $(D
 $(OUT)/report/index.html: $(NB)/01_body.ipynb $(NB)/02_data.ipynb $(NB)/03_backbones.ipynb $(NB)/07_figures.ipynb $(SAY)
 	@$(PY) scripts/build_report.py $(P)
 
+# -- the real data ------------------------------------------------------------------------------------------
+
+check-data: $(READY)
+	@$(PY) scripts/check_data.py "$(RAW)" $(if $(DEEP),--deep) $(if $(JSON),--json "$(JSON)")
+
 # -- use ----------------------------------------------------------------------------------------------------
 
 predict: $(READY)
@@ -149,4 +157,4 @@ parity: $(READY)
 clean:
 	rm -rf out .pytest_cache .ruff_cache
 
-.PHONY: help setup lock reproduce report predict demo-video lab test bench ablation parity clean
+.PHONY: help setup lock reproduce report check-data predict demo-video lab test bench ablation parity clean

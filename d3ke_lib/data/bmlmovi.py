@@ -47,6 +47,8 @@ def make(
     todo = [
         s for s, cameras in config.files.items() if not all(is_finished(config, out, s, c) for c in cameras)
     ]
+    if todo:
+        (out / records.MANIFEST).unlink(missing_ok=True)  # a partial one: it would not know the new files
     missing: dict[str, str] = {}
     done = in_processes(config, tree, out, todo, workers)
     for failed in tqdm(

@@ -10,6 +10,7 @@ from d3ke_lib.body.spec import BODY_FILE, D3KE
 from d3ke_lib.data import records
 from d3ke_lib.data.bmlmovi_boxes import Source
 from d3ke_lib.data.bmlmovi_points import POINTS_FILE
+from d3ke_lib.data.bmlmovi_read import VIDEO_HZ
 from d3ke_lib.data.bmlmovi_tree import CAMERAS, BmlmoviError
 from d3ke_lib.data.schema import file_name
 
@@ -55,6 +56,11 @@ class BmlmoviConfig:
             raise ValueError(f"BmlmoviConfig: expected px and margin >= 1, found {self.px}, {self.margin}")
         if (self.boxes == "detector") != (self.detector is not None):
             raise ValueError(f"BmlmoviConfig.detector: expected with boxes='detector', found {self.detector}")
+
+    @property
+    def fps(self) -> float:
+        """The videos'."""
+        return VIDEO_HZ
 
     @property
     def splits(self) -> dict[str, list[int]]:

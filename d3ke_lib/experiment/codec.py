@@ -62,7 +62,16 @@ def _value(hint: Any, value: Any, where: str) -> Any:
 def _either(kinds: tuple[Any, ...], value: Any, where: str) -> Any:
     if value is None and type(None) in kinds:
         return None
-    return _value(next(kind for kind in kinds if kind is not type(None)), value, where)
+    known = [kind for kind in kinds if kind is not type(None)]
+    return _value(next((kind for kind in known if _fits(kind, value)), known[0]), value, where)
+
+
+def _fits(kind: Any, value: Any) -> bool:
+    """Whether a value is meant to be this one of several dataclasses."""
+    if not dataclasses.is_dataclass(kind):
+        return False
+    fields = {field.name for field in dataclasses.fields(kind)}
+    return isinstance(value, kind) or (isinstance(value, dict) and {*value} <= fields)
 
 
 def _plain(hint: Any, value: Any, where: str) -> Any:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from d3ke_lib.data.augment import AugmentConfig, ViewConfig
+from d3ke_lib.data.bmlmovi_config import BmlmoviConfig
 from d3ke_lib.data.motion import ACTIONS
 from d3ke_lib.data.synthetic import DataConfig
 from d3ke_lib.experiment.artifacts import D3keError
@@ -132,7 +133,7 @@ class Profile:
     """One experiment: data, both networks, and which of them are trained."""
 
     name: str
-    data: DataConfig
+    data: DataConfig | BmlmoviConfig
     frame: FrameConfig = field(default_factory=FrameConfig)
     temporal: TemporalConfig = field(default_factory=TemporalConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
@@ -282,7 +283,13 @@ GPU = Profile(
     seeds=(0, 1, 2),  # the spread between runs
 )
 
-PROFILES = {profile.name: profile for profile in (SMOKE, DEMO, GPU)}
+BMLMOVI = Profile(
+    name="bmlmovi",  # the paper's experiment, on the paper's data: needs the downloads (RAW=…) and a GPU
+    data=BmlmoviConfig(),
+    frame=FrameConfig(workers=8),  # threads that decode JPEGs of 360 px
+)
+
+PROFILES = {profile.name: profile for profile in (SMOKE, DEMO, GPU, BMLMOVI)}
 
 
 def profile(name: str) -> Profile:

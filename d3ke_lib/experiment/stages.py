@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from d3ke_lib.body.spec import default_skeleton
-from d3ke_lib.data import records, synthetic
+from d3ke_lib.data import bmlmovi, records, synthetic
+from d3ke_lib.data.bmlmovi import BmlmoviConfig
 from d3ke_lib.data.datasets import FrameSet
+from d3ke_lib.data.synthetic import DataConfig
 from d3ke_lib.experiment import artifacts, config, cost, devices, predictions, runs
 from d3ke_lib.experiment.codec import fingerprint, to_values
 from d3ke_lib.experiment.config import Profile
@@ -39,16 +41,45 @@ def folder(profile: str | Profile) -> Path:
 
 
 def data(profile: str | Profile) -> Path:
-    """Makes the synthetic records; returns their folder. Records of another configuration are set aside."""
+    """Makes the records, synthetic or from BMLmovi; returns their folder.
+
+    Records of another configuration are set aside. Raises RecordError (a ValueError) naming what of
+    BMLmovi could not be made; with PARTIAL=1 the others are used without it.
+    """
     ours, made = resolved(profile), folder(profile) / "data"
-    manifest = made / records.MANIFEST
-    if manifest.is_file() and records.load_manifest(made)["config"] == synthetic.described(ours.data):
+    if _is_made(ours.data, made):
         return made
     with artifacts.claimed(made), runs.bars_on_terminal():
-        if manifest.is_file() and records.load_manifest(made)["config"] != synthetic.described(ours.data):
+        if _about(made) and not _is_made(ours.data, made, partial=True):
             artifacts.set_aside(made)
-        synthetic.make(ours.data, made, len(os.sched_getaffinity(0)), devices.choose("auto").type)
+        _make_records(ours.data, made)
     return made
+
+
+def _is_made(config: DataConfig | BmlmoviConfig, made: Path, partial: bool | None = None) -> bool:
+    """Whether a manifest says so; `partial` (default: PARTIAL=1): also one that lacks files."""
+    found = _about(made)
+    source = bmlmovi if isinstance(config, BmlmoviConfig) else synthetic
+    missing = found.pop("missing", [])
+    return found == source.described(config) and (not missing or (_partial() if partial is None else partial))
+
+
+def _about(made: Path) -> dict[str, Any]:
+    return records.load_manifest(made)["config"] if (made / records.MANIFEST).is_file() else {}
+
+
+def _make_records(config: DataConfig | BmlmoviConfig, made: Path) -> None:
+    workers = len(os.sched_getaffinity(0))
+    if isinstance(config, DataConfig):
+        synthetic.make(config, made, workers, devices.choose("auto").type)
+    elif not os.environ.get("D3KE_RAW"):
+        raise artifacts.D3keError("BMLmovi: say where the downloads are: RAW=folder (data/README.md)")
+    else:
+        bmlmovi.make(config, Path(os.environ["D3KE_RAW"]), made, workers, _partial())
+
+
+def _partial() -> bool:
+    return os.environ.get("D3KE_PARTIAL", "") not in ("", "0")
 
 
 def frame(profile: str | Profile, backbone: str, seed: int = 0) -> Path:
@@ -84,7 +115,8 @@ def evaluate(profile: str | Profile, refiner: str | None = None) -> Path:
     found = judge(ours, made)
     about = {"profile": to_values(ours), "fingerprint": mark, "git": artifacts.git_revision()}
     facts = {"records": records_hash(made), "counts": records.load_manifest(made)["counts"]}
-    about |= {"machine": devices.describe(), "data": facts, "synthetic": True, "cost": costs(ours)}
+    about |= {"machine": devices.describe(), "data": facts, "cost": costs(ours)}
+    about["synthetic"] = isinstance(ours.data, DataConfig)
     return artifacts.write_json(path, {**found, **about})
 
 
