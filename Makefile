@@ -26,6 +26,14 @@ export MALLOC_MMAP_THRESHOLD_ ?= 4294967296
 export MALLOC_TRIM_THRESHOLD_ ?= 17179869184
 export MALLOC_TOP_PAD_        ?= 67108864
 
+# BMLmovi: the folder of the downloads; PARTIAL=1 goes on without what could not be made of them.
+ifdef RAW
+export D3KE_RAW := $(abspath $(RAW))
+endif
+ifdef PARTIAL
+export D3KE_PARTIAL := $(PARTIAL)
+endif
+
 help:
 	@echo "make reproduce [P=demo|smoke|gpu]  everything: data, both backbones, refiner, evaluation, report"
 	@echo "make check-data RAW=folder         what of BMLmovi, AMASS and SMPL-H is there, and what can be done with it"
