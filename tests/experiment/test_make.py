@@ -1,0 +1,61 @@
+"""What make would run, told without running it."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from d3ke_lib.experiment.artifacts import REPOSITORY
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A checkout whose environment and list of runs are made."""
+    for name in ("Makefile", "d3ke_lib", "notebooks", "scripts", "data", "requirements.lock"):
+        (tmp_path / name).symlink_to(REPOSITORY / name)
+    for made in (".venv/.requirements", "out/smoke/expected_time.json", "out/smoke/stages.mk"):
+        (tmp_path / made).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / made).write_text("RUN_NAMES := resnet50.0\n")
+    return tmp_path
+
+
+def planned(copy: Path, *words: str) -> str:
+    command = ["make", "-n", *words]
+    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, timeout=60, check=False)
+    return done.stdout + done.stderr
+
+
+def stage_of(copy: Path, refiner: str) -> list[str]:
+    lines = planned(copy, "reproduce", "P=smoke", f"REFINER={refiner}").splitlines()
+    return [line.partition("run_notebook.py ")[2] for line in lines if "run_notebook.py" in line]
+
+
+@pytest.mark.parametrize("refiner", ["transformer", "tcn", "lstm"])
+def test_the_refiner_asked_for_is_trained_judged_and_drawn(copy, refiner):
+    stages = stage_of(copy, refiner)
+    assert len(stages) == 7
+    assert f"05_temporal.{refiner}.resnet50.0.ipynb" in stages[4]
+    assert all(stage.endswith(f"refiner={refiner}") for stage in stages[4:])
+
+
+def test_another_refiner_makes_evaluation_anew_and_the_same_does_not(copy):
+    made = [stage.split()[1] for refiner in ("transformer", "tcn") for stage in stage_of(copy, refiner)]
+    for name in [*sorted(set(made)), "out/smoke/report/index.html"]:
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).touch()
+    assert stage_of(copy, "tcn") == []
+    assert [stage.split()[0] for stage in stage_of(copy, "lstm")] == [
+        f"notebooks/{name}.ipynb" for name in ("05_temporal", "06_evaluation", "07_figures")
+    ]
+    assert [stage.split()[0] for stage in stage_of(copy, "transformer")] == [
+        f"notebooks/{name}.ipynb" for name in ("06_evaluation", "07_figures")
+    ]
+
+
+def test_unknown_refiners_end_at_once(copy):
+    assert "unknown REFINER 'gru'; known: transformer, tcn, lstm" in planned(copy, "reproduce", "REFINER=gru")
+
+
+def test_ablation_takes_a_folder_of_records(copy):
+    assert planned(copy, "ablation").strip().endswith("scripts/ablate.py --profile demo")
+    assert "--records out/x/data" in planned(copy, "ablation", "RECORDS=out/x/data")
