@@ -18,8 +18,8 @@ def main() -> int:
     parser.add_argument("--profile", default="demo", help="whose records are used, made if missing")
     parser.add_argument("--records", type=Path, help="a folder of records instead")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--images", type=int, default=4000, help="a frame run")
-    parser.add_argument("--epochs", type=int, default=4, help="a refiner's run")
+    parser.add_argument("--images", type=int, default=ablation.FRAME.images, help="a frame run")
+    parser.add_argument("--epochs", type=int, default=ablation.TEMPORAL.epochs, help="a refiner's run")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
         "--to", type=Path, default=artifacts.REPOSITORY / "data" / "results" / "ablation.json"

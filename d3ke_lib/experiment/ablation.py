@@ -24,7 +24,7 @@ import scipy.stats
 
 from d3ke_lib.experiment import artifacts, devices
 from d3ke_lib.experiment.codec import check_types, to_values
-from d3ke_lib.experiment.config import FrameConfig, Phase, TemporalConfig
+from d3ke_lib.experiment.config import DEMO, FrameConfig, TemporalConfig
 from d3ke_lib.experiment.evaluate import rounded
 from d3ke_lib.experiment.inference import answer_frames
 from d3ke_lib.experiment.spoilt import SpoilConfig, spoil
@@ -70,37 +70,25 @@ SWITCHES = {
 }
 
 
+# The demo's recipes with a small part of its budget.
+FRAME = dataclasses.replace(
+    DEMO.frame,
+    px=48,  # a map of 2 × 2 cells (D3KE's: 8 × 8); with the one cell of 32 px sigmoid and mean commute
+    resolutions=(),
+    images=3000,  # a minute on two cores
+    warmup=20,
+    validations=1,
+    validation_images=1024,
+)
+TEMPORAL = dataclasses.replace(DEMO.temporal, subjects=4, epochs=3, warmup=20, validations=1)  # 300 steps
+
+
 @dataclass(frozen=True)
 class AblationConfig:
-    """The base of all runs: small, because there are many. A map of 2 × 2 cells, where D3KE has 8 × 8."""
+    """The base of all runs: small, because there are many."""
 
-    frame: FrameConfig = field(
-        default_factory=lambda: FrameConfig(
-            px=48,  # at 32 the map is one cell, and sigmoid and mean can be exchanged
-            batch=32,
-            images=4000,  # a minute on two cores
-            every=1,
-            moved=0.0,
-            phases=(Phase(0.7, 2e-3, 4e-4), Phase(0.3, 4e-4, 1e-5)),  # as the demo
-            warmup=10,
-            weights=None,
-            precision="bf16",
-            augment=dataclasses.replace(FrameConfig().augment, occluder=None),
-            validations=1,
-            validation_images=1024,
-        )
-    )
-    temporal: TemporalConfig = field(
-        default_factory=lambda: TemporalConfig(
-            window=27,
-            batch=64,
-            epochs=4,  # some 300 steps
-            phases=(Phase(1.0, 5e-4, 5e-6),),
-            warmup=20,
-            subjects=4,
-            validations=1,
-        )
-    )
+    frame: FrameConfig = FRAME
+    temporal: TemporalConfig = TEMPORAL
     spoilt: SpoilConfig = field(default_factory=SpoilConfig)
     seeds: tuple[int, ...] = (0, 1, 2)
 

@@ -1,0 +1,50 @@
+"""What a training step of the frame network is made of: python scripts/bench_step.py
+
+Loading, augmentation, network, skeleton with losses, optimiser; ms and shares, in bf16 and fp32. Aim:
+skeleton, losses and loading together at most a tenth of the step at 128 px. Its records are made first.
+"""
+
+import argparse
+import dataclasses
+import os
+from pathlib import Path
+
+import torch
+
+from d3ke_lib.data import synthetic
+from d3ke_lib.data.augment import AugmentConfig
+from d3ke_lib.data.motion import ACTIONS
+from d3ke_lib.data.synthetic import DataConfig
+from d3ke_lib.experiment import artifacts, step_profile, tables
+from d3ke_lib.experiment.config import FrameConfig
+
+MARGIN = 1.40625  # the demo's
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--px", type=int, default=128)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--backbone", default="resnext50_32x4d")
+    parser.add_argument("--augmentation", choices=("paper", "none"), default="paper")
+    parser.add_argument("--repeats", type=int, default=10)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--to", type=Path, default=artifacts.REPOSITORY / "data" / "results" / "step.json")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    stored = round(given.px * MARGIN)
+    people = DataConfig(
+        train=1, validation=0, test=0, actions=ACTIONS[:4], seconds=1.0, fps=10.0, px=stored, margin=MARGIN
+    )
+    records = artifacts.out_root() / "bench" / f"step_{stored}"
+    synthetic.make(people, records, len(os.sched_getaffinity(0)))
+    settings = FrameConfig(backbone=given.backbone, px=given.px, batch=given.batch, weights=None)
+    if given.augmentation == "none":
+        settings = dataclasses.replace(settings, augment=AugmentConfig(None, None, None))
+    result = step_profile.measure(records, settings, given.repeats)
+    artifacts.write_json(given.to, result | {"load": os.getloadavg()[0]})
+    print(tables.markdown(step_profile.table(result)))
+
+
+if __name__ == "__main__":
+    main()
