@@ -24,6 +24,7 @@ from d3ke_lib.data import records, smplh
 from d3ke_lib.data.bmlmovi_points import (
     NAMES,
     R_GROUND_WORLD,
+    arms_spread,
     in_ground,
     moving_points,
     selected,
@@ -139,7 +140,7 @@ def sized(
         every = torch.cat(points)
         some = torch.linspace(0, len(every) - 1, min(SIZING_FRAMES, len(every))).long()
         return solve_with_scales(skeleton, targets(skeleton, every[some]))[0].scales[0]
-    factors = scale_factors(skeleton.body, static_trial(model, betas))
+    factors = scale_factors(arms_spread(skeleton.body), static_trial(model, betas))
     measured = torch.tensor(np.stack([factors[name] for name in skeleton.bodies])).to(skeleton.generic_scales)
     return measured * skeleton.generic_scales
 

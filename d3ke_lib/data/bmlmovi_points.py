@@ -4,6 +4,8 @@ The index tables are facts of the released configuration (smplh_points.json says
 """
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from d3ke_lib.body.files import Trajectories
+from d3ke_lib.body.model import Body, Coordinate
 from d3ke_lib.data import smplh
 
 POINTS_FILE = Path(__file__).with_name("smplh_points.json")
@@ -21,6 +24,7 @@ VERTICES: dict[str, int] = _FACTS["vertices"]
 MEANS: dict[str, list[str]] = _FACTS["means"]
 GROUND: dict[str, str] = _FACTS["ground"]
 NAMES = (*VERTICES, *JOINTS, *MEANS)  # order of the points of a moving person
+SPREAD = {"shoulder_elv": math.pi / 2, "shoulder_elv_l": math.pi / 2}  # rad: arms of a T-pose
 STATIC_SECONDS = 0.55  # D3KE holds the T-pose so long; a mean over equal frames is any of them
 # World (z up, AMASS) → ground of the body (y up, OpenSim): a turn of −90° about x.
 R_GROUND_WORLD = ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.0, -1.0, 0.0))
@@ -60,6 +64,25 @@ def static_trial(model: smplh.Model, betas: np.ndarray) -> Trajectories:
     foot = known[[NAMES.index(name) for name in GROUND.values()]] * (1.0, 0.0, 1.0)
     both = np.concatenate([known, foot])
     return Trajectories(np.array([0.0, STATIC_SECONDS]), (*NAMES, *GROUND), np.stack([both, both]))
+
+
+def arms_spread(body: Body) -> Body:
+    """The body with the T-pose for its default, in which the trial above is compared with it.
+
+    That is the default of D3KE's own model; ours lets the arms hang. The shoulders' bones follow all the
+    file's couplers, also those not enforced: D3KE switches them off only once the model has been scaled.
+    """
+    turned = {
+        c.dependent: float(c.function(torch.tensor(SPREAD[c.independent], dtype=torch.float64)))
+        for c in body.couplers
+        if c.independent in SPREAD
+    } | SPREAD
+
+    def spread(coordinate: Coordinate) -> Coordinate:
+        return replace(coordinate, default=turned.get(coordinate.name, coordinate.default))
+
+    joints = (replace(j, coordinates=tuple(map(spread, j.coordinates))) for j in body.joints)
+    return replace(body, joints=tuple(joints))
 
 
 def in_ground(world: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3"]:

@@ -4,7 +4,6 @@ A measurement is a ratio of distances. Scale factors that they do not give back 
 but no longer, where one length stands for both) are nobody's labels; these 16 directions are what is left.
 """
 
-import math
 from functools import cache
 
 import numpy as np
@@ -16,39 +15,41 @@ from torch import Tensor
 from d3ke_lib.body.kinematics import Pose, Skeleton
 from d3ke_lib.body.scaling import D3KE_MEASUREMENTS
 from d3ke_lib.body.spec import default_skeleton
-from d3ke_lib.data.bmlmovi_points import GROUND, MEANS
+from d3ke_lib.data.bmlmovi_points import GROUND, MEANS, arms_spread
 
 BETAS = 16
+SOLES = ("Virtual_Ground_LHEE", "Virtual_Ground_RHEE")  # the model's own, on its feet
 TALLER, OTHERWISE = 0.04, 0.08  # ratio a beta of 1 changes: all lengths; the norm over the 51 factors
-ELEVATION = ("shoulder_elv", "shoulder_elv_l")
 
 
 def spread_arms(skeleton: Skeleton) -> Float[Tensor, " coord"]:
-    """The T-pose: arms 90° sideways, the shoulders' bones as all of the file's couplers put them.
-
-    Also those that are not enforced: they are in D3KE's own model, whose default pose this is, until it has
-    been scaled.
-    """
-    raised = torch.tensor(math.pi / 2).to(skeleton.ranges)
-    values = {name: raised for name in ELEVATION}
-    values |= {c.dependent: c.function(raised) for c in skeleton.body.couplers if c.independent in ELEVATION}
-    zero = torch.zeros_like(raised)
-    return torch.stack([values.get(name, zero) for name in skeleton.coordinates])
+    """The T-pose, rad: arms 90° sideways, the shoulders' bones as all of the file's couplers put them."""
+    values = {c.name: c.default for c in arms_spread(skeleton.body).coordinates}
+    return torch.tensor([values[name] for name in skeleton.coordinates]).to(skeleton.ranges)
 
 
 @cache
 def shapes() -> Float[Tensor, "unique beta"]:
-    """What each beta adds to the 51 ratios: first all alike, then 15 more in the measurements' null space."""
+    """What each beta adds to the 51 ratios: first all alike, then 15 more in the null space of `faults`."""
     step = 1e-4
     eye = torch.eye(len(selection().scale_middle), dtype=torch.float64)
-    slope = (measured(1 + step * eye) - measured(1 - step * eye)).T / (2 * step)
-    _, _, rows = np.linalg.svd(slope.numpy() - eye.numpy())
-    kept = rows[-BETAS:].T  # orthonormal columns
+    slope = (faults(1 + step * eye) - faults(1 - step * eye)).T / (2 * step)
+    kept = np.linalg.svd(slope.numpy())[2][-BETAS:].T  # orthonormal columns
     alike = np.full((len(eye), 1), len(eye) ** -0.5)
     other = kept @ kept.T - alike @ alike.T
     columns, _, _ = scipy.linalg.qr(other, pivoting=True)
     found = np.concatenate([np.full_like(alike, TALLER), OTHERWISE * columns[:, : BETAS - 1]], 1)
     return torch.from_numpy(found.round(6))
+
+
+def faults(ratio: Float[Tensor, "body unique"]) -> Float[Tensor, "body fault"]:
+    """What must be 0: measurements that find others than these, and legs of different length (mm).
+
+    With those one foot would hang over the floor, which is where heights of ankles are measured from.
+    """
+    markers = standing(ratio)
+    left, right = (markers[name][:, 1:2] for name in SOLES)
+    return torch.cat([measured(ratio) - ratio, 1000 * (left - right)], -1)
 
 
 def measured(ratio: Float[Tensor, "body unique"]) -> Float[Tensor, "body unique"]:
@@ -82,15 +83,20 @@ def selection() -> Skeleton:
     return default_skeleton().double()
 
 
-def trial(ratio: Float[Tensor, "body unique"]) -> dict[str, Float[Tensor, "body 3"]]:
-    """T-pose markers of bodies of these ratios, as SMPL-H's points give them, with means and floor points."""
+def standing(ratio: Float[Tensor, "body unique"]) -> dict[str, Float[Tensor, "body 3"]]:
+    """The file's markers in T-poses of bodies of these ratios."""
     skeleton, spec = whole(), selection()
     rows = [skeleton.bodies.index(body) for body in spec.bodies]
     scales = skeleton.generic_scales.repeat(len(ratio), 1, 1)
     scales[:, rows] = scales[:, rows] * ratio[:, spec.scale_index]
     markers = skeleton(Pose(spread_arms(skeleton), scales)).markers
-    places = dict(zip(skeleton.markers, markers.unbind(-2)))
-    floor = places["Virtual_Ground_RHEE"][:, 1]
+    return dict(zip(skeleton.markers, markers.unbind(-2), strict=True))
+
+
+def trial(ratio: Float[Tensor, "body unique"]) -> dict[str, Float[Tensor, "body 3"]]:
+    """The same as SMPL-H's points give them: with means, and points on the floor below others."""
+    places = standing(ratio)
+    floor = torch.minimum(*(places[name][:, 1] for name in SOLES))
     places |= {name: torch.stack([places[part] for part in parts]).mean(0) for name, parts in MEANS.items()}
     for name, above in GROUND.items():
         places[name] = torch.stack([places[above][:, 0], floor, places[above][:, 2]], -1)
