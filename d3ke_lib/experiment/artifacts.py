@@ -32,6 +32,13 @@ def out_root() -> Path:
     return Path(os.environ.get("D3KE_OUT") or REPOSITORY / "out")
 
 
+def raw_folder() -> Path:
+    """Where BMLmovi's downloads are: the environment's D3KE_RAW. Raises D3keError where it is not set."""
+    if not os.environ.get("D3KE_RAW"):
+        raise D3keError("BMLmovi: say where the downloads are: RAW=folder (data/README.md)")
+    return Path(os.environ["D3KE_RAW"])
+
+
 def git_revision() -> str:
     """The commit that runs, `+changes` when tracked files differ from it; `unknown` outside a checkout."""
 

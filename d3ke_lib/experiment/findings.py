@@ -70,7 +70,7 @@ def question(results: Results) -> str:
 
 
 def answer(results: Results) -> str:
-    """One sentence: verdict, effect, interval, subjects, and that the data are synthetic."""
+    """One sentence: verdict, effect, interval, subjects, and what the data are."""
     pairs = backbone_pairs(results, "frame")
     if not pairs:
         return "Only one backbone was trained: the question stays open."
@@ -88,7 +88,11 @@ def answer(results: Results) -> str:
     runs = len(results["profile"]["seeds"])
     trained = "one training run of each" if runs == 1 else f"{runs} training runs of each"
     numbers = f"{against}; 95 % interval {interval(effect)}{holds}; {effect['n']} test subjects, {trained}"
-    return f"{_preface(results)}n synthetic data, {verdict} ({numbers}){_refined(results)}."
+    return f"{_preface(results)}n {pictures(results)}, {verdict} ({numbers}){_refined(results)}."
+
+
+def pictures(results: Results) -> str:
+    return "synthetic data" if results["synthetic"] else "BMLmovi"
 
 
 def _preface(results: Results) -> str:
@@ -182,7 +186,7 @@ def _checked(results: Results, text: str, source: str, effect: dict[str, float],
     """Confirmed where the interval lies on the wanted side of 0, refuted on the other, else not shown."""
     found = sign(effect)
     verdict = "not shown" if found == "unclear" else "confirmed" if found == wanted else "refuted"
-    verdict = "none: a smoke run" if is_smoke(results) else f"{verdict}, on synthetic data"
+    verdict = "none: a smoke run" if is_smoke(results) else f"{verdict}, on {pictures(results)}"
     ours = f"{degrees(effect['mean'], True)} ({interval(effect)})"
     side = "below" if wanted == "lower" else "above"
     return Claim(text, source, _command(results), "", ours, f"95 % interval {side} 0", verdict)

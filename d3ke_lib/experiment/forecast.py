@@ -9,10 +9,11 @@ from typing import NamedTuple
 import torch
 
 from d3ke_lib.body.spec import default_skeleton
-from d3ke_lib.data import records, synthetic
+from d3ke_lib.data import bmlmovi_check, records, synthetic
+from d3ke_lib.data.bmlmovi_config import BmlmoviConfig
 from d3ke_lib.data.datasets import FrameSet
 from d3ke_lib.data.synthetic import DataConfig
-from d3ke_lib.experiment import cost, devices, inference, predictions
+from d3ke_lib.experiment import artifacts, cost, devices, inference, predictions
 from d3ke_lib.experiment.config import FrameConfig, Profile, TemporalConfig
 from d3ke_lib.experiment.train import build_temporal, train_frame
 from d3ke_lib.nets import temporal
@@ -28,6 +29,10 @@ class Expected(NamedTuple):
 
 def calibrate(profile: Profile, folder: Path) -> list[Expected]:
     """Minutes of each stage, by trials in `folder`: under a minute for the demo on two cores."""
+    if isinstance(profile.data, BmlmoviConfig):
+        estimate = recordings_cost(profile.data)
+        made = Expected("data", 60 * estimate["hours"])
+        return [made, *calibrate(stand_in(profile, estimate["frames"]), folder)[1:]]
     data = folder / "data"
     trial = small_data(profile)
     synthetic.make(trial, data)
@@ -42,6 +47,21 @@ def calibrate(profile: Profile, folder: Path) -> list[Expected]:
         config = dataclasses.replace(profile.temporal, kind=refiner)
         expected.append(Expected(f"temporal {refiner}", networks * temporal_seconds(config, profile) / 60))
     return [*expected, Expected("evaluation", EVALUATION_S / 60)]
+
+
+def recordings_cost(data: BmlmoviConfig) -> dict[str, float | int]:
+    """`check_data`'s estimate for the downloads in D3KE_RAW. Raises D3keError where none is named."""
+    return bmlmovi_check.check_data(artifacts.raw_folder(), data)["estimate"]
+
+
+def stand_in(profile: Profile, frames: int) -> Profile:
+    """The profile with as many synthetic pictures: training on recordings costs the same."""
+    data, counts = profile.data, {name: len(found) for name, found in profile.data.splits.items()}
+    made = DataConfig(cameras=data.cameras, px=data.px, margin=data.margin, fps=data.fps, **counts)
+    actions = len(made.actions) * len(made.cameras) * sum(counts.values())
+    return dataclasses.replace(
+        profile, data=dataclasses.replace(made, seconds=max(frames / actions, 2) / data.fps)
+    )
 
 
 def small_data(profile: Profile) -> DataConfig:

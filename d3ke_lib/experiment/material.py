@@ -25,7 +25,8 @@ class Material(NamedTuple):
     def note(self) -> str:
         profile = self.results["profile"]["name"]
         empty = ": a test of the path, its numbers mean nothing" if profile == "smoke" else ""
-        return f"synthetic data · profile {profile}{empty} · {len(self.results['subjects'])} test subjects"
+        kind = "synthetic data" if self.results["synthetic"] else "BMLmovi, not for publication"
+        return f"{kind} · profile {profile}{empty} · {len(self.results['subjects'])} test subjects"
 
 
 def gather(folder: Path, results: dict[str, Any]) -> Material:

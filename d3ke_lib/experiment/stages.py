@@ -72,10 +72,8 @@ def _make_records(config: DataConfig | BmlmoviConfig, made: Path) -> None:
     workers = len(os.sched_getaffinity(0))
     if isinstance(config, DataConfig):
         synthetic.make(config, made, workers, devices.choose("auto").type)
-    elif not os.environ.get("D3KE_RAW"):
-        raise artifacts.D3keError("BMLmovi: say where the downloads are: RAW=folder (data/README.md)")
     else:
-        bmlmovi.make(config, Path(os.environ["D3KE_RAW"]), made, workers, _partial())
+        bmlmovi.make(config, artifacts.raw_folder(), made, workers, _partial())
 
 
 def _partial() -> bool:

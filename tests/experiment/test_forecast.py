@@ -6,6 +6,7 @@ import pytest
 import torch
 import toy
 
+from d3ke_lib.data.bmlmovi import BmlmoviConfig
 from d3ke_lib.data.synthetic import DataConfig
 from d3ke_lib.experiment import config, forecast
 from d3ke_lib.experiment.config import EvaluationConfig, Profile
@@ -14,12 +15,15 @@ from d3ke_lib.experiment.forecast import Expected
 
 def test_frames_of_the_demo():
     demo = config.profile("demo").data
-    assert forecast.frames(demo) == 44 * 21 * 2 * 30
-    assert forecast.frames(demo, 8) == 8 * 21 * 2 * 30
+    assert forecast.frames(demo) == 108 * 21 * 2 * 20
+    assert forecast.frames(demo, 8) == 8 * 21 * 2 * 20
 
 
 def test_the_trial_has_more_than_a_batch():
     for profile in config.PROFILES.values():
+        if isinstance(profile.data, BmlmoviConfig):
+            profile = forecast.stand_in(profile, 700_000)
+            assert abs(forecast.frames(profile.data) - 700_000) < 84 * 21 * 2
         trial = forecast.small_data(profile)
         assert profile.frame.batch < forecast.frames(trial, trial.train) <= 2 * profile.frame.batch
         assert trial.validation == 1
