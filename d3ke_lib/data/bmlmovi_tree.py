@@ -23,7 +23,7 @@ MODEL = re.compile(r"model\.npz")
 ARCHIVE = re.compile(r".*\.(zip|tar|tgz|gz|bz2|xz|7z|rar)")
 # Published beside these, and not needed.
 KNOWN = re.compile(
-    r"shape\.npz|.*LICENSE.*|README.*|.*\.(txt|md|pdf|html|osim)"
+    r"shape\.npz|.*LICENSE.*|README.*|.*\.(txt|md|pdf|html)"
     r"|F_amass_Subject_\d+\.mat|[SI]\d?_.*|imu_Subject_\d+.*|.*_stagei+\.npz|neutral_.*"
 )
 
