@@ -32,6 +32,7 @@ class Problem(NamedTuple):
     high: Float[Tensor, " unknown"]
     usual: Float[Tensor, " unknown"]
     pull: Float[Tensor, " unknown"]
+    reach: Float[Tensor, " unknown"]  # half ranges, rad or m: how much an unknown may well move
     rest: Float[Tensor, " coord"]  # where what is not solved for stays
 
     def at(self, frames: Tensor | slice) -> "Problem":
@@ -138,7 +139,10 @@ def held_factor(hessian: Tensor, held: Tensor, ridge: Tensor) -> Float[Tensor, "
 
 
 def settle(
-    problem: Problem, angles: Float[Tensor, "frame coord"], stiffness: float, iterations: int
+    problem: Problem,
+    angles: Float[Tensor, "frame coord"],
+    stiffness: Float[Tensor, " unknown"],
+    iterations: int,
 ) -> tuple[Float[Tensor, "frame coord"], Bool[Tensor, " frame"]]:
     """All frames together: their costs plus `stiffness` (m²/rad²) · |second difference over time|².
 
@@ -154,7 +158,9 @@ def settle(
         rested = (descent * step).sum(-1) < SETTLED * at.cost + problem.negligible
         trial = problem.moved(angles, step.clamp(-STEP_CAP, STEP_CAP))
         there, bent_there = problem.equations(trial), bending(trial[:, problem.axes.free])
-        saved = (at.cost - there.cost).sum() + stiffness * (bent.square().sum() - bent_there.square().sum())
+        saved = (at.cost - there.cost).sum() + (
+            stiffness * (bent.square() - bent_there.square()).sum(0)
+        ).sum()
         if saved > 0:
             angles, at, bent = trial, there, bent_there
         damping *= 0.2 if saved > 0 else 5
@@ -178,7 +184,7 @@ def bending_adjoint(bent: Float[Tensor, "inner unknown"]) -> Float[Tensor, "fram
 
 
 def _joint_step(
-    hessian: Tensor, held: Tensor, ridge: Tensor, stiffness: float, right: Tensor, iterations: int = 25
+    hessian: Tensor, held: Tensor, ridge: Tensor, stiffness: Tensor, right: Tensor, iterations: int = 25
 ) -> Tensor:
     """(blocks + ridge + stiffness · DᵀD)⁻¹ right by conjugate gradients, preconditioned by frame."""
     kept, ridge = (~held).to(right), ridge[:, None] + EPSILON * 1e-3

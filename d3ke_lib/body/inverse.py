@@ -18,7 +18,7 @@ from d3ke_lib.body.keyframes import KEY_EVERY, OUTLYING, from_keys, repaired
 from d3ke_lib.body.kinematics import Pose, Skeleton
 from d3ke_lib.body.normal import axes_of
 
-SPEED = 4.0  # rad/s: what a coordinate may well do
+SPEED = 4.0  # half ranges a s: what a coordinate may well do
 WINDOW, OVERLAP = 960, 24  # frames solved together, and how many of them are solved twice
 FULL_TURN = 6.3  # rad: ranges beyond this bound nothing
 
@@ -26,8 +26,9 @@ FULL_TURN = 6.3  # rad: ranges beyond this bound nothing
 class Prior(NamedTuple):
     """What is believed before the markers are seen; they are off by `noise`, m, an axis (for weight 1).
 
-    Coordinates accelerate by about `acceleration` (rad/s², m/s²) and stand about `spread` half ranges off
-    their middle, which matters only where no marker sees them.
+    Coordinates accelerate by about `acceleration` half ranges a s² and stand about `spread` half ranges off
+    their middle, which matters only where no marker sees them. Where no range bounds them, 1 rad or m counts
+    as half of it.
     """
 
     rate: float  # frames per second
@@ -126,12 +127,12 @@ def _problem(
     default = torch.tensor([known[whole.coordinates[i]].default for i in free]).to(markers)
     # OpenSim, too, leaves a clamped coordinate that no marker sees in the middle of its range.
     usual = torch.where(clamped & (high - low < 4 * FULL_TURN), (low + high) / 2, default)
-    spread = ((high - low) / 2).clamp(1e-3, 1.0)
-    pull = (prior.noise / (prior.spread * spread)).square() if prior else torch.zeros_like(low)
+    reach = torch.where(high - low > 2 * FULL_TURN, 1.0, (high - low) / 2).clamp(min=0.05)
+    pull = (prior.noise / (prior.spread * reach)).square() if prior else torch.zeros_like(low)
     return Problem(
         whole, axes_of(whole, free), _scales(skeleton, whole, scales), markers.nan_to_num(), weight,
         torch.where(bounded, low, -torch.inf), torch.where(bounded, high, torch.inf), usual, pull,
-        _at_rest(skeleton, whole),
+        reach, _at_rest(skeleton, whole),
     )  # fmt: skip
 
 
@@ -194,8 +195,8 @@ def window(
     angles, rested = descend(problem, angles, min(iterations, 6) if prior else iterations)
     angles, rested = repaired(problem, angles, rested, iterations)
     if prior and len(angles) > 2:
-        stiffness = (prior.noise / prior.acceleration * prior.rate**2) ** 2
-        angles, rested = settle(problem, angles, stiffness, min(iterations, 8))
+        stiffness = (prior.noise / prior.acceleration * prior.rate**2 / problem.reach).square()
+        angles, rested = settle(problem, angles, stiffness, min(iterations, 16))
     return angles[keep], rested[keep]
 
 

@@ -14,7 +14,7 @@ OUTLYING = 1.5  # × the median error: a frame that fits so badly is tried again
 def from_keys(problem: Problem, pace: float, iterations: int) -> Float[Tensor, "frame coord"]:
     """Every eighth seen frame from the middle of the ranges; the frames between start between them.
 
-    `pace` (m²/rad²) · |change|² between key frames is what it costs to move from one to the next.
+    `pace` (m²) · |change in half ranges|² between key frames is what it costs to move from one to the next.
     """
     frames = len(problem.target)
     seen = torch.nonzero((problem.weight > 0).any(-1))[:, 0]
@@ -32,7 +32,7 @@ def _consistent(problem: Problem, angles: Tensor, pace: float, iterations: int) 
     """Of each key frame's solutions (its own, its neighbours') those that fit and follow each other best.
 
     Many poses put the markers nearly in the same place, a shoulder turned over itself for one. The cheapest
-    path through the candidates (Viterbi) costs their fits plus `pace` (m²/rad²) · |change|² between keys.
+    path through the candidates (Viterbi) costs their fits plus `pace` (m²) · |change in half ranges|².
     """
     last = len(angles) - 1
     index = torch.arange(last + 1, device=angles.device)
@@ -40,7 +40,7 @@ def _consistent(problem: Problem, angles: Tensor, pace: float, iterations: int) 
     for start in (angles[(index - 1).clamp(min=0)], angles[(index + 1).clamp(max=last)]):
         choices.append(descend(problem, placed(problem, start), iterations)[0])
     fit = torch.stack([problem.equations(choice).cost for choice in choices], 1)
-    unknown = torch.stack(choices, 1)[..., problem.axes.free]
+    unknown = torch.stack(choices, 1)[..., problem.axes.free] / problem.reach
     change = torch.cdist(unknown[:-1], unknown[1:]).square() * pace
     return torch.stack(choices, 1)[index, _cheapest(fit.cpu(), change.cpu()).to(index)]
 
