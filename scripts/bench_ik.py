@@ -1,7 +1,9 @@
 """Inverse kinematics: ours against OpenSim's InverseKinematicsTool on the same .trc files, in one run.
 
 Fresh trajectories: two models × gentle and wide × with and without 5 % of markers missing, 2 mm noise,
-by seeds that nothing was tuned on. Writes one JSON; `python scripts/bench_ik.py --help`.
+by seeds that nothing was tuned on. Prints a table and writes one JSON, which notebook 08 shows when recorded:
+
+    python scripts/bench_ik.py --out data/results/ik.json
 """
 
 import argparse
@@ -11,13 +13,14 @@ import time
 import warnings
 from pathlib import Path
 
+import pandas as pd
 import torch
 
 from d3ke_lib.body.inverse import Prior, solve
 from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.osim import load_osim
 from d3ke_lib.body.spec import BODY_FILE
-from d3ke_lib.experiment.inverse_trial import RATE, judged, observed, trajectory, turning
+from d3ke_lib.experiment.inverse_trial import RATE, judged, observed, trajectory, trial_table, turning
 from d3ke_lib.experiment.opensim_reference import opensim_inverse
 
 RELEASED = BODY_FILE.parents[3] / "shared/assets/d3ke/full_body_wo_hands.osim"
@@ -76,9 +79,13 @@ def main() -> None:
     rows = []
     for seed, (path, width, missing) in enumerate(cases, 100):
         rows.append(compare(path, width, missing, seed, options.frames, options.device))
-        print(json.dumps(rows[-1]), flush=True)
+        print(pd.DataFrame(trial_table(rows[-1:])).to_string(index=False, header=len(rows) == 1), flush=True)
     long = throughput(BODY_FILE, options.long, options.device)
-    print(json.dumps(long))
+    print(
+        f"{long['frames']} frames at once: {long['frames_per_second']:.0f} frames/s on {options.device}; ",
+        end="",
+    )
+    print(f"a million frames of AMASS would take {long['amass_hours']:.1f} h")
     options.out.parent.mkdir(parents=True, exist_ok=True)
     load = os.getloadavg()[0]
     result = {"device": options.device, "threads": options.threads, "load": load, "rows": rows, "long": long}

@@ -1,7 +1,9 @@
 """The skeleton layer against a plain loop over joints: forward, and forward with backward, ms.
 
 Batches 1, 64, 256, 1024; eager and torch.compile(fullgraph=True); CPU and, where there is one, CUDA. A table
-and JSON; `python scripts/bench_skeleton.py --help`.
+and one JSON, which notebook 08 shows when recorded:
+
+    python scripts/bench_skeleton.py --out data/results/skeleton.json
 """
 
 import argparse

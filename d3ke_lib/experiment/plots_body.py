@@ -135,3 +135,16 @@ def _draw_points(ax: Axes, skeleton: Skeleton, pose: Pose, axes: np.ndarray) -> 
             ax.plot(*joints[[parent, child]].T, color="black", linewidth=1)
     ax.scatter(*joints.T, s=8, color="black", zorder=3, label="joint")
     ax.scatter(*markers.T, s=9, color="crimson", zorder=4, label="marker")
+
+
+def draw_frames(
+    ax: Axes, skeleton: Skeleton, pose: Pose, view: str = "front", length: float = 0.06, extent: tuple = EDGES
+) -> None:
+    """Flesh, and over it every body's frame: x red, y green, z blue, `length` m each."""
+    draw_body(ax, skeleton, pose, view, points=False, extent=extent)
+    ax.images[-1].set_alpha(0.35)
+    onto = np.array(VIEWS[view], float)
+    R, p = (t.detach().double().numpy() for t in skeleton.frames(pose))
+    for axis, colour in enumerate(("crimson", "forestgreen", "royalblue")):
+        ends = np.stack([p, p + length * R[..., axis]]) @ onto.T
+        ax.plot(*ends.transpose(2, 0, 1), color=colour, linewidth=1.2)
