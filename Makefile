@@ -120,6 +120,11 @@ $(NB)/07_figures.ipynb: notebooks/07_figures.ipynb $(NB)/06_evaluation.ipynb $(D
 $(OUT)/report/index.html: $(NB)/01_body.ipynb $(NB)/02_data.ipynb $(NB)/03_backbones.ipynb $(NB)/07_figures.ipynb $(SAY)
 	@$(PY) scripts/build_report.py $(P)
 
+$(NB)/09_faithful.ipynb: notebooks/09_faithful.ipynb $(wildcard d3ke_lib/nets/*.py data/*.json data/results/*.json) | $(READY) $(OUT)/expected_time.json
+	@$(RUN) $< $@ profile=$(P)
+
+$(OUT)/report/index.html: $(NB)/09_faithful.ipynb
+
 # -- the real data ------------------------------------------------------------------------------------------
 
 check-data: $(READY)
@@ -153,6 +158,7 @@ bench: $(READY)
 	$(PY) scripts/bench_render.py
 	$(PY) scripts/bench_skeleton.py
 	$(PY) scripts/bench_step.py
+	$(PY) scripts/bench_backbones.py
 
 # What the switches are worth that paper and code disagree about; stopped, it goes on. RECORDS: a folder of them.
 ablation: $(READY)

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from d3ke_lib.body.files import write_text
-from d3ke_lib.experiment import findings, tables
+from d3ke_lib.experiment import deviations, findings, tables
 from d3ke_lib.experiment.artifacts import REPOSITORY, D3keError, out_root, read_json
 from d3ke_lib.experiment.figures import CAPTIONS
 
@@ -90,10 +90,11 @@ def filled(text: str, contents: dict[str, str]) -> str:
 
 
 def blocks(home: Path) -> dict[str, str]:
-    """The README's blocks from the recorded run; all empty while none is recorded."""
-    recorded = home / "data" / "results" / "demo.json"
+    """The README's blocks from the recorded run; empty while none is recorded."""
+    recorded, differences = home / "data" / "results" / "demo.json", {"deviations": deviations_block(home)}
     if not recorded.is_file():
-        return dict.fromkeys(("answer", "picture", "claims", "cost", "results", "conclusion"), "")
+        empty = dict.fromkeys(("answer", "picture", "claims", "cost", "results", "conclusion"), "")
+        return empty | differences
     results = read_json(recorded)
     claims = findings.claims(results, read_json(home / "data" / "paper_results.json"))
     return {
@@ -103,7 +104,14 @@ def blocks(home: Path) -> dict[str, str]:
         "cost": cost(results),
         "results": results_block(results),
         "conclusion": "\n".join(f"- {sentence}" for sentence in findings.conclusion(results)),
+        **differences,
     }
+
+
+def deviations_block(home: Path) -> str:
+    if not (home / "data" / "deviations.json").is_file():
+        return ""
+    return tables.markdown(tables.deviations_table(deviations.read(home)))
 
 
 def figure(name: str) -> str:

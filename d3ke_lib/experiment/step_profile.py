@@ -19,9 +19,9 @@ from d3ke_lib.body.spec import default_skeleton
 from d3ke_lib.data import augment
 from d3ke_lib.data.datasets import FrameSet
 from d3ke_lib.data.seeds import seed_generator
-from d3ke_lib.experiment import devices
+from d3ke_lib.experiment import artifacts, devices
 from d3ke_lib.experiment.config import FrameConfig
-from d3ke_lib.experiment.tables import Table
+from d3ke_lib.experiment.tables import Table, markdown
 from d3ke_lib.experiment.train import OPTIMIZERS, build_frame
 from d3ke_lib.nets.losses import losses, total
 
@@ -113,3 +113,11 @@ def table(result: Mapping[str, Any]) -> Table:
         for row in result["rows"]
     ]
     return Table(("step", *(f"{part} [ms]" for part in PARTS), "whole [ms]", "loading + body"), tuple(rows))
+
+
+def recorded(home: Path) -> str:
+    """The table of data/results/step.json in the repository `home`, as Markdown."""
+    path = home / "data" / "results" / "step.json"
+    return (
+        markdown(table(artifacts.read_json(path))) if path.is_file() else "*Not measured yet: `make bench`.*"
+    )

@@ -9,7 +9,7 @@ from test_report import script
 from d3ke_lib.experiment.artifacts import REPOSITORY, D3keError, read_json, write_json
 from d3ke_lib.experiment.findings import answer
 
-BLOCKS = ("answer", "picture", "claims", "cost", "results", "conclusion")
+BLOCKS = ("answer", "picture", "claims", "cost", "results", "conclusion", "deviations")
 
 
 @pytest.fixture
