@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from d3ke_lib.data import fixture
+
 ROOT = Path(__file__).parents[1]
 torch.set_num_threads(1)  # threads that wait for busy cores made small trainings 20 times slower
 
@@ -16,6 +18,13 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"{folder.name}/ is not beside the checkout: comparison with the released D3KE left out")
     return folder
+
+
+@pytest.fixture(scope="session")
+def bmlmovi_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Downloads of a small synthetic BMLmovi, with the truth: never written to."""
+    config = fixture.FixtureConfig(subjects=(1, 2, 3), frames=8, between=1)
+    return fixture.make(config, tmp_path_factory.mktemp("bmlmovi"))
 
 
 @pytest.fixture(autouse=True)

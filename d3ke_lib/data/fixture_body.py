@@ -7,6 +7,7 @@ back. Axes as SMPL-H's: in the T-pose y up, facing +z, the person's left at +x.
 """
 
 import math
+from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -70,9 +71,9 @@ R_OSIM_TEMPLATE = ((0.0, 0.0, 1.0), (0.0, 1.0, 0.0), (-1.0, 0.0, 0.0))
 
 
 class Points(NamedTuple):
-    """Points fixed to bodies: their names, places in their frames (m, at the file's size), skinning parts."""
+    """Points fixed to bodies (their rows), places in their frames (m, at the file's size), skinning parts."""
 
-    body: tuple[str, ...]
+    body: Int[np.ndarray, " point"]
     local: Float[np.ndarray, "point 3"]
     part: Int[np.ndarray, " point"]
 
@@ -96,7 +97,7 @@ def arrays(sex: str) -> dict[str, np.ndarray]:
         "weights": weights,
         "weights_prior": weights,
         "kintree_table": np.stack([parents, np.arange(JOINTS, dtype=np.uint32)]),
-        "f": faces,
+        "f": faces.astype(np.uint32),
         "bs_type": np.array("lrotmin"),
         "bs_style": np.array("lbs"),
     }
@@ -130,9 +131,8 @@ def t_pose(ratio: Float[Tensor, " unique"]) -> Pose:
 
 def placed(points: Points, ratio: Float[Tensor, " unique"]) -> Float[np.ndarray, "point 3"]:
     """Points of the T-pose in the template's axes, m. Affine in `ratio` (to the file's scale factors)."""
-    rows = [skeleton().bodies.index(body) for body in points.body]
-    R, p = (part[rows] for part in skeleton().frames(t_pose(ratio)))
-    local = ratio[skeleton().scale_index][rows] * torch.from_numpy(points.local)
+    R, p = (part[points.body] for part in skeleton().frames(t_pose(ratio)))
+    local = ratio[skeleton().scale_index][points.body] * torch.from_numpy(points.local)
     osim = (R @ local[:, :, None])[:, :, 0] + p
     return (osim @ torch.tensor(R_OSIM_TEMPLATE).to(osim)).numpy() + np.array(LIFT)
 
@@ -151,7 +151,7 @@ def joint_points() -> Points:
             local += [np.add(WRIST, across) - (0, 0.08 + 0.025 * link, 0) for link in range(3)]
         bodies += [hand] * 15
     part = np.array([max(parent, 0) for parent in PARENTS])
-    return Points(tuple(bodies), np.stack(local).astype(float), part)
+    return Points(rows(bodies), np.stack(local).astype(float), part)
 
 
 def turning_point(part: int) -> Float[np.ndarray, " 3"]:
@@ -167,7 +167,7 @@ def supports() -> Points:
     joints = joint_points()
     around = np.concatenate([np.eye(3), -np.eye(3)]) * REACH
     local = (joints.local[:, None] + around).reshape(-1, 3)
-    return Points(tuple(np.repeat(joints.body, AROUND)), local, np.repeat(joints.part, AROUND))
+    return Points(np.repeat(joints.body, AROUND), local, np.repeat(joints.part, AROUND))
 
 
 def joint_regressor() -> Float[np.ndarray, "joint vertex"]:
@@ -188,12 +188,12 @@ def vertices() -> tuple[Points, Int[np.ndarray, "face 3"]]:
     free, around = free_vertices(), supports()
     dressing, faces = tubes(len(free) - len(around.body))
     rest = joined(around, dressing)
-    body, local, part = np.empty(COUNT, object), np.empty((COUNT, 3)), np.empty(COUNT, int)
+    body, local, part = np.empty(COUNT, int), np.empty((COUNT, 3)), np.empty(COUNT, int)
     for columns, numbers in ((marker_points(), list(VERTICES.values())), (rest, free)):
         body[numbers], local[numbers], part[numbers] = columns.body, columns.local, columns.part
     faces = free[len(around.body) + faces]
     closed = np.concatenate([faces, np.zeros((FACES - len(faces), 3), int)])
-    return Points(tuple(body), local, part), closed.astype(np.uint32)
+    return Points(body, local, part), closed
 
 
 def marker_points() -> Points:
@@ -205,12 +205,19 @@ def marker_points() -> Points:
         marker = ours.get(name)
         bodies.append(marker.body if marker else hand)
         local.append(marker.location if marker else np.add(WRIST, (0.03 - 0.015 * (i % 5), -0.17, 0.0)))
-    return Points(tuple(bodies), np.array(local), np.array([PART_OF[body] for body in bodies]))
+    return Points(rows(bodies), np.array(local), parts(bodies))
 
 
-def joined(*parts: Points) -> Points:
-    body, local, part = zip(*parts, strict=True)
-    return Points(sum(map(tuple, body), ()), np.concatenate(local), np.concatenate(part))
+def rows(bodies: Sequence[str]) -> Int[np.ndarray, " point"]:
+    return np.array([skeleton().bodies.index(body) for body in bodies])
+
+
+def parts(bodies: Sequence[str]) -> Int[np.ndarray, " point"]:
+    return np.array([PART_OF[body] for body in bodies])
+
+
+def joined(*several: Points) -> Points:
+    return Points(*map(np.concatenate, zip(*several, strict=True)))
 
 
 def tubes(count: int) -> tuple[Points, Int[np.ndarray, "face 3"]]:
@@ -219,14 +226,13 @@ def tubes(count: int) -> tuple[Points, Int[np.ndarray, "face 3"]]:
     rings = (count // len(flesh.body) - 2) // SIDES // 2 * 2
     each = rings * SIDES + 2
     ends = (flesh.a.double().numpy(), flesh.b.double().numpy())
-    radii = (SLIM * flesh.ra.double().numpy(), SLIM * flesh.rb.double().numpy())
+    radii = ((SLIM * flesh.ra.double()).tolist(), (SLIM * flesh.rb.double()).tolist())
     local = [raised(body, tube(*cone, rings)) for body, *cone in zip(flesh.body, *ends, *radii, strict=True)]
     faces = [tube_faces(rings) + i * each for i in range(len(local))]
     left = count - len(local) * each
-    body = (*np.repeat(flesh.body, each), *(("calcn_r", "calcn_l") * left)[:left])
     soles = np.tile([0.0, HEEL, 0.0], (left, 1))
-    part = np.array([PART_OF[name] for name in body])
-    return Points(body, np.concatenate([*local, soles]), part), np.concatenate(faces)
+    body = [name for name in flesh.body for _ in range(each)] + (["calcn_r", "calcn_l"] * left)[:left]
+    return Points(rows(body), np.concatenate([*local, soles]), parts(body)), np.concatenate(faces)
 
 
 def raised(body: str, points: np.ndarray) -> np.ndarray:
@@ -235,7 +241,7 @@ def raised(body: str, points: np.ndarray) -> np.ndarray:
 
 
 def tube(
-    a: np.ndarray, b: np.ndarray, ra: np.ndarray, rb: np.ndarray, rings: int
+    a: Float[np.ndarray, " 3"], b: Float[np.ndarray, " 3"], ra: float, rb: float, rings: int
 ) -> Float[np.ndarray, "vertex 3"]:
     """Rings from pole to pole around a → b (an even number), then the two poles."""
     length = np.linalg.norm(b - a)
