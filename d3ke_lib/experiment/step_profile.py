@@ -49,7 +49,9 @@ def profile_step(frames: FrameSet, settings: FrameConfig, repeats: int) -> dict[
     """Median ms of each part over `repeats` steps, after two to warm up; shares of their sum."""
     device = devices.choose(settings.device)
     net = devices.placed(build_frame(settings, default_skeleton(), seed=0), device)
-    optimizer = OPTIMIZERS[settings.optimizer](net.parameters(), lr=1e-6, weight_decay=settings.weight_decay)
+    optimizer = OPTIMIZERS[settings.optimizer](
+        net.parameters(), lr=1e-6, weight_decay=settings.weight_decay, fused=True
+    )
     steps = [_step(net, optimizer, frames, settings, step) for step in range(repeats + 2)][2:]
     ms = {part: 1e3 * statistics.median(step[part] for step in steps) for part in PARTS}
     whole = sum(ms.values())
