@@ -29,6 +29,9 @@ class Frames:
         steps = [s for s in socket.strip().split("/") if s not in ("", ".", "..")]
         name = steps[-1] if steps else ""
         key = self._key(name, steps[-2] if len(steps) > 1 else owner)
+        body = steps[-2:-1] == ["bodyset"] and socket.strip().startswith(("/", ".."))
+        if len(steps) > 1 and key != (steps[-2], name) and not body:
+            raise OsimError(f"{self.path}: {owner or 'a socket'}: there is no frame {socket.strip()!r}")
         if key is None:
             return Offset(name, NOTHING, NOTHING)
         if key in seen:

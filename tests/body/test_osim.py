@@ -84,6 +84,8 @@ BAD = {
     "knots too many": ("<x>-1 0 2</x>", "<x>-1 0 1 2</x>", "knots"),
     "infinite mass": ("<mass>2</mass>", "<mass>1e999</mass>", "finite"),
     "marker nowhere": (">/bodyset/last</socket_parent_frame><location", ">/bodyset/x</socket_parent_frame><location", "'x'"),
+    "path without its slash": (">/bodyset/last</socket_parent_frame><location", ">bodyset/last</socket_parent_frame><location", "'bodyset/last'"),
+    "another's frame": (">/bodyset/last</socket_parent_frame><location", ">/jointset/nowhere/last_offset</socket_parent_frame><location", "nowhere"),
     "no numbers": ("<location>0.1 0.05", "<location>0.1 here", "here"),
     "two coordinates": (">bend</coordinates>", ">bend BallJoint_1</coordinates>", "several"),
     "another's coordinate": (">bend</coordinates>", ">BallJoint_1</coordinates>", "not its own"),
