@@ -1,7 +1,12 @@
 """OpenSim itself as the measure of our skeleton layer. The only module that imports opensim."""
 
+import ctypes
+import os
+import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -129,10 +134,26 @@ def opensim_inverse(
         write_trc(Path(folder) / "m.trc", Trajectories(times, names, markers), rate)
         _tell(opensim, tool, Path(folder), names, float(times[-1]))
         begin = time.perf_counter()
-        tool.run()
+        with _quiet():
+            tool.run()
         seconds = time.perf_counter() - begin
         found = read_mot(Path(folder) / "ik.mot")
     return found.labels, found.values, seconds
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Nothing on standard output: the tool describes the model there, whatever the log level."""
+    sys.stdout.flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        ctypes.CDLL(None).fflush(None)  # C++ still holds what it has not written
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _tell(opensim, tool, folder: Path, names: tuple[str, ...], end: float) -> None:
