@@ -117,7 +117,10 @@ $(NB)/06_evaluation.ipynb: notebooks/06_evaluation.ipynb $(FRAMES) $(TEMPORALS) 
 $(NB)/07_figures.ipynb: notebooks/07_figures.ipynb $(NB)/06_evaluation.ipynb $(DRAW)
 	@$(RUN) $< $@ profile=$(P) refiner=$(REFINER)
 
-$(OUT)/report/index.html: $(NB)/01_body.ipynb $(NB)/02_data.ipynb $(NB)/03_backbones.ipynb $(NB)/07_figures.ipynb $(SAY)
+$(NB)/08_opensim.ipynb: notebooks/08_opensim.ipynb $(BODY) $(wildcard $(addprefix data/results/,opensim_agreement.json ik.json skeleton.json)) | $(READY) $(OUT)/expected_time.json
+	@$(RUN) $< $@ profile=$(P)
+
+$(OUT)/report/index.html: $(NB)/01_body.ipynb $(NB)/02_data.ipynb $(NB)/03_backbones.ipynb $(NB)/07_figures.ipynb $(NB)/08_opensim.ipynb $(SAY)
 	@$(PY) scripts/build_report.py $(P)
 
 $(NB)/09_faithful.ipynb: notebooks/09_faithful.ipynb $(wildcard d3ke_lib/nets/*.py data/*.json data/results/*.json) | $(READY) $(OUT)/expected_time.json
@@ -157,6 +160,7 @@ test: $(READY)
 bench: $(READY)
 	$(PY) scripts/bench_render.py
 	$(PY) scripts/bench_skeleton.py
+	$(PY) scripts/bench_ik.py
 	$(PY) scripts/bench_step.py
 	$(PY) scripts/bench_backbones.py
 
