@@ -44,6 +44,7 @@ def agreement(source: str, path: Path, poses: int) -> dict:
     couplers = sum(c.enforced for c in body.couplers)
     return {
         "model": path.stem,
+        "from": source,
         **sizes,
         "couplers": couplers,
         "poses": poses,
