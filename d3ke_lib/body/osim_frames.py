@@ -17,7 +17,6 @@ class Frames:
 
     def __init__(self, model: Element, path: Path) -> None:
         self.path = path
-        self.bodies = {"ground", *(b.get("name") for b in model.findall("BodySet/objects/Body"))}
         self.found = {(owner, frame.get("name")): frame for owner, frame in _offset_frames(model)}
 
     def base(self, socket: str, owner: str = "", seen: tuple = ()) -> str:
@@ -28,11 +27,11 @@ class Frames:
         """Where a frame is on its body. `owner`: the component whose socket it is, for relative paths."""
         steps = [s for s in socket.strip().split("/") if s not in ("", ".", "..")]
         name = steps[-1] if steps else ""
-        key = self._key(name, steps[-2] if len(steps) > 1 else owner)
-        body = steps[-2:-1] == ["bodyset"] and socket.strip().startswith(("/", ".."))
-        if len(steps) > 1 and key != (steps[-2], name) and not body:
-            raise OsimError(f"{self.path}: {owner or 'a socket'}: there is no frame {socket.strip()!r}")
-        if key is None:
+        key = (steps[-2] if len(steps) > 1 else owner, name)
+        if key not in self.found:
+            rooted = socket.strip().startswith(("/", ".."))
+            if steps[:-1] and not (rooted and steps[:-1] == ["bodyset"]):
+                raise OsimError(f"{self.path}: {owner or 'a socket'}: there is no frame {socket.strip()!r}")
             return Offset(name, NOTHING, NOTHING)
         if key in seen:
             raise OsimError(f"{self.path}: frame {name!r} hangs on itself")
@@ -40,16 +39,6 @@ class Frames:
         below = self.offset(text(frame, "socket_parent", self.path), key[0], (*seen, key))
         translation = floats(frame, "translation", self.path, 3, "0 0 0")
         return _on(below, translation, floats(frame, "orientation", self.path, 3, "0 0 0"))
-
-    def _key(self, name: str, owner: str) -> tuple[str, str] | None:
-        if (owner, name) in self.found:
-            return owner, name
-        if name in self.bodies:
-            return None
-        same = [key for key in self.found if key[1] == name]
-        if len(same) > 1:
-            raise OsimError(f"{self.path}: frame {name!r} of {owner!r} may be any of {[k[0] for k in same]}")
-        return same[0] if same else None
 
 
 def _offset_frames(model: Element) -> Iterator[tuple[str, Element]]:

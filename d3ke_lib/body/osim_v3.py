@@ -23,7 +23,7 @@ def upgraded(model: Element, path: Path) -> Element:
     bodies = model.find("BodySet/objects")
     for body in list(bodies) if bodies is not None else []:
         _body(body)
-        joints.extend(_joint(j, body, path) for j in body.findall("Joint/*"))
+        joints.extend([_joint(j, body, path) for j in body.findall("Joint/*")])
         if body.get("name") == "ground":
             bodies.remove(body)
     for marker in objects(model, "MarkerSet"):
