@@ -23,7 +23,7 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def bmlmovi_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Downloads of a small synthetic BMLmovi, with the truth: never written to."""
-    config = fixture.FixtureConfig(subjects=(1, 2, 3), frames=8, between=1)
+    config = fixture.FixtureConfig(subjects=(1, 2, 3, 4, 5), frames=5, between=1)
     return fixture.make(config, tmp_path_factory.mktemp("bmlmovi"))
 
 

@@ -17,7 +17,7 @@ from d3ke_lib.data.bmlmovi_points import JOINTS, VERTICES
 from d3ke_lib.data.camera import calibrated, project
 from d3ke_lib.data.fixture import FixtureConfig
 
-SUBJECTS, MOTIONS, FRAMES, BETWEEN = (1, 2, 3), 2, 8, 1  # of tests/conftest.py
+SUBJECTS, MOTIONS, FRAMES, BETWEEN = (1, 2, 3, 4, 5), 2, 5, 1  # of tests/conftest.py
 SHAPES = {
     "v_template": (6890, 3), "shapedirs": (6890, 3, 16), "posedirs": (6890, 3, 459), "weights": (6890, 52),
     "J_regressor": (52, 6890), "kintree_table": (2, 52), "f": (13776, 3), "J": (52, 3),
@@ -58,13 +58,13 @@ def test_ranges_count_from_one(bmlmovi_raw: Path) -> None:
     found = scipy.io.loadmat(bmlmovi_raw / "BMLmovi" / "v3d" / "F_v3d_Subject_2.mat", simplify_cells=True)
     record = found["Subject_2_F"]
     assert record["subject"]["sex"] == "male"
-    assert record["move"]["flags30"].tolist() == [[2, 9], [12, 19]]
+    assert record["move"]["flags30"].tolist() == [[2, 6], [9, 13]]
     assert record["move"]["motions_list"].tolist() == ["jogging", "jumping_jacks"]
 
 
 def test_fits_have_four_frames_for_one_of_the_video(bmlmovi_raw: Path) -> None:
     count = 4 * (FRAMES - 1) + 1
-    for subject, sex in zip(SUBJECTS, ("female", "male", "female")):
+    for subject, sex in zip(SUBJECTS, ("female", "male", "female", "male", "female")):
         found = amass(bmlmovi_raw, subject, 2)
         shapes = {"poses": (count, 156), "trans": (count, 3), "betas": (16,), "dmpls": (count, 8)}
         assert {name: found[name].shape for name in shapes} == shapes
@@ -149,7 +149,7 @@ def test_truth_says_which_video_frame(bmlmovi_raw: Path) -> None:
     numbers = truth(bmlmovi_raw, 1, 2)["video_frame"]
     shown = np.nonzero(numbers >= 0)[0]
     assert shown.tolist() == list(range(0, 4 * FRAMES, 4))
-    assert numbers[shown].tolist() == list(range(11, 19))
+    assert numbers[shown].tolist() == list(range(8, 13))
 
 
 def test_the_person_is_where_the_truth_says(bmlmovi_raw: Path) -> None:
