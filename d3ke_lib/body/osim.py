@@ -37,13 +37,16 @@ def load_osim(path: str | Path) -> Body:
     model, and for inconsistent content (unknown bodies, duplicate names, loops of joints or couplers).
     """
     path = Path(path)
-    model = model_element(parse(path), path)
+    root = parse(path)
+    model = model_element(root, path)
     frames = Frames(model, path)
     segments = tuple(_segment(e, path) for e in objects(model, "BodySet"))
     joints = tuple(joint(e, frames, path) for e in objects(model, "JointSet"))
     markers = tuple(_marker(e, frames, path) for e in objects(model, "MarkerSet"))
     couplers = tuple(c for e in objects(model, "ConstraintSet") if (c := coupler(e, path)))
     _check_names(path, segments, joints, markers, couplers)
+    if root.get("Version", "") >= "40000":  # in older files OpenSim replaces them
+        _check_letters(path, (*segments, *joints, *markers, *(c for j in joints for c in j.coordinates)))
     _check_couplers(path, couplers)
     joints = _from_the_root(joints, path)
     _check_hung(path, segments, joints)
@@ -67,9 +70,12 @@ def _segment(element: Element, path: Path) -> Segment:
     scale = IDENTITY_SCALE if mesh is None else floats(mesh, "scale_factors", path, 3, "1 1 1")
     if 0.0 in scale:
         raise OsimError(f"{path}: body {element.get('name')!r}: a scale factor of 0 in {scale}")
+    mass = floats(element, "mass", path, 1)[0]
+    if mass < 0:
+        raise OsimError(f"{path}: body {element.get('name')!r}: mass {mass}, expected 0 or more")
     return Segment(
         name=element.get("name", ""),
-        mass=floats(element, "mass", path, 1, "0")[0],
+        mass=mass,
         mass_center=floats(element, "mass_center", path, 3, "0 0 0"),
         inertia=floats(element, "inertia", path, 6, "0 0 0 0 0 0"),
         scale_factors=scale,
@@ -102,6 +108,11 @@ def _check_names(path: Path, segments: tuple, joints: tuple, markers: tuple, cou
     for owner, name in ((c, n) for c in couplers for n in (c.dependent, c.independent)):
         if name not in coordinates:
             raise OsimError(f"{path}: coupler {owner.name!r} names coordinate {name!r}, which is not there")
+
+
+def _check_letters(path: Path, parts: tuple) -> None:
+    if bad := [part.name for part in parts if set(part.name) & set("\\*+/ \t\n\r")]:
+        raise OsimError(f"{path}: names that OpenSim does not allow: {bad[:5]}")
 
 
 def _check_couplers(path: Path, couplers: tuple[Coupler, ...]) -> None:

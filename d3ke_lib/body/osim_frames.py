@@ -10,6 +10,7 @@ from d3ke_lib.body.model import Offset, OsimError
 from d3ke_lib.body.osim_xml import floats, text
 
 NOTHING = (0.0, 0.0, 0.0)
+SETS = ("bodyset", "jointset", "componentset")
 
 
 class Frames:
@@ -17,7 +18,12 @@ class Frames:
 
     def __init__(self, model: Element, path: Path) -> None:
         self.path = path
-        self.found = {(owner, frame.get("name")): frame for owner, frame in _offset_frames(model)}
+        self.found: dict[tuple, Element] = {}
+        for owner, frame in _offset_frames(model):
+            key = (owner, frame.get("name"))
+            if self.found.get(key, frame) is not frame:
+                raise OsimError(f"{path}: {owner!r} has two frames {key[1]!r}")
+            self.found[key] = frame
 
     def base(self, socket: str, owner: str = "", seen: tuple = ()) -> str:
         """Name of the body that a frame is fixed to."""
@@ -28,6 +34,8 @@ class Frames:
         steps = [s for s in socket.strip().split("/") if s not in ("", ".", "..")]
         name = steps[-1] if steps else ""
         key = (steps[-2] if len(steps) > 1 else owner, name)
+        if socket.strip().startswith("/") and len(steps) > 2 and steps[0] not in SETS:
+            raise OsimError(f"{self.path}: {owner or 'a socket'}: there is no frame {socket.strip()!r}")
         if key not in self.found:
             rooted = socket.strip().startswith(("/", ".."))
             if steps[:-1] and not (rooted and steps[:-1] == ["bodyset"]):

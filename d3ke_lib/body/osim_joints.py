@@ -1,6 +1,8 @@
 """Joints of an .osim document: OpenSim's ready-made ones and CustomJoint."""
 
 from dataclasses import replace
+from itertools import combinations
+from operator import mul
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -77,6 +79,9 @@ def _spatial_transform(element: Element, path: Path) -> tuple[tuple[Axis, ...], 
     if sorted(map(str, found)) != sorted(expected):
         raise OsimError(f"{path}: CustomJoint {name!r} has axes {list(found)}, expected {expected}")
     axes = [_axis(found[e], f"joint {name!r}", path) for e in expected]
+    for a, b in combinations(range(6), 2):
+        if a // 3 == b // 3 and abs(sum(map(mul, axes[a].axis, axes[b].axis))) > 1 - 1e-12:
+            raise OsimError(f"{path}: CustomJoint {name!r}: {expected[a]} and {expected[b]} share one axis")
     return tuple(axes[:3]), tuple(axes[3:])
 
 

@@ -25,6 +25,8 @@ def objects(model: Element, collection: str) -> list[Element]:
 
 
 def text(element: Element, tag: str, path: Path, default: str | None = None) -> str:
+    if len(element.findall(tag)) > 1:
+        raise OsimError(f"{path}: <{element.tag} name={element.get('name')!r}> has <{tag}> more than once")
     found = (element.findtext(tag) or "").strip() or default
     if found is None:
         raise OsimError(f"{path}: <{element.tag} name={element.get('name')!r}> has no <{tag}>")

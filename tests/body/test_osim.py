@@ -82,6 +82,13 @@ BAD = {
     "NaN knots": ("<x>-1 0 2</x>", "<x>-1 nan 2</x>", "finite"),
     "knots that fall": ("<x>-1 0 2</x>", "<x>-1 3 2</x>", "increasing"),
     "knots too many": ("<x>-1 0 2</x>", "<x>-1 0 1 2</x>", "knots"),
+    "two frames of one name": ('PhysicalOffsetFrame name="ground_offset"', 'PhysicalOffsetFrame name="b0_offset"', "two frames"),
+    "set that is none": (">/bodyset/last</socket_parent_frame><location", ">/jet/j_custom/last_offset</socket_parent_frame><location", "/jet/"),
+    "twice the same": ("<mass>2</mass>", "<mass>2</mass><mass>3</mass>", "more than once"),
+    "no mass": ("<mass>2</mass>", "", "no <mass>"),
+    "name with a space": ('name="bend"', 'name="be nd"', "bend"),
+    "one axis twice": ("<axis>0 1 0</axis>", "<axis>1 0 0</axis>", "share one axis"),
+    "negative mass": ("<mass>2</mass>", "<mass>-2</mass>", "mass -2"),
     "infinite mass": ("<mass>2</mass>", "<mass>1e999</mass>", "finite"),
     "marker nowhere": (">/bodyset/last</socket_parent_frame><location", ">/bodyset/x</socket_parent_frame><location", "'x'"),
     "path without its slash": (">/bodyset/last</socket_parent_frame><location", ">bodyset/last</socket_parent_frame><location", "'bodyset/last'"),
@@ -107,6 +114,13 @@ def test_bad_files_are_named(tmp_path, case):
     with pytest.raises(OsimError, match=message) as caught:
         load_osim(path)
     assert "bad.osim" in str(caught.value)
+
+
+def test_a_broken_joint_of_opensim_3_is_named(tmp_path):
+    path = tmp_path / "bad.osim"
+    path.write_text(models.old().replace("<parent_body>ground</parent_body>", ""))
+    with pytest.raises(OsimError, match="no <parent_body>"):
+        load_osim(path)
 
 
 def test_frames_that_hang_on_each_other(tmp_path):
