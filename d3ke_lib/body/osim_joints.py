@@ -74,10 +74,12 @@ def _built_in(tag: str, name: str, coordinates: tuple[Coordinate, ...], path: Pa
 
 def _spatial_transform(element: Element, path: Path) -> tuple[tuple[Axis, ...], tuple[Axis, ...]]:
     name = element.get("name")
-    found = {e.get("name"): e for e in element.findall("SpatialTransform/TransformAxis")}
+    every = element.findall("SpatialTransform/TransformAxis")
+    found = {e.get("name"): e for e in every}
     expected = [f"{kind}{i}" for kind in ("rotation", "translation") for i in (1, 2, 3)]
-    if sorted(map(str, found)) != sorted(expected):
-        raise OsimError(f"{path}: CustomJoint {name!r} has axes {list(found)}, expected {expected}")
+    if sorted(str(e.get("name")) for e in every) != sorted(expected):
+        names = [e.get("name") for e in every]
+        raise OsimError(f"{path}: CustomJoint {name!r} has axes {names}, expected {expected}")
     axes = [_axis(found[e], f"joint {name!r}", path) for e in expected]
     for a, b in combinations(range(6), 2):
         if a // 3 == b // 3 and abs(sum(map(mul, axes[a].axis, axes[b].axis))) > 1 - 1e-12:

@@ -87,6 +87,7 @@ BAD = {
     "twice the same": ("<mass>2</mass>", "<mass>2</mass><mass>3</mass>", "more than once"),
     "no mass": ("<mass>2</mass>", "", "no <mass>"),
     "name with a space": ('name="bend"', 'name="be nd"', "bend"),
+    "an axis of the same name": ('<TransformAxis name="rotation1">', '<TransformAxis name="rotation1"/><TransformAxis name="rotation1">', "has axes"),
     "one axis twice": ("<axis>0 1 0</axis>", "<axis>1 0 0</axis>", "share one axis"),
     "negative mass": ("<mass>2</mass>", "<mass>-2</mass>", "mass -2"),
     "infinite mass": ("<mass>2</mass>", "<mass>1e999</mass>", "finite"),
