@@ -2,7 +2,7 @@
 
 Key frames first, from the middle of the ranges; the others between them; a frame that fits worse than its
 like is tried again from its neighbours; at the end, where asked, all frames together under a prior that
-motion is smooth.
+motion is smooth, given up between frames that no smooth motion joins.
 """
 
 import warnings
@@ -14,21 +14,22 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from d3ke_lib.body.descent import Problem, descend, settle
-from d3ke_lib.body.keyframes import KEY_EVERY, OUTLYING, from_keys, repaired
+from d3ke_lib.body.keyframes import KEY_EVERY, OUTLYING, from_keys, outliers, repaired
 from d3ke_lib.body.kinematics import Pose, Skeleton
 from d3ke_lib.body.normal import axes_of
 
 SPEED = 4.0  # half ranges a s: what a coordinate may well do
 WINDOW, OVERLAP = 960, 24  # frames solved together, and how many of them are solved twice
 FULL_TURN = 6.3  # rad: ranges beyond this bound nothing
+FARTHEST = 3.14  # rad or m: what counts as half of a wide range; who turns further comes round again
 
 
 class Prior(NamedTuple):
     """What is believed before the markers are seen; they are off by `noise`, m, an axis (for weight 1).
 
     Coordinates accelerate by about `acceleration` half ranges a s² and stand about `spread` half ranges off
-    their middle, which matters only where no marker sees them. Where no range bounds them, 1 rad or m counts
-    as half of it.
+    their middle, which matters only where no marker sees them, or two turn about one axis (in D3KE's body
+    shoulder_rot and shoulder1_r2) and only their sum is seen. No half range counts for more than half a turn.
     """
 
     rate: float  # frames per second
@@ -127,7 +128,7 @@ def _problem(
     default = torch.tensor([known[whole.coordinates[i]].default for i in free]).to(markers)
     # OpenSim, too, leaves a clamped coordinate that no marker sees in the middle of its range.
     usual = torch.where(clamped & (high - low < 4 * FULL_TURN), (low + high) / 2, default)
-    reach = torch.where(high - low > 2 * FULL_TURN, 1.0, (high - low) / 2).clamp(min=0.05)
+    reach = ((high - low) / 2).clamp(0.05, FARTHEST)
     pull = (prior.noise / (prior.spread * reach)).square() if prior else torch.zeros_like(low)
     return Problem(
         whole, axes_of(whole, free), _scales(skeleton, whole, scales), markers.nan_to_num(), weight,
@@ -190,14 +191,48 @@ def window(
     frames, keep = rows
     problem = problem.at(frames)
     pace = (prior.noise * prior.rate / (KEY_EVERY * SPEED)) ** 2 if prior else 0.0
-    angles = from_keys(problem, pace, iterations) if given is None else given[frames]
+    angles = from_keys(problem, pace, min(iterations, 16)) if given is None else given[frames]
     # Under the prior frames are finished together; here they only have to come near.
-    angles, rested = descend(problem, angles, min(iterations, 6) if prior else iterations)
+    angles, rested = descend(problem, angles, min(iterations, 4) if prior else iterations)
     angles, rested = repaired(problem, angles, rested, iterations)
     if prior and len(angles) > 2:
         stiffness = (prior.noise / prior.acceleration * prior.rate**2 / problem.reach).square()
-        angles, rested = settle(problem, angles, stiffness, min(iterations, 16))
+        angles, rested = _settled(problem, angles, stiffness[None], min(iterations, 16))
     return angles[keep], rested[keep]
+
+
+def _settled(problem: Problem, apart: Tensor, stiffness: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
+    """Frames under the prior, which gives way where they fitted well by themselves and cannot under it.
+
+    There the frames before and after found different answers that are equally good (a shoulder turned over
+    itself), and no smooth motion leads from one to the other.
+    """
+    angles, rested = settle(problem, apart, stiffness, iterations)
+    torn = outliers(problem, angles) & ~outliers(problem, apart)
+    angles = torch.where(torn[:, None], apart, angles)
+    for rows, keep in _around(torn | ~rested):
+        loose = torn[rows]
+        holds = ~(loose[2:] | loose[1:-1] | loose[:-2])[:, None]
+        found, still = settle(problem.at(rows), angles[rows], stiffness * holds, iterations, everyone=True)
+        inner = slice(rows.start + keep.start, rows.start + keep.stop)
+        angles[inner], rested[inner] = found[keep], still[keep]
+    return angles, rested
+
+
+def _around(frames: Bool[Tensor, " frame"]) -> list[tuple[slice, slice]]:
+    """(frames to solve again, which of those to keep) about the frames named, those nearby together."""
+    parts, last = [], len(frames)
+    for at in torch.nonzero(frames)[:, 0].tolist():
+        if parts and at - OVERLAP <= parts[-1][1]:
+            parts[-1][1] = at
+        else:
+            parts.append([at, at])
+    half, windows = OVERLAP // 2, []
+    for first, final in parts:
+        start, stop = max(first - OVERLAP, 0), min(final + OVERLAP + 1, last)
+        keep = slice(max(first - half, 0) - start, min(final + half + 1, last) - start)
+        windows.append((slice(start, stop), keep))
+    return windows
 
 
 def _answer(skeleton: Skeleton, problem: Problem, angles: Tensor, rested: Tensor) -> tuple[Pose, Residuals]:

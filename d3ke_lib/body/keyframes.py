@@ -36,9 +36,10 @@ def _consistent(problem: Problem, angles: Tensor, pace: float, iterations: int) 
     """
     last = len(angles) - 1
     index = torch.arange(last + 1, device=angles.device)
-    choices = [angles]
-    for start in (angles[(index - 1).clamp(min=0)], angles[(index + 1).clamp(max=last)]):
-        choices.append(descend(problem, placed(problem, start), iterations)[0])
+    twice, neighbours = index.repeat(2), torch.cat([(index - 1).clamp(min=0), (index + 1).clamp(max=last)])
+    at = problem.at(twice)
+    found, _ = descend(at, placed(at, angles[neighbours]), iterations)
+    choices = [angles, *found.chunk(2)]
     fit = torch.stack([problem.equations(choice).cost for choice in choices], 1)
     unknown = torch.stack(choices, 1)[..., problem.axes.free] / problem.reach
     change = torch.cdist(unknown[:-1], unknown[1:]).square() * pace
@@ -90,6 +91,11 @@ def repaired(problem: Problem, angles: Tensor, rested: Tensor, iterations: int) 
         angles[frames[better]], rested[frames[better]] = found[better], still[better]
         cost[frames[better]] = there[better]
     return angles, rested
+
+
+def outliers(problem: Problem, angles: Tensor) -> Bool[Tensor, " frame"]:
+    """Frames that fit worse than their like."""
+    return _judged(problem, angles)[1]
 
 
 def _judged(problem: Problem, angles: Tensor) -> tuple[Tensor, Bool[Tensor, " frame"]]:

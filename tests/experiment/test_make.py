@@ -23,10 +23,10 @@ def copy(tmp_path: Path) -> Path:
 
 
 def planned(copy: Path, *words: str) -> str:
-    command = ["make", "-n", *words]
     # The tests are themselves run by make, whose flags and level a make below it would take over.
-    outside = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
-    done = subprocess.run(command, cwd=copy, env=outside, capture_output=True, text=True, timeout=60, check=False)
+    own = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
+    command = ["make", "-n", *words]
+    done = subprocess.run(command, cwd=copy, env=own, capture_output=True, text=True, timeout=60, check=False)
     return done.stdout + done.stderr
 
 
