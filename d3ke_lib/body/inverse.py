@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from d3ke_lib.body.descent import Problem, descend, settle
-from d3ke_lib.body.keyframes import KEY_EVERY, OUTLYING, from_keys, outliers, repaired
+from d3ke_lib.body.keyframes import KEY_EVERY, OUTLYING, from_keys, outliers, repaired, unwound
 from d3ke_lib.body.kinematics import Pose, Skeleton
 from d3ke_lib.body.normal import axes_of
 
@@ -197,7 +197,7 @@ def window(
     angles, rested = repaired(problem, angles, rested, iterations)
     if prior and len(angles) > 2:
         stiffness = (prior.noise / prior.acceleration * prior.rate**2 / problem.reach).square()
-        angles, rested = _settled(problem, angles, stiffness[None], min(iterations, 16))
+        angles, rested = _settled(problem, unwound(problem, angles), stiffness[None], min(iterations, 16))
     return angles[keep], rested[keep]
 
 

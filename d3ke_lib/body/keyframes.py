@@ -1,13 +1,17 @@
 """Where inverse kinematics starts: key frames solved from nothing, others between them, outliers again."""
 
+import math
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from d3ke_lib.body.descent import Problem, descend
+from d3ke_lib.body.normal import slopes_at
 from d3ke_lib.body.placing import placed
 
 KEY_EVERY = 8  # frames
+TURN = 2 * math.pi
 OUTLYING = 1.5  # × the median error: a frame that fits so badly is tried again
 
 
@@ -24,8 +28,26 @@ def from_keys(problem: Problem, pace: float, iterations: int) -> Float[Tensor, "
     at = problem.at(keys)
     angles, _ = descend(at, placed(at, _middle(at, len(keys))), iterations)
     for _ in range(2):
-        angles = _consistent(at, angles, pace, iterations)
+        angles = unwound(at, _consistent(at, angles, pace, iterations))
     return placed(problem, _between(keys, angles, frames))
+
+
+def unwound(problem: Problem, angles: Float[Tensor, "frame coord"]) -> Float[Tensor, "frame coord"]:
+    """Whole turns taken out where a coordinate's range is wider than one; every marker stays where it is.
+
+    Each frame comes nearest to the one before, all of them together to where the coordinate usually stands;
+    a frame that would leave the range stays.
+    """
+    axes, count = problem.axes, len(problem.low)
+    even = (slopes_at(problem.skeleton, axes, angles)[..., :count].abs() - 1).abs() < 1e-6
+    alone = ~torch.isin(torch.arange(count, device=angles.device), axes.unknown[count:])
+    wide = axes.turning[:count] & alone & (problem.high - problem.low > TURN)
+    unknown = angles[:, axes.free]
+    turns = ((unknown[1:] - unknown[:-1]) / TURN).round().cumsum(0)
+    near = unknown - TURN * torch.cat([torch.zeros_like(unknown[:1]), turns])
+    near = near - TURN * ((near.mean(0) - problem.usual) / TURN).round()
+    moves = wide & even & (near >= problem.low) & (near <= problem.high)
+    return angles.index_copy(-1, axes.free, torch.where(moves, near, unknown))
 
 
 def _consistent(problem: Problem, angles: Tensor, pace: float, iterations: int) -> Float[Tensor, "key coord"]:

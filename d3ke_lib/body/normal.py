@@ -123,7 +123,7 @@ def equations(
     markers = skeleton._markers(trace).permute(2, 1, 0)
     # Moments about a point among the markers: about a far ground origin float32 would cancel.
     center = markers.mean(-2, keepdim=True)
-    twists = _twists(skeleton, axes, trace, center[:, 0]) * _slopes(skeleton, axes, angles)[..., None]
+    twists = _twists(skeleton, axes, trace, center[:, 0]) * slopes_at(skeleton, axes, angles)[..., None]
     residual = target - markers
     moments, wrench = _moments(markers - center, residual, weight, axes)
     hessian, descent = _reduced(axes, twists, _applied(moments, twists), wrench)
@@ -161,7 +161,7 @@ def _along(R: Tensor, axis: Tensor) -> Tensor:
     return applied(R, axis.T[..., None].expand(3, *R.shape[2:]))
 
 
-def _slopes(skeleton: Skeleton, axes: Axes, angles: Tensor) -> Tensor:
+def slopes_at(skeleton: Skeleton, axes: Axes, angles: Tensor) -> Tensor:
     """d amount / d unknown by axis; forward differentiation, as every amount has one unknown behind it."""
     if axes.slope is not None:
         return axes.slope

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from d3ke_lib.body.files import Trajectories, read_mot, write_trc
-from d3ke_lib.body.inverse import Prior, UnseenFrames, solve
+from d3ke_lib.body.inverse import Prior, UnseenFrames, prepared, solve
+from d3ke_lib.body.keyframes import unwound
 from d3ke_lib.body.kinematics import Pose, Skeleton
 from d3ke_lib.body.normal import axes_of, equations
 from d3ke_lib.body.osim import load_osim
@@ -219,3 +220,16 @@ def test_windows_meet(skeleton, monkeypatch):
 def test_bad_markers_are_named(skeleton, markers, weights, message):
     with pytest.raises(ValueError, match=message):
         solve(skeleton, markers, weights=weights)
+
+
+def test_whole_turns_are_taken_out(skeleton):
+    """Of a coordinate whose range is wider than one; never beyond the range, and no marker moves."""
+    truth = motion(skeleton, 0.3)
+    column = skeleton.coordinates.index("shoulder1_r2")
+    truth[:, column] += 2
+    wound = truth.clone()
+    wound[5:9, column] -= 2 * math.pi
+    assert (wound[:, column].abs() < skeleton.ranges[column, 1]).all()
+    problem = prepared(skeleton, markers_at(skeleton, truth), None, None, "clamped", None)
+    torch.testing.assert_close(unwound(problem, wound), truth)
+    torch.testing.assert_close(unwound(problem, truth), truth)
