@@ -26,6 +26,9 @@ export MALLOC_MMAP_THRESHOLD_ ?= 4294967296
 export MALLOC_TRIM_THRESHOLD_ ?= 17179869184
 export MALLOC_TOP_PAD_        ?= 67108864
 
+# Threads that wait for each other awake: a fifth more images a second where nothing else needs the cores.
+SPIN ?= OMP_WAIT_POLICY=active
+
 # BMLmovi: the folder of the downloads; PARTIAL=1 goes on without what could not be made of them.
 ifdef RAW
 export D3KE_RAW := $(abspath $(RAW))
@@ -41,6 +44,7 @@ help:
 	@echo "make test                          ruff, import rules, unit tests, notebooks (smoke profile)"
 	@echo "make predict VIDEO=file [BOX=x,y,w,h] [P=demo] [BACKBONE=$(BACKBONE)]   joint angles from a video"
 	@echo "make demo-video                    the same on a real video from the package index"
+	@echo "make train PROCESSES=4 [P=..] [BACKBONE=..] [SEED=0]   one frame network on several GPUs (records made before)"
 	@echo "make lab                           open the notebooks in JupyterLab"
 	@echo "make ablation [RECORDS=folder]     the method's switches, one at a time, by seed"
 	@echo "make parity                        distances to the released networks (needs ../shared/parity)"
@@ -65,7 +69,7 @@ lock: | $(READY)
 
 BODY   := $(wildcard d3ke_lib/body/*.py d3ke_lib/body/*.json data/body/*)
 DATA   := $(BODY) $(wildcard d3ke_lib/data/*)
-RUNS   := $(addprefix d3ke_lib/experiment/,config.py artifacts.py train.py predictions.py stages.py)
+RUNS   := $(addprefix d3ke_lib/experiment/,config.py artifacts.py crews.py runs.py train.py predictions.py stages.py)
 TRAIN  := $(DATA) $(wildcard d3ke_lib/nets/*.py) $(RUNS)
 JUDGE  := $(addprefix d3ke_lib/experiment/,evaluate.py metrics.py stats.py cost.py)
 DRAW   := $(wildcard d3ke_lib/experiment/plots*.py) $(addprefix d3ke_lib/experiment/,figures.py material.py pictures.py names.py captions.toml)
@@ -89,7 +93,7 @@ reproduce: $(OUT)/report/index.html
 report: reproduce
 
 $(OUT)/expected_time.json: | $(READY)
-	@$(PY) scripts/expected_time.py $(P) $@
+	@$(SPIN) $(PY) scripts/expected_time.py $(P) $@
 
 $(NB)/01_body.ipynb: notebooks/01_body.ipynb $(BODY) | $(READY) $(OUT)/expected_time.json
 	@$(RUN) $< $@ profile=$(P)
@@ -101,10 +105,10 @@ $(NB)/03_backbones.ipynb: notebooks/03_backbones.ipynb $(wildcard d3ke_lib/nets/
 	@$(RUN) $< $@ profile=$(P)
 
 $(FRAMES): $(NB)/04_frame.%.ipynb: notebooks/04_frame.ipynb $(NB)/02_data.ipynb $(TRAIN)
-	@$(RUN) $< $@ profile=$(P) backbone=$(backbone) seed=$(seed)
+	@$(SPIN) $(RUN) $< $@ profile=$(P) backbone=$(backbone) seed=$(seed)
 
 $(TEMPORALS): $(NB)/05_temporal.$(REFINER).%.ipynb: notebooks/05_temporal.ipynb $(NB)/04_frame.%.ipynb
-	@$(RUN) $< $@ profile=$(P) backbone=$(backbone) seed=$(seed) refiner=$(REFINER)
+	@$(SPIN) $(RUN) $< $@ profile=$(P) backbone=$(backbone) seed=$(seed) refiner=$(REFINER)
 
 # The refiner that was judged last: with another one, evaluation and what follows it are made anew.
 ifneq ($(filter reproduce report $(OUT)/%,$(MAKECMDGOALS)),)
@@ -112,7 +116,7 @@ $(shell mkdir -p $(OUT); echo $(REFINER) | cmp -s - $(OUT)/refiner || echo $(REF
 endif
 
 $(NB)/06_evaluation.ipynb: notebooks/06_evaluation.ipynb $(FRAMES) $(TEMPORALS) $(OUT)/refiner $(JUDGE)
-	@$(RUN) $< $@ profile=$(P) refiner=$(REFINER)
+	@$(SPIN) $(RUN) $< $@ profile=$(P) refiner=$(REFINER)
 
 $(NB)/07_figures.ipynb: notebooks/07_figures.ipynb $(NB)/06_evaluation.ipynb $(DRAW)
 	@$(RUN) $< $@ profile=$(P) refiner=$(REFINER)
@@ -141,6 +145,12 @@ predict: $(READY)
 demo-video: $(READY)
 	@$(PY) scripts/fetch_demo_video.py out/demo-video/demo.mp4
 	@$(MAKE) --no-print-directory predict VIDEO=out/demo-video/demo.mp4
+
+# Several processes, one a GPU; make reproduce then finds the network trained.
+PROCESSES ?= 1
+SEED      ?= 0
+train: $(READY)
+	$(PY) -m torch.distributed.run --standalone --nproc-per-node $(PROCESSES) scripts/train.py --profile $(P) --backbone $(BACKBONE) --seed $(SEED)
 
 lab: $(READY)
 	$(VENV)/bin/jupyter lab --notebook-dir=notebooks
@@ -175,4 +185,4 @@ parity: $(READY)
 clean:
 	rm -rf out .pytest_cache .ruff_cache
 
-.PHONY: help setup lock reproduce report check-data predict demo-video lab test bench ablation parity clean
+.PHONY: help setup lock reproduce report check-data predict demo-video train lab test bench ablation parity clean

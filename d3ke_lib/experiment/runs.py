@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from d3ke_lib.experiment import artifacts
 from d3ke_lib.experiment.artifacts import Checkpoint, D3keError
+from d3ke_lib.experiment.crews import Crew
 from d3ke_lib.nets import weights
 from d3ke_lib.nets.losses import Losses
 
@@ -73,6 +74,16 @@ def set_aside_others(folder: Path, fingerprint: str) -> None:
         folder.mkdir()
 
 
+@contextmanager
+def held(folder: Path, fingerprint: str, crew: Crew) -> Iterator[None]:
+    """`folder`, held by the crew's leader and free of what another configuration left; then all go on."""
+    with artifacts.claimed(folder) if crew.leads else contextlib.nullcontext():
+        if crew.leads:
+            set_aside_others(folder, fingerprint)
+        crew.wait()
+        yield
+
+
 def _fingerprint(folder: Path) -> str | None:
     if (folder / RESULT).is_file():
         return artifacts.read_json(folder / RESULT)["fingerprint"]
@@ -88,8 +99,9 @@ def opened(
     net: nn.Module,
     optimizer: torch.optim.Optimizer,
     ema: float | None = None,
+    logs: bool = True,
 ) -> Iterator[Run]:
-    """A run at its last checkpoint, or at step 0; closes its log."""
+    """A run at its last checkpoint, or at step 0; closes its log. `logs`: whether it writes one."""
     average = copy.deepcopy(net).requires_grad_(False) if ema else None
     step, seconds, offset = 0, 0.0, 0
     if (folder / CHECKPOINT).is_file():
@@ -99,7 +111,7 @@ def opened(
         if average:
             weights.fit(average, saved.average, str(folder / CHECKPOINT))
         step, seconds, offset = (saved.state[key] for key in ("step", "seconds", "log_offset"))
-    with artifacts.open_log(folder / LOG, offset) as log:
+    with artifacts.open_log(folder / LOG, offset) if logs else open(os.devnull, "w") as log:
         yield Run(folder, about, net, optimizer, average, ema, log, step, seconds)
 
 
@@ -114,10 +126,10 @@ def terminal() -> Iterator[TextIO | None]:
 
 
 @contextmanager
-def progress(name: str, total: int, done: int = 0, unit: str = "step") -> Iterator[tqdm]:
+def progress(name: str, total: int, done: int = 0, unit: str = "step", shown: bool = True) -> Iterator[tqdm]:
     """A bar on the terminal, where there is one: a notebook that is being checked gets no output from it."""
     with (
-        terminal() as file,
+        terminal() if shown else contextlib.nullcontext() as file,
         tqdm(total=total, initial=done, desc=name, file=file, disable=file is None, unit=unit) as bar,
     ):
         yield bar

@@ -2,6 +2,7 @@
 
 Both loops read top to bottom. Stopped at any point, they go on at the last checkpoint to the result of an
 undisturbed run, because what is random in a step comes from (seed, epoch, step). Test subjects stay unread.
+The frame network may be trained by several processes (`crews`).
 """
 
 from pathlib import Path
@@ -16,7 +17,7 @@ from d3ke_lib.data import augment, records
 from d3ke_lib.data.batch import Batch
 from d3ke_lib.data.datasets import FrameSet, TemporalSet, stream
 from d3ke_lib.data.seeds import seed_generator
-from d3ke_lib.experiment import artifacts, devices, metrics, predictions, runs, schedule
+from d3ke_lib.experiment import artifacts, crews, devices, metrics, predictions, runs, schedule
 from d3ke_lib.experiment.codec import fingerprint, to_values
 from d3ke_lib.experiment.config import FrameConfig, TemporalConfig
 from d3ke_lib.experiment.sources import code_hash
@@ -39,35 +40,36 @@ OPTIMIZERS = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
 def train_frame(config: FrameConfig, data: Path, folder: Path, seed: int) -> dict[str, Any]:
     """Trains on `data`'s split train into `folder`; the content of run.json, at once where it is there.
 
+    Under torchrun each process takes its share of every batch; losses in the log are the first one's share's.
     Raises D3keError: fewer frames than a batch, a loss that is not finite, a folder in use.
     """
     about = describe("frame", config, seed, records=records_hash(data), start=start_of(config))
     if result := runs.finished(folder, about["fingerprint"]):
         return result
-    with artifacts.claimed(folder):
-        runs.set_aside_others(folder, about["fingerprint"])
-        device, skeleton = devices.choose(config.device), default_skeleton()
+    with crews.joined(config.device, config.batch) as crew, runs.held(folder, about["fingerprint"], crew):
+        device, skeleton = crew.device, default_skeleton()
         frames, checks = open_frames(config, data, skeleton)
-        net = devices.placed(build_frame(config, skeleton, seed), device)
+        net = crew.prepared(devices.placed(build_frame(config, skeleton, seed), device))
         optimizer = OPTIMIZERS[config.optimizer](
             net.parameters(), lr=0.0, weight_decay=config.weight_decay, fused=True
         )
         per_epoch, steps = schedule.budget(len(frames), config.batch, config.epochs, config.images, "images")
         validating = schedule.milestones(steps, config.validations)
+        joint = crew.joint(net)
 
         with (
-            runs.opened(folder, about | here(), net, optimizer, config.ema) as run,
-            runs.progress(f"{config.backbone}, seed {seed}", steps, run.step) as bar,
+            runs.opened(folder, about | here(), net, optimizer, config.ema, crew.leads) as run,
+            runs.progress(f"{config.backbone}, seed {seed}", steps, run.step, shown=crew.leads) as bar,
         ):
-            order = schedule.pieces(len(frames), config.batch, seed, run.step, steps)
+            order = map(crew.share, schedule.pieces(len(frames), config.batch, seed, run.step, steps))
             for batch in stream(frames, order, config.workers, 2 * config.workers):
                 rate = schedule.learning_rate(config.phases, config.warmup, run.step, steps)
                 px = schedule.resolution(config.resolutions, config.px, run.step, steps)
-                generator = seed_generator(seed, *divmod(run.step, per_epoch))
+                generator = seed_generator(seed, *divmod(run.step, per_epoch), *crew.stream)
                 image, truth = augment.augment(batch.to(device), px, generator, config.augment)
 
                 with devices.autocast(device, config.precision):
-                    prediction = net(image.contiguous(memory_format=torch.channels_last))
+                    prediction = joint(image.contiguous(memory_format=torch.channels_last))
                 target, masked = (truth.pose, truth.points), config.mask_angles
                 terms = losses(prediction, target, truth.valid, net.skeleton, mask_angles=masked)
                 loss = total(terms, config.loss)
@@ -77,11 +79,14 @@ def train_frame(config: FrameConfig, data: Path, folder: Path, seed: int) -> dic
                 runs.note(run, terms, loss)
                 if due(run.step, steps, config):
                     runs.write_line(run, rate, config.batch, bar)
-                if run.step in validating:
+                if run.step in validating and crew.leads:
                     runs.write_validation(run, check_frame(run.best, checks, config))
-                if run.step % config.checkpoint_every == 0 and run.step < steps:
+                if run.step % config.checkpoint_every == 0 and run.step < steps and crew.leads:
                     runs.save(run)
-            return runs.finish(run)
+            if crew.leads:
+                runs.finish(run)
+        crew.wait()
+    return artifacts.read_json(folder / runs.RESULT)
 
 
 def open_frames(config: FrameConfig, data: Path, skeleton: Skeleton) -> tuple[FrameSet, FrameSet]:

@@ -1,0 +1,36 @@
+"""Train one frame network; started by torchrun, on all its processes. `make reproduce` then finds it trained.
+
+python -m torch.distributed.run --standalone --nproc-per-node 4 scripts/train.py --profile bmlmovi
+(make train P=bmlmovi PROCESSES=4 BACKBONE=resnext101_32x8d SEED=0)
+"""
+
+import argparse
+import os
+import sys
+
+from d3ke_lib.data import records
+from d3ke_lib.experiment import config, stages
+from d3ke_lib.experiment.crews import crew_size
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--profile", default="demo", choices=config.PROFILES)
+    parser.add_argument("--backbone", default="resnext50_32x4d")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    made = stages.folder(options.profile) / "data" / records.MANIFEST
+    try:
+        if crew_size() > 1 and not made.is_file():
+            raise ValueError(f"{made}: expected records, found none; make them in one process first")
+        run = stages.frame(options.profile, options.backbone, options.seed)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if os.environ.get("RANK", "0") == "0":
+        print(run)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
