@@ -117,9 +117,13 @@ def _set(opensim, model, state, values: dict[str, float]) -> None:
 
 
 def opensim_inverse(
-    path: Path, names: tuple[str, ...], markers: Float[ndarray, "frame marker 3"], rate: float
+    path: Path,
+    names: tuple[str, ...],
+    markers: Float[ndarray, "frame marker 3"],
+    rate: float,
+    weights: Float[ndarray, " marker"] | None = None,
 ) -> tuple[tuple[str, ...], Float[ndarray, "frame coord"], float]:
-    """OpenSim's InverseKinematicsTool on markers (m, NaN = missing), all weights 1, accuracy 1e-5.
+    """OpenSim's InverseKinematicsTool on markers (m, NaN = missing), weights 1 by default, accuracy 1e-5.
 
     Names and values (rad, m) of all coordinates, and the seconds the tool took. Raises as `opensim_markers`.
     """
@@ -132,7 +136,8 @@ def opensim_inverse(
     with tempfile.TemporaryDirectory() as folder:
         times = np.arange(len(markers)) / rate
         write_trc(Path(folder) / "m.trc", Trajectories(times, names, markers), rate)
-        _tell(opensim, tool, Path(folder), names, float(times[-1]))
+        each = np.ones(len(names)) if weights is None else weights
+        _tell(opensim, tool, Path(folder), dict(zip(names, each.tolist(), strict=True)), float(times[-1]))
         begin = time.perf_counter()
         with _quiet():
             tool.run()
@@ -156,18 +161,18 @@ def _quiet() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _tell(opensim, tool, folder: Path, names: tuple[str, ...], end: float) -> None:
+def _tell(opensim, tool, folder: Path, weights: dict[str, float], end: float) -> None:
     tool.setMarkerDataFileName(str(folder / "m.trc"))
     tool.setOutputMotionFileName(str(folder / "ik.mot"))
     tool.setResultsDir(str(folder))
     tool.setEndTime(end + 1e-6)
     tool.set_report_errors(False)
     tool.set_accuracy(1e-5)
-    for name in names:
+    for name, weight in weights.items():
         task = opensim.IKMarkerTask()
         task.setName(name)
-        task.setApply(True)
-        task.setWeight(1.0)
+        task.setApply(weight > 0)
+        task.setWeight(weight)
         tool.getIKTaskSet().cloneAndAppend(task)
 
 

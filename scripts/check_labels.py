@@ -1,0 +1,38 @@
+"""A sample of labels made from BMLmovi beside OpenSim's InverseKinematicsTool on the same markers.
+
+python scripts/check_labels.py out/bmlmovi/data --subjects 1 2 [--frames 60] [--json report.json]
+Needs the package opensim (in requirements.lock). Ends with 1 where ours fits worse by more than a tenth.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from d3ke_lib.experiment.label_check import beside_opensim, stored
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("records", type=Path, help="folder that holds labels/")
+    parser.add_argument("--subjects", type=int, nargs="+", required=True)
+    parser.add_argument("--frames", type=int, default=60, help="of the first motion")
+    parser.add_argument("--json", type=Path, help="write what was found there, too")
+    options = parser.parse_args()
+    try:
+        found = {s: beside_opensim(stored(options.records, s), options.frames) for s in options.subjects}
+    except (ValueError, ImportError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    for subject, one in found.items():
+        print(
+            f"subject {subject}, {one['frames']} frames: markers off by {one['ours_mm']} mm, "
+            f"OpenSim's by {one['opensim_mm']} mm; angles differ by {one['apart_median_deg']}° (median)"
+        )
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    return int(any(one["ours_mm"] > 1.1 * one["opensim_mm"] + 0.1 for one in found.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
