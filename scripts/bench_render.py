@@ -1,12 +1,14 @@
-"""How long a frame takes to render: a table of picture sizes and threads, ms a frame.
+"""How long a frame takes to render: a table of picture sizes, threads and processes, ms a frame.
 
 python scripts/bench_render.py [--sizes 64 128 256] [--threads 1 2] [--device cpu] [--repeats 7]
 
 A dressed person in random postures in front of camera PG1, 1.4 times the person's box in view, a second's
 worth of frames a call. Reports the fastest of the repeats: what the machine can do when it is left alone.
+Last column: so many processes at once, one thread each, as records are made; wall time over all their frames.
 """
 
 import argparse
+import multiprocessing
 import time
 
 import torch
@@ -60,26 +62,57 @@ def fastest(cones: Cones, looks: Looks, camera: Camera, px: int, repeats: int) -
     return min(times[1:])
 
 
+def worker(px: int, repeats: int, start, seconds) -> None:
+    """A process of its own: the mean of its repeats, once all are ready."""
+    torch.set_num_threads(1)
+    person, looks = scene()
+    camera = crops(person, px)
+    render(person, looks, camera, px, px)
+    start.wait()
+    began = time.perf_counter()
+    for _ in range(repeats):
+        render(person, looks, camera, px, px)
+    seconds.put((time.perf_counter() - began) / repeats)
+
+
+def together(px: int, repeats: int, processes: int) -> float:
+    """Seconds of a call when so many processes render at once; the slowest of them."""
+    context = multiprocessing.get_context("spawn")
+    start, seconds = context.Barrier(processes), context.Queue()
+    every = [context.Process(target=worker, args=(px, repeats, start, seconds)) for _ in range(processes)]
+    for process in every:
+        process.start()
+    found = [seconds.get() for _ in every]
+    for process in every:
+        process.join()
+    return max(found)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128, 256])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--processes", type=int, default=2, help="on the CPU")
     options = parser.parse_args()
     person, looks = scene()
     cones, looks = to(person, options.device), to(looks, options.device)
     print(f"{cones.ra.shape[1]} cones, {FRAMES} frames a call, {options.device}; ms a frame")
-    print(
-        "| px | " + " | ".join(f"{threads} thread{'s' * (threads > 1)}" for threads in options.threads) + " |"
-    )
-    print("|---:|" + "---:|" * len(options.threads))
+    columns = [f"{threads} thread{'s' * (threads > 1)}" for threads in options.threads]
+    if options.device == "cpu":
+        columns.append(f"{options.processes} processes")
+    print("| px | " + " | ".join(columns) + " |")
+    print("|---:|" + "---:|" * len(columns))
     for px in options.sizes:
         camera = to(crops(person, px), options.device)
         row = []
         for threads in options.threads:
             torch.set_num_threads(threads)
             row.append(fastest(cones, looks, camera, px, options.repeats) / FRAMES * 1e3)
+        if options.device == "cpu":
+            each = together(px, options.repeats, options.processes)
+            row.append(each / FRAMES / options.processes * 1e3)
         print(f"| {px} | " + " | ".join(f"{value:.2f}" for value in row) + " |", flush=True)
 
 

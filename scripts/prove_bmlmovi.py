@@ -1,24 +1,32 @@
-"""The real path on the synthetic BMLmovi: errors against the truth; killed at random, the same bytes.
+"""The real path on the synthetic BMLmovi: errors against the truth, cost, killed at random the same bytes.
 
 python scripts/make_bmlmovi_fixture.py out/fixture --subjects 1 2 3
 python scripts/prove_bmlmovi.py out/fixture out/proof --kills 20
 """
 
 import argparse
+import dataclasses
 import json
 import random
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from d3ke_lib.data import bmlmovi, records
+from d3ke_lib.data import bmlmovi, bmlmovi_subject, records
 from d3ke_lib.data.bmlmovi import BmlmoviConfig
+from d3ke_lib.data.bmlmovi_tree import find
 from d3ke_lib.data.fixture_proof import hashes, recovered
+from d3ke_lib.data.schema import file_name
 
 READY = "ready"
+# For the projection: 84 subjects in front of two cameras for two minutes each, which is assumed.
+# `make check-data` counts the frames of real downloads.
+SUBJECTS, CAMERAS, SECONDS_EACH = 84, 2, 120
 
 
 def config_of(raw: Path) -> BmlmoviConfig:
@@ -28,6 +36,38 @@ def config_of(raw: Path) -> BmlmoviConfig:
     return BmlmoviConfig(
         train=(first,), validation=(), test=tuple(others), cameras=tuple(about["cameras"]), px=128
     )
+
+
+def cost(raw: Path, out: Path) -> dict[str, Any]:
+    """Seconds and bytes a frame by stage, real size, one thread, and what they come to for BMLmovi."""
+    config, tree = dataclasses.replace(config_of(raw), px=BmlmoviConfig().px), find(raw)
+    labelled = pictured = seconds_labels = seconds_pictures = written = 0
+    for subject, cameras in config.files.items():
+        began = time.perf_counter()
+        labels, ranges = bmlmovi_subject.subject_labels(config, tree, out, subject)
+        seconds_labels += time.perf_counter() - began
+        labelled += len(labels.frame)
+        for camera in cameras:
+            began = time.perf_counter()
+            bmlmovi_subject.make_file(config, tree, out, labels, ranges, (subject, camera))
+            seconds_pictures += time.perf_counter() - began
+            path = out / file_name(subject, camera)
+            pictured, written = pictured + len(records.read(path)), written + path.stat().st_size
+    stored = sum(path.stat().st_size for path in (out / "labels").iterdir())
+    frames = SUBJECTS * SECONDS_EACH * round(config.fps)
+    seconds = frames * (seconds_labels / labelled + CAMERAS * seconds_pictures / pictured)
+    return {
+        "px": config.px,
+        "frames_labelled": labelled,
+        "pictures": pictured,
+        "label_seconds_a_frame": round(seconds_labels / labelled, 5),
+        "picture_seconds_a_frame": round(seconds_pictures / pictured, 5),
+        "record_bytes_a_picture": round(written / pictured),
+        "label_bytes_a_frame": round(stored / labelled),
+        "assumed_pictures": CAMERAS * frames,
+        "projected_gb": round(frames * (CAMERAS * written / pictured + stored / labelled) / 1e9, 1),
+        "projected_hours": {cores: round(seconds / 3600 / cores, 2) for cores in (2, 16)},
+    }
 
 
 def attempt(raw: Path, out: Path, seconds: float | None) -> tuple[bool, float]:
@@ -78,6 +118,9 @@ def main() -> int:
     whole = arguments.out / "whole"
     bmlmovi.make(config_of(arguments.raw), arguments.raw, whole)
     proof = {"recovered": recovered(arguments.raw, whole)}
+    with tempfile.TemporaryDirectory() as folder:
+        proof["cost"] = cost(arguments.raw, Path(folder))
+    print(json.dumps(proof["cost"]))
     for name, found in proof["recovered"].items():
         print(
             f"{name}: {len(found['observable_rms_deg'])} observable coordinates within "

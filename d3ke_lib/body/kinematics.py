@@ -66,7 +66,9 @@ class Skeleton(nn.Module):
     Without `spec` it has every coordinate, body, joint and marker of the file, and a coordinate with
     an enforced coupler follows it. With one it has the spec's selection: coordinates the spec leaves
     out follow their enforced coupler or stay 0, and a selected coordinate ignores its coupler (as in
-    D3KE). Works on any leading batch axes, in float32 and float64, on any device.
+    D3KE). Works on any leading batch axes, in float32 and float64, on any device. `torch.compile` takes it
+    as one graph; for a single frame with gradients on a CPU pass it `options={"cpp.threads": 1}` (torch 2.11
+    writes beyond its memory otherwise).
 
     Attributes: `coordinates`, `bodies`, `joints`, `markers` (names in output order), `parents` (index
     of each joint's parent joint, −1 at the root); buffers `generic_scales` (body, 3), the file's own
