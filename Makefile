@@ -29,9 +29,13 @@ export MALLOC_TOP_PAD_        ?= 67108864
 # Threads that wait for each other awake: a fifth more images a second where nothing else needs the cores.
 SPIN ?= OMP_WAIT_POLICY=active
 
-# BMLmovi: the folder of the downloads; PARTIAL=1 goes on without what could not be made of them.
+# BMLmovi: the folder of the downloads; BODY: another .osim than our own, D3KE's, say; PARTIAL=1 goes on
+# without what could not be made.
 ifdef RAW
 export D3KE_RAW := $(abspath $(RAW))
+endif
+ifdef BODY
+export D3KE_BODY := $(abspath $(BODY))
 endif
 ifdef PARTIAL
 export D3KE_PARTIAL := $(PARTIAL)
@@ -40,7 +44,7 @@ endif
 help:
 	@echo "make reproduce [P=demo|smoke|gpu]  everything: data, both backbones, refiner, evaluation, report"
 	@echo "make check-data RAW=folder         what of BMLmovi, AMASS and SMPL-H is there, and what can be done with it"
-	@echo "make reproduce P=bmlmovi RAW=folder [PARTIAL=1]   everything on BMLmovi"
+	@echo "make reproduce P=bmlmovi RAW=folder [BODY=file.osim] [PARTIAL=1]   everything on BMLmovi"
 	@echo "make test                          ruff, import rules, unit tests, notebooks (smoke profile)"
 	@echo "make predict VIDEO=file [BOX=x,y,w,h] [P=demo] [BACKBONE=$(BACKBONE)]   joint angles from a video"
 	@echo "make demo-video                    the same on a real video from the package index"

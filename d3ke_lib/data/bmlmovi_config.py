@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from d3ke_lib.body import scaling as measurements
-from d3ke_lib.body.spec import BODY_FILE, D3KE
+from d3ke_lib.body.spec import D3KE, body_file
 from d3ke_lib.data import records
 from d3ke_lib.data.bmlmovi_boxes import Source
 from d3ke_lib.data.bmlmovi_points import POINTS_FILE
@@ -17,8 +17,8 @@ from d3ke_lib.data.schema import file_name
 # Never published: fits of these subjects, videos of these subjects and cameras.
 NO_FIT = (7, 10, 26, 49)
 NO_VIDEO = ((7, "PG1"), (7, "PG2"), (14, "PG1"), (14, "PG2"), (6, "PG1"))
-# Files that decide what is made besides the configuration and the downloads.
-SOURCES = (BODY_FILE, POINTS_FILE, Path(measurements.__file__).with_name("scale_measurements.json"))
+# Files that decide what is made besides the configuration, the body and the downloads.
+SOURCES = (POINTS_FILE, Path(measurements.__file__).with_name("scale_measurements.json"))
 
 
 def usable(split: str) -> tuple[int, ...]:
@@ -74,9 +74,9 @@ class BmlmoviConfig:
 
 
 def described(config: BmlmoviConfig) -> dict[str, Any]:
-    """The configuration and the hashes of `SOURCES`, as JSON values."""
+    """The configuration and the hashes of the body and of `SOURCES`, as JSON values."""
     values = json.loads(json.dumps(asdict(config)))
-    return values | {"sources": {path.name: records.sha256(path) for path in SOURCES}}
+    return values | {"sources": {path.name: records.sha256(path) for path in (body_file(), *SOURCES)}}
 
 
 def is_finished(config: BmlmoviConfig, out: Path, subject: int, camera: str) -> bool:

@@ -23,7 +23,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from d3ke_lib.body.kinematics import Skeleton
-from d3ke_lib.body.spec import BODY_FILE, D3KE, default_skeleton
+from d3ke_lib.body.spec import BODY_FILE, D3KE, body_file, default_skeleton
 from d3ke_lib.data import motion, records, scene
 from d3ke_lib.data.camera import calibrated
 from d3ke_lib.data.flesh import FLESH_FILE, Flesh, load_flesh
@@ -87,8 +87,11 @@ def make(config: DataConfig, out: Path, workers: int = 1, device: str = "cpu") -
     A finished file is never made again, an unfinished one never has its name, the manifest comes last.
     On the CPU `workers` processes of one thread each give the same bytes whatever their number. With
     another device one process renders on it and `workers` threads compress; its pictures differ in
-    last bits. Raises RecordError where `out` holds files of another configuration.
+    last bits. Raises RecordError where `out` holds files of another configuration, and where another body
+    than our own is asked for.
     """
+    if body_file() != BODY_FILE:
+        raise RecordError(f"{body_file()}: embedded pictures are of our own body; leave BODY out")
     jobs = [(s, c) for subjects in config.splits.values() for s in subjects for c in config.cameras]
     there = [path.name for path in sorted(out.glob("*.arrow")) if is_finished(config, path)]
     todo = [job for job in jobs if file_name(*job) not in there]

@@ -12,7 +12,7 @@ from numpy import ndarray
 from d3ke_lib.body.files import write_osim
 from d3ke_lib.body.kinematics import Pose, Skeleton
 from d3ke_lib.body.osim import load_osim
-from d3ke_lib.body.spec import BODY_FILE, default_skeleton
+from d3ke_lib.body.spec import body_file, default_skeleton
 from d3ke_lib.data.bmlmovi_labels import Labels, targets
 from d3ke_lib.data.bmlmovi_read import VIDEO_HZ
 from d3ke_lib.experiment.artifacts import D3keError
@@ -43,7 +43,7 @@ def beside_opensim(labels: Labels, frames: int) -> dict[str, Any]:
     goal = targets(skeleton, torch.from_numpy(labels.points[rows]).double()).numpy()
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "subject.osim"
-        write_osim(model, BODY_FILE, dict(zip(skeleton.bodies, labels.scales, strict=True)))
+        write_osim(model, body_file(), dict(zip(skeleton.bodies, labels.scales, strict=True)))
         coordinates, found, seconds = opensim_inverse(model, names, goal, VIDEO_HZ, weights)
         theirs = np.linalg.norm(_markers(model, coordinates, found, names) - goal, axis=-1)
     columns = [coordinates.index(name) for name in skeleton.coordinates]

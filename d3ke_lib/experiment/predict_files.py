@@ -25,7 +25,7 @@ from d3ke_lib.body.files import (
     write_trc,
 )
 from d3ke_lib.body.kinematics import Pose, Skeleton
-from d3ke_lib.body.spec import BODY_FILE, default_skeleton
+from d3ke_lib.body.spec import body_file, default_skeleton
 from d3ke_lib.data import video as videos
 from d3ke_lib.data.camera import Camera, pixels
 from d3ke_lib.experiment import pictures, predictions
@@ -71,7 +71,7 @@ def write_motion(found: Found, folder: Path) -> None:
         folder / "markers.trc", Trajectories(found.times, skeleton.markers, markers), rate=found.video.fps
     )
     scales = pose.scales.mean(0).double().numpy()
-    write_osim(folder / "person.osim", BODY_FILE, dict(zip(skeleton.bodies, scales)))
+    write_osim(folder / "person.osim", body_file(), dict(zip(skeleton.bodies, scales)))
 
 
 def on_floor(skeleton: Skeleton, pose: Pose, place: Float[Tensor, "frame 3"]) -> Float[Tensor, "frame 3"]:

@@ -2,8 +2,12 @@
 
 import pytest
 
-from d3ke_lib.data import bmlmovi
+from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.data import bmlmovi, bmlmovi_subject, synthetic
 from d3ke_lib.data.bmlmovi import BmlmoviConfig
+from d3ke_lib.data.bmlmovi_config import described
+from d3ke_lib.data.records import RecordError
+from d3ke_lib.data.synthetic import DataConfig
 from d3ke_lib.experiment.artifacts import D3keError
 from d3ke_lib.experiment.label_check import beside_opensim, stored
 
@@ -26,3 +30,26 @@ def test_labels_fit_as_well_as_opensim(made):
 def test_a_subject_without_labels_is_named(made):
     with pytest.raises(D3keError, match=r"subject_009.npz: expected a subject's labels, found none"):
         stored(made, 9)
+
+
+def test_labels_on_the_released_body(shared, bmlmovi_raw, tmp_path, monkeypatch):
+    """BODY= of make: the same names, another file; its records are not ours."""
+    config = BmlmoviConfig(train=(1,), validation=(), test=(), cameras=("PG1",), px=64)
+    ours = described(config)["sources"]
+    released = shared / "assets/d3ke/full_body_wo_hands.osim"
+    monkeypatch.setenv("D3KE_BODY", str(released))
+    bmlmovi_subject.body.cache_clear()
+    try:
+        assert default_skeleton().body.source == released.name
+        assert described(config)["sources"].keys() - ours.keys() == {released.name}
+        bmlmovi.make(config, bmlmovi_raw, tmp_path)
+        found = beside_opensim(stored(tmp_path, 1), 5)
+    finally:
+        bmlmovi_subject.body.cache_clear()
+    assert found["ours_mm"] <= 1.1 * found["opensim_mm"] + 0.1
+
+
+def test_the_embedded_set_has_our_own_body(tmp_path, monkeypatch):
+    monkeypatch.setenv("D3KE_BODY", str(tmp_path / "other.osim"))
+    with pytest.raises(RecordError, match=r"other.osim: embedded pictures are of our own body"):
+        synthetic.make(DataConfig(train=1, validation=1, test=1), tmp_path / "out")
