@@ -6,10 +6,14 @@ that a GPU and a CPU see the same draws.
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from d3ke_lib.data import objects
 
 Images = Float[Tensor, "frame 3 px px"]
 
@@ -41,9 +45,10 @@ class OccluderConfig:
     # Random erasing (Zhong et al. 2017); areas x 0.8: released code.
     area: tuple[float, float] = (0.8 * 0.02, 0.8 * 0.4)
     aspect: tuple[float, float] = (0.3, 1 / 0.3)  # height / width
-    # D3KE: pastes objects cut out of PASCAL VOC photographs; here striped ellipses and rounded boxes.
     cutouts: int = 3  # at most, at least 1
     length: tuple[float, float] = (0.8 * 0.1, 0.8 * 0.5)  # of a cut-out's axes; ours
+    # D3KE: objects of PASCAL VOC photographs (a file of objects.make); None: striped ellipses and boxes
+    objects: str | None = None
 
 
 def uniform(generator: Generator, low: float | int, high: float | int, *shape: int) -> Tensor:
@@ -88,7 +93,13 @@ def occlude(images: Images, generator: Generator, config: OccluderConfig) -> Ima
     covered, noisy = chance[:, 0] < config.probability, chance[:, 1] < config.noise
     noise = torch.rand(3, px, px, generator=generator).to(images)
     inside = rectangles(count, px, generator, config)
-    shapes = [cutout(count, px, generator, config) for _ in range(config.cutouts)]
+    bank = None if config.objects is None else objects.load(Path(config.objects))
+    shapes = [
+        cutout(count, px, generator, config)
+        if bank is None
+        else thing(count, px, len(bank), generator, config)
+        for _ in range(config.cutouts)
+    ]
     number = torch.randint(1, config.cutouts + 1, (count,), generator=generator)
     images = images.clone()
     rows = (covered & noisy).nonzero()[:, 0]
@@ -96,7 +107,12 @@ def occlude(images: Images, generator: Generator, config: OccluderConfig) -> Ima
     images[rows] = torch.where(inside[rows].to(images.device)[:, None], noise, images[rows])
     for k, shape in enumerate(shapes):
         rows = (covered & ~noisy & (number > k)).nonzero()[:, 0]
-        images[rows] = paste(images[rows], shape[rows].to(images.device))
+        some = shape[rows].to(images.device)
+        if bank is None:
+            images[rows] = paste(images[rows], some)
+        elif len(rows):
+            cut = bank[shape[rows, 3].long()].to(images) / 255
+            images[rows] = put(images[rows], cut, some[:, :2], some[:, 2])
     return images
 
 
@@ -124,6 +140,30 @@ def cutout(count: int, px: int, generator: Generator, config: OccluderConfig) ->
     kind, stripes = torch.rand(count, 1, generator=generator), uniform(generator, 0, 12, count, 1)
     colors = torch.rand(count, 6, generator=generator)
     return torch.cat([x_axis, y_axis, offset, kind, stripes, colors], 1)
+
+
+def thing(
+    count: int, px: int, things: int, generator: Generator, config: OccluderConfig
+) -> Float[Tensor, "frame 4"]:
+    """One object a picture: its centre and the side of its square in px, and its number."""
+    center = uniform(generator, 0, px, count, 2)
+    length = uniform(generator, *config.length, count, 1) * px
+    number = torch.randint(things, (count, 1), generator=generator)
+    return torch.cat([center, length, number], 1)
+
+
+def put(
+    images: Images,
+    things: Float[Tensor, "frame 4 side side"],
+    center: Float[Tensor, "frame 2"],
+    length: Float[Tensor, " frame"],
+) -> Images:
+    """Cut-outs (colours times alpha, alpha) drawn over the pictures, upright, `length` px wide and high."""
+    at = torch.arange(images.shape[-1]).to(images) + 0.5
+    x, y = (2 * (at - center[:, i, None]) / length[:, None] for i in (0, 1))
+    grid = torch.stack(torch.broadcast_tensors(x[:, None], y[:, :, None]), -1)
+    seen = F.grid_sample(things, grid, align_corners=False)
+    return images * (1 - seen[:, 3:]) + seen[:, :3]
 
 
 def paste(images: Images, shape: Float[Tensor, "frame 14"]) -> Images:

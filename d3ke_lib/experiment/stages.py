@@ -23,7 +23,7 @@ from d3ke_lib.data.datasets import FrameSet
 from d3ke_lib.data.synthetic import DataConfig
 from d3ke_lib.experiment import artifacts, config, cost, devices, predictions, runs
 from d3ke_lib.experiment.codec import fingerprint, to_values
-from d3ke_lib.experiment.config import Profile
+from d3ke_lib.experiment.config import FrameConfig, Profile
 from d3ke_lib.experiment.evaluate import MEAN_POSE, Method, Scores, answered, mean_pose, results, score
 from d3ke_lib.experiment.inference import answer_frames, answer_windows, frame_net, temporal_net
 from d3ke_lib.experiment.train import records_hash, subjects_for, train_frame, train_temporal
@@ -84,8 +84,25 @@ def frame(profile: str | Profile, backbone: str, seed: int = 0) -> Path:
     """Trains a frame network; returns its run's folder. Any backbone and seed will do."""
     ours = resolved(profile)
     run = folder(ours) / Method("frame", backbone, seed).name
-    train_frame(dataclasses.replace(ours.frame, backbone=backbone), data(ours), run, seed)
+    train_frame(_frame_settings(ours, backbone), data(ours), run, seed)
     return run
+
+
+def _frame_settings(ours: Profile, backbone: str) -> FrameConfig:
+    """The profile's, with the cut-outs that the environment names in D3KE_OCCLUDERS (`OCCLUDERS=` to make).
+
+    Raises D3keError where there is no such file and where the profile puts nothing in front of people.
+    """
+    settings = dataclasses.replace(ours.frame, backbone=backbone)
+    path = os.environ.get("D3KE_OCCLUDERS")
+    if not path:
+        return settings
+    if not Path(path).is_file():
+        raise artifacts.D3keError(f"{path}: expected cut-outs (make occluders), found none")
+    if settings.augment.occluder is None:
+        raise artifacts.D3keError(f"profile {ours.name} has no occluders; leave OCCLUDERS out")
+    occluder = dataclasses.replace(settings.augment.occluder, objects=path)
+    return dataclasses.replace(settings, augment=dataclasses.replace(settings.augment, occluder=occluder))
 
 
 def temporal(profile: str | Profile, backbone: str, refiner: str = "transformer", seed: int = 0) -> Path:

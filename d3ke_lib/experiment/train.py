@@ -43,7 +43,8 @@ def train_frame(config: FrameConfig, data: Path, folder: Path, seed: int) -> dic
     Under torchrun each process takes its share of every batch; losses in the log are the first one's share's.
     Raises D3keError: fewer frames than a batch, a loss that is not finite, a folder in use.
     """
-    about = describe("frame", config, seed, records=records_hash(data), start=start_of(config))
+    inputs = {"records": records_hash(data), "start": start_of(config)} | occluders_of(config)
+    about = describe("frame", config, seed, **inputs)
     if result := runs.finished(folder, about["fingerprint"]):
         return result
     with crews.joined(config.device, config.batch) as crew, runs.held(folder, about["fingerprint"], crew):
@@ -211,6 +212,13 @@ def start_of(config: FrameConfig) -> str:
     """Names the weights the backbone starts from; a file by its content."""
     is_file = config.weights is not None and Path(config.weights).is_file()
     return artifacts.sha256(Path(config.weights)) if is_file else str(config.weights)
+
+
+def occluders_of(config: FrameConfig) -> dict[str, str]:
+    """The hash of the cut-outs that stand in front of people, where they come from a file."""
+    occluder = config.augment.occluder
+    path = occluder and occluder.objects
+    return {"occluders": artifacts.sha256(Path(path))} if path else {}
 
 
 def mean_metrics(pose: Pose, truth: Batch) -> dict[str, float]:

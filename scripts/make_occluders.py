@@ -1,0 +1,31 @@
+"""Cut the objects of PASCAL VOC's segmented photographs out, to stand in front of people as D3KE has them.
+
+python scripts/make_occluders.py VOCdevkit/VOC2012 out/occluders.safetensors      (make occluders VOC=…)
+make reproduce P=bmlmovi RAW=… OCCLUDERS=out/occluders.safetensors
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from d3ke_lib.data import objects
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("voc", help="folder with Annotations, JPEGImages and SegmentationObject")
+    parser.add_argument("out", type=Path)
+    options = parser.parse_args()
+    try:
+        if not options.voc:
+            raise ValueError("say where VOC2012 is: make occluders VOC=folder")
+        count = objects.make(Path(options.voc), options.out)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"{options.out}: {count} objects, sha256 {objects.records.sha256(options.out)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
