@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from d3ke_lib.data import objects
+from d3ke_lib.data import objects, records
 
 
 def main() -> int:
@@ -23,7 +23,7 @@ def main() -> int:
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(f"{options.out}: {count} objects, sha256 {objects.records.sha256(options.out)}")
+    print(f"{options.out}: {count} objects, sha256 {records.sha256(options.out)}")
     return 0
 
 

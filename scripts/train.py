@@ -5,12 +5,11 @@ python -m torch.distributed.run --standalone --nproc-per-node 4 scripts/train.py
 """
 
 import argparse
-import os
 import sys
 
 from d3ke_lib.data import records
 from d3ke_lib.experiment import config, stages
-from d3ke_lib.experiment.crews import crew_size
+from d3ke_lib.experiment.crews import place
 
 
 def main() -> int:
@@ -19,15 +18,16 @@ def main() -> int:
     parser.add_argument("--backbone", default="resnext50_32x4d")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    rank, size, _ = place()
     made = stages.folder(options.profile) / "data" / records.MANIFEST
     try:
-        if crew_size() > 1 and not made.is_file():
+        if size > 1 and not made.is_file():
             raise ValueError(f"{made}: expected records, found none; make them in one process first")
         run = stages.frame(options.profile, options.backbone, options.seed)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    if os.environ.get("RANK", "0") == "0":
+    if rank == 0:
         print(run)
     return 0
 

@@ -208,7 +208,9 @@ def _settled(problem: Problem, apart: Tensor, stiffness: Tensor, iterations: int
     itself), and no smooth motion leads from one to the other.
     """
     angles, rested = settle(problem, apart, stiffness, iterations)
-    torn = outliers(problem, angles) & ~outliers(problem, apart)
+    torn = outliers(problem, angles)
+    if torn.any():
+        torn &= ~outliers(problem, apart)
     angles = torch.where(torn[:, None], apart, angles)
     for rows, keep in _around(torn | ~rested):
         loose = torn[rows]

@@ -196,11 +196,11 @@ def save(path: Path, labels: Labels, about: Mapping[str, Any]) -> None:
     records.write_whole(path, sink.getvalue())
 
 
-def load(path: Path, about: Mapping[str, Any]) -> Labels | None:
-    """Labels that `save` wrote for the same `about`; None where there are none or others."""
+def load(path: Path, about: Mapping[str, Any] | None = None) -> Labels | None:
+    """Labels that `save` wrote for the same `about` (None: for any); None where there are none or others."""
     if not path.is_file():
         return None
     with np.load(path, allow_pickle=False) as file:
-        if json.loads(str(file["about"])) != json.loads(json.dumps(about)):
+        if about is not None and json.loads(str(file["about"])) != json.loads(json.dumps(about)):
             return None
         return Labels(*(file[name] for name in Labels._fields))

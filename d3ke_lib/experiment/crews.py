@@ -65,7 +65,7 @@ def joined(device: str, batch: int) -> Iterator[Crew]:
 
     Raises D3keError for a batch that does not part evenly and for more processes than GPUs.
     """
-    rank, size, local = _place()
+    rank, size, local = place()
     chosen = devices.choose(device)
     if size == 1:
         yield Crew(chosen)
@@ -84,12 +84,7 @@ def joined(device: str, batch: int) -> Iterator[Crew]:
         distributed.destroy_process_group()
 
 
-def crew_size() -> int:
-    """How many processes torchrun started, this one included; 1 without it."""
-    return _place()[1]
-
-
-def _place() -> tuple[int, int, int]:
-    """Rank, number of processes, and number on this machine."""
+def place() -> tuple[int, int, int]:
+    """This process' rank, how many processes torchrun started (1 without it), and its rank on the machine."""
     rank, size, local = (int(os.environ.get(key, default)) for key, default in RANKS)
     return rank, size, local

@@ -6,26 +6,24 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy import ndarray
 
 from d3ke_lib.body.files import write_osim
-from d3ke_lib.body.kinematics import Pose, Skeleton
-from d3ke_lib.body.osim import load_osim
 from d3ke_lib.body.spec import body_file, default_skeleton
-from d3ke_lib.data.bmlmovi_labels import Labels, targets
+from d3ke_lib.data.bmlmovi_labels import Labels, load, targets
 from d3ke_lib.data.bmlmovi_read import VIDEO_HZ
 from d3ke_lib.experiment.artifacts import D3keError
-from d3ke_lib.experiment.opensim_reference import opensim_inverse
+from d3ke_lib.experiment.opensim_reference import opensim_inverse, opensim_markers
 
 
 def stored(records: Path, subject: int) -> Labels:
     """The subject's labels in a folder of records. Raises D3keError where there are none."""
     path = records / "labels" / f"subject_{subject:03d}.npz"
-    if not path.is_file():
+    labels = load(path)
+    if labels is None:
         raise D3keError(f"{path}: expected a subject's labels, found none")
-    with np.load(path, allow_pickle=False) as file:
-        return Labels(*(file[name] for name in Labels._fields))
+    return labels
 
 
 def beside_opensim(labels: Labels, frames: int) -> dict[str, Any]:
@@ -45,7 +43,7 @@ def beside_opensim(labels: Labels, frames: int) -> dict[str, Any]:
         model = Path(folder) / "subject.osim"
         write_osim(model, body_file(), dict(zip(skeleton.bodies, labels.scales, strict=True)))
         coordinates, found, seconds = opensim_inverse(model, names, goal, VIDEO_HZ, weights)
-        theirs = np.linalg.norm(_markers(model, coordinates, found, names) - goal, axis=-1)
+        theirs = np.linalg.norm(opensim_markers(model, coordinates, found, names) - goal, axis=-1)
     columns = [coordinates.index(name) for name in skeleton.coordinates]
     apart = np.rad2deg(np.abs(found[:, columns] - labels.angles[rows])).mean(0)
     return {
@@ -56,15 +54,6 @@ def beside_opensim(labels: Labels, frames: int) -> dict[str, Any]:
         "apart_median_deg": round(float(np.median(apart)), 3),
         "apart_deg": {n: round(float(a), 2) for n, a in zip(skeleton.coordinates, apart, strict=True)},
     }
-
-
-def _markers(
-    model: Path, coordinates: tuple[str, ...], values: Float[ndarray, "frame coord"], names: tuple[str, ...]
-) -> Float[ndarray, "frame marker 3"]:
-    whole = Skeleton(load_osim(model)).double()
-    order: Int[ndarray, " coord"] = np.array([coordinates.index(name) for name in whole.coordinates])
-    markers = whole(Pose(torch.from_numpy(values[:, order]), whole.generic_scales)).markers.numpy()
-    return markers[:, [whole.markers.index(name) for name in names]]
 
 
 def _weighted(distance: Float[ndarray, "frame marker"], weights: Float[ndarray, " marker"]) -> float:
