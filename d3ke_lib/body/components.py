@@ -41,18 +41,23 @@ class _Applied(Function):
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor]:
         a, x = ctx.saved_tensors
-        return grad[:, None] * x[None], applied(a.transpose(0, 1), grad)
+        outer = grad[:, None] * x[None]
+        if a.shape[2] != outer.shape[2]:
+            outer = outer.sum(2, keepdim=True)
+        return outer, applied(a.transpose(0, 1), grad)
 
 
 def _rows(a: Tensor, b: Tensor) -> Tensor:
-    total = a[:, 0, None] * b[None, 0]
-    total = torch.addcmul(total, a[:, 1, None], b[None, 1])
-    return torch.addcmul(total, a[:, 2, None], b[None, 2])
+    columns, rows = a[:, :, None].unbind(1), b[None].unbind(1)
+    total = columns[0] * rows[0]
+    total = torch.addcmul(total, columns[1], rows[1])
+    return torch.addcmul(total, columns[2], rows[2])
 
 
 def _columns(a: Tensor, x: Tensor) -> Tensor:
-    total = torch.addcmul(a[:, 0] * x[0], a[:, 1], x[1])
-    return torch.addcmul(total, a[:, 2], x[2])
+    columns, rows = a.unbind(1), x.unbind(0)
+    total = torch.addcmul(columns[0] * rows[0], columns[1], rows[1])
+    return torch.addcmul(total, columns[2], rows[2])
 
 
 def compose(a: Tensor, b: Tensor) -> Tensor:
@@ -61,7 +66,7 @@ def compose(a: Tensor, b: Tensor) -> Tensor:
 
 
 def applied(a: Tensor, x: Tensor) -> Tensor:
-    """a · x for (3, 3, …) and (3, …) of the same shape."""
+    """a · x for (3, 3, …) and (3, …) of the same shape, or (3, 3, 1, batch) and (3, point, batch)."""
     return _Applied.apply(a, x) if _needs_gradient(a, x) else _columns(a, x)
 
 

@@ -258,7 +258,7 @@ def _answer(skeleton: Skeleton, problem: Problem, angles: Tensor, rested: Tensor
 def _coupled(whole: Skeleton, angles: Tensor) -> Tensor:
     """Dependent coordinates as their couplers make them."""
     columns = whole.coordinate_source[:-1].argsort()
-    return whole._all_coordinates(angles)[..., columns]
+    return whole._all_coordinates(angles)[columns].T.contiguous()
 
 
 def _selected(skeleton: Skeleton, whole: Skeleton, pose: Pose) -> Pose:

@@ -2,7 +2,8 @@
 
 The tree is never walked joint by joint. All joint rotations are made at once, then the chains are composed by
 pointer doubling: after k rounds every body knows its rotation relative to its 2ᵏ-th ancestor, so a spine of
-25 joints takes five products. Inside, components come first and the batch last: see components.py.
+25 joints takes five products. Points and their derivatives are chain.py's. Inside, components come first and
+the batch last: see components.py.
 """
 
 from typing import NamedTuple
@@ -11,11 +12,15 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
-from d3ke_lib.body import tables
-from d3ke_lib.body.components import applied, compose
-from d3ke_lib.body.model import Body
+from d3ke_lib.body import chain, tables
+from d3ke_lib.body.chain import Tree
+from d3ke_lib.body.components import applied
+from d3ke_lib.body.model import Axis, Body
 from d3ke_lib.body.spec import Spec
+
+ROOT = 1  # its slot: the first joint on the ground, the one that R_ground_root turns
 
 
 class Pose(NamedTuple):
@@ -47,17 +52,13 @@ class Validity(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """A posed tree, components first; joints in the order of `Skeleton.order`."""
+    """A posed tree, components first; slots in the order of `Skeleton.order`."""
 
-    turns: (
-        Tensor  # (3, 3, 3 turns, joint, batch), the first with the parent's frame, the last with the child's
-    )
-    R: Tensor  # (3, 3, joint, batch) rotation of the joint's child body in ground
-    p: Tensor  # (3, joint, batch) its origin
-    origin: Tensor  # (3, joint, batch) the joint's
-    ratio: (
-        Tensor  # (3, slot, batch or 1) scale over the file's, slot 0 the ground, i + 1 the child of joint i
-    )
+    turns: Tensor  # (3, 3, turn, batch), see chain.Tree
+    R: Tensor  # (3, 3, slot, batch) rotation of the joint's child body in ground
+    origin: Tensor  # (3, slot, batch) the joint's
+    markers: Tensor  # (3, marker, batch)
+    ratio: Tensor  # (3, slot, batch or 1) scale of the child body over the file's
 
 
 class Skeleton(nn.Module):
@@ -88,11 +89,10 @@ class Skeleton(nn.Module):
         self._refuse_missing()
         self._exact: dict[str, np.ndarray] = {}
         kept = tables.ancestry(body, self.bodies, self.joints, self.markers)
-        self._tree = tables.by_depth(kept)
-        self.order = tuple(j.name for j in self._tree)
-        self._make_tree()
-        self._make_coordinates([c.name for j in kept for c in j.coordinates])
+        self._slots = (tables.GROUND, *tables.by_depth(kept))
+        self.order = tuple(j.name for j in self._slots)
         self._make_points()
+        self._make_coordinates([c.name for j in kept for c in j.coordinates])
         self._make_ranges()
         self._apply(lambda tensor: tensor)
 
@@ -100,16 +100,30 @@ class Skeleton(nn.Module):
 
     def forward(self, pose: Pose) -> Points:
         """Joint origins and markers in ground; with `R_ground_root` the root joint is the origin."""
-        batch, trace = self._trace(pose)
-        joints = trace.origin.index_select(1, self.joint_slots)
-        return Points(_batch_first(joints, batch), _batch_first(self._markers(trace), batch))
+        batch, angles, scales, R_ground_root = _flat(pose)
+        amounts, links = self._amounts_and_links(angles, scales, placed=R_ground_root is not None)
+        tree = self._tree("point", placed=R_ground_root is not None)
+        points = chain.points(tree, amounts, links)
+        if R_ground_root is not None:
+            points = applied(R_ground_root.permute(1, 2, 0)[:, :, None], points)
+        points = points.permute(2, 1, 0).reshape(*batch, len(self.point_hooks), 3)
+        count = len(self.joints)
+        return Points(points[..., :count, :], points[..., count:, :])
 
     def frames(self, pose: Pose) -> tuple[Float[Tensor, "*batch body 3 3"], Float[Tensor, "*batch body 3"]]:
         """Rotation and origin (m) in ground of the frame of each of `bodies`."""
         batch, trace = self._trace(pose)
-        R, p = (part.index_select(-2, self.body_slots) for part in (trace.R, trace.p))
-        R = R.permute(3, 2, 0, 1).reshape(*batch, -1, 3, 3)
-        return R, _batch_first(p, batch)
+        R, origin, ratio = (
+            part.index_select(-2, self.body_slots) for part in (trace.R, trace.origin, trace.ratio)
+        )
+        inward = self.child_translation.index_select(0, self.body_slots).T[..., None] * ratio
+        p = origin - applied(R, inward.expand_as(origin))
+        R, p = R.permute(3, 2, 0, 1), p.permute(2, 1, 0)
+        if pose.R_ground_root is not None:
+            turned = pose.R_ground_root.expand(*batch, 3, 3).reshape(batch.numel(), 1, 3, 3)
+            R, p = turned @ R, (turned @ p[..., None])[..., 0]
+        count = len(self.body_slots)
+        return R.reshape(*batch, count, 3, 3), p.reshape(*batch, count, 3)
 
     def spread_scales(self, unique: Float[Tensor, "*batch unique"]) -> Float[Tensor, "*batch body 3"]:
         """Tied scale factors given to their bodies and axes."""
@@ -129,113 +143,74 @@ class Skeleton(nn.Module):
     # -- computation -----------------------------------------------------------
 
     def _trace(self, pose: Pose) -> tuple[torch.Size, Trace]:
-        """Any leading axes become one, last; a pose without any, or scales without, are spread over it."""
-        angles, scales, R_ground_root = pose
-        shapes = [angles.shape[:-1], scales.shape[:-2]]
-        shapes += [R_ground_root.shape[:-2]] if R_ground_root is not None else []
-        batch = torch.broadcast_shapes(*shapes)
-        values = self._all_coordinates(angles.expand(*batch, -1).reshape(batch.numel(), angles.shape[-1]))
-        one = scales.ndim == 2
-        scales = (scales[None] if one else scales.expand(*batch, -1, 3)).reshape(
-            1 if one else batch.numel(), len(self.bodies), 3
-        )
-        if R_ground_root is not None:
-            R_ground_root = R_ground_root.expand(*batch, 3, 3).reshape(batch.numel(), 3, 3)
-        return batch, self._posed(values, self._ratios(scales), R_ground_root)
+        """The pose's leading axes, and the tree with them as one; not yet turned by `R_ground_root`."""
+        batch, angles, scales, R_ground_root = _flat(pose)
+        placed = R_ground_root is not None
+        tree = self._tree("whole", placed)
+        amounts, links = self._amounts_and_links(angles, scales, placed)
+        hung = chain.hung(tree, amounts, links)
+        origin, markers = hung.points[:, : len(self.order)], hung.points[:, len(self.order) :]
+        ratio = self._ratios(scales).index_select(1, self.ratio_source)
+        return batch, Trace(hung.turns, hung.R, origin, markers, ratio)
 
-    def _posed(self, values: Tensor, ratio: Tensor, R_ground_root: Tensor | None) -> Trace:
-        turns = self._turns(values)
-        R = compose(compose(turns[:, :, 0], turns[:, :, 1]), turns[:, :, 2])
-        origin = self.parent_translation.T[..., None] * ratio.index_select(1, self.parent_slots)
-        origin = origin.expand(-1, -1, R.shape[-1])
-        if self.sliding and not (R_ground_root is not None and self.sliding == [0]):
-            origin = origin.index_add(1, self.slide_joints, self._slides(values, ratio))
-        if R_ground_root is not None:
-            R, origin = self._placed(R, origin, R_ground_root)
-        R, at = self._chained(R, origin)
-        if not self.has_child_offsets:
-            at = self._summed(at)
-            return Trace(turns, R, at, at, ratio)
-        inward = applied(R, (self.child_translation.T[..., None] * ratio[:, 1:]).expand_as(at))
-        p = self._summed(at - inward)
-        return Trace(turns, R, p, p + inward, ratio)
+    def _tree(self, points: str, placed: bool) -> Tree:
+        """With the points chosen ("point") or all ("whole"); free, or the root placed by a rotation."""
+        mode = "placed" if placed else "free"
+        turning = (getattr(self, f"{mode}_{part}") for part in ("base", "sine", "versine", "axis", "fixed"))
+        slots = (getattr(self, part) for part in ("first", "second", "third", "turn_order"))
+        above = tuple(getattr(self, f"above_{i}") for i in range(self.rounds))
+        hooks, pulled = (getattr(self, f"{points}_{part}") for part in ("hooks", "pulled"))
+        return Tree(*turning, *slots, self.carrier, self.beyond, self.turned, hooks, pulled, above)
 
-    def _chained(self, R: Tensor, origin: Tensor) -> tuple[Tensor, Tensor]:
-        """Rotations in ground, and each joint's origin relative to its parent body's, turned into ground."""
-        for i, first in enumerate(self.firsts):
-            above = R.index_select(2, getattr(self, f"above_{i}"))
-            R = torch.cat([R[:, :, :first], compose(above, R[:, :, first:])], 2)
-        if not self.firsts:
-            return R, origin
-        first = self.firsts[0]
-        turned = applied(R.index_select(2, self.above_0), origin[:, first:])
-        return R, torch.cat([origin[:, :first], turned], 1)
+    def _amounts_and_links(self, angles: Tensor, scales: Tensor, placed: bool) -> tuple[Tensor, Tensor]:
+        """What chain.py takes; when `placed`, the root's own turns (see Tree) and link do not count."""
+        values, ratio = self._all_coordinates(angles), self._ratios(scales)
+        links = self.link.T[..., None] * ratio.index_select(1, self.link_source)
+        links = links.expand(-1, -1, angles.shape[0])
+        if self.sliding and not (placed and self.sliding == [ROOT]):
+            links = links.index_add(1, self.slide_slots, self._slides(values, ratio))
+        if placed:
+            # D3KE: with a predicted rotation the root's parent offset and translations are dropped.
+            links = torch.cat([torch.zeros_like(links[:, : ROOT + 1]), links[:, ROOT + 1 :]], 1)
+        return self._amounts("turn", values), links
 
-    def _summed(self, steps: Tensor) -> Tensor:
-        """Along the chains from the ground."""
-        for i, first in enumerate(self.firsts):
-            above = steps.index_select(1, getattr(self, f"above_{i}"))
-            steps = torch.cat([steps[:, :first], above + steps[:, first:]], 1)
-        return steps
-
-    def _markers(self, trace: Trace) -> Tensor:
-        """(3, marker, batch) in ground."""
-        local = self.marker_local.T[..., None] * trace.ratio.index_select(1, self.marker_slots)
-        local = local.expand(-1, -1, trace.p.shape[-1])
-        R, p = (part.index_select(-2, self.marker_joints) for part in (trace.R, trace.p))
-        found = applied(R, local) + p
-        return torch.where(self.marker_slots[:, None] == 0, local, found) if self.ground_markers else found
-
-    def _all_coordinates(self, angles: Tensor) -> Tensor:
-        """Every coordinate of the kept joints: given, coupled, or 0; one column more, always 0."""
-        zero = torch.zeros_like(angles[..., :1])
-        values = torch.cat([angles, zero], -1).index_select(-1, self.coordinate_source)
+    def _all_coordinates(self, angles: Float[Tensor, "batch coord"]) -> Float[Tensor, "column batch"]:
+        """Every coordinate of the kept joints: given, coupled, or 0; one row more, always 0."""
+        values = pad(angles.T, (0, 0, 0, 1)).index_select(0, self.coordinate_source)
         for dependent, independent, function in self.couplers:
-            column = function(values[..., independent])[..., None]
-            values = torch.cat([values[..., :dependent], column, values[..., dependent + 1 :]], -1)
+            row = function(values[independent])[None]
+            values = torch.cat([values[:dependent], row, values[dependent + 1 :]])
         if self.linear_couplers:
-            values = values.index_select(-1, self.coupled_source) * self.coupled_slope + self.coupled_offset
+            followed = values.index_select(0, self.coupled_source)
+            values = torch.addcmul(self.coupled_offset[:, None], self.coupled_slope[:, None], followed)
         return values
 
     def _ratios(self, scales: Tensor) -> Tensor:
-        """(3, slot, batch): scale relative to the file; 1 for the ground and bodies that are not selected."""
-        ratio = (scales / self.generic_scales).permute(2, 1, 0)
-        one = torch.ones_like(ratio[:, :1])
-        return torch.cat([ratio, one], 1).index_select(1, self.ratio_source)
+        """(3, body + 1, batch): scale over the file's; the last, 1, is for ground and bodies not selected."""
+        return pad((scales / self.generic_scales).permute(2, 1, 0), (0, 0, 0, 1), value=1.0)
 
-    def _turns(self, values: Tensor) -> Tensor:
-        angle = self._amounts("turn", values).unflatten(-1, (-1, 3)).permute(2, 1, 0)
-        sine, versine = torch.sin(angle), 1 - torch.cos(angle)
-        return torch.addcmul(torch.addcmul(self.turn_base, self.turn_sine, sine), self.turn_versine, versine)
-
-    def _amounts(self, kind: str, values: Tensor) -> Tensor:
-        """How far each of the joints' three axes turns (rad) or slides (m): (…, 3 joint)."""
+    def _amounts(self, kind: str, values: Float[Tensor, "column batch"]) -> Float[Tensor, "axis batch"]:
+        """How far each turn (see chain.Tree) turns, rad, or each slide slides, m (place · slots + slot)."""
         source, slope, offset = (getattr(self, f"{kind}_{part}") for part in ("source", "slope", "offset"))
-        amount = values.index_select(-1, source) * slope + offset
-        for slot, column, function in getattr(self, f"{kind}_functions"):
-            bent = function(values[..., column])[..., None]
-            amount = torch.cat([amount[..., :slot], bent, amount[..., slot + 1 :]], -1)
+        amount = torch.addcmul(offset[:, None], slope[:, None], values.index_select(0, source))
+        if functions := getattr(self, f"{kind}_functions"):
+            bent = torch.stack([function(values[column]) for _, column, function in functions])
+            amount = amount.index_copy(0, getattr(self, f"{kind}_bent"), bent)
         return amount
 
     def _slides(self, values: Tensor, ratio: Tensor) -> Tensor:
-        """(3, sliding joint, batch): how far the sliding joints have moved in their parent's body."""
-        amount = self._amounts("slide", values).unflatten(-1, (-1, 3)).permute(2, 1, 0)
-        amount = (amount * self._stretch(ratio)).index_select(1, self.slide_joints)
+        """(3, sliding slot, batch): how far the sliding joints have moved in their parent's body."""
+        stretch = self._stretch(ratio.index_select(1, self.ratio_source))
+        amount = self._amounts("slide", values).unflatten(0, (3, -1)) * stretch
+        amount = amount.index_select(1, self.slide_slots)
         return (self.slide_direction[..., None] * amount).sum(1)
 
     def _stretch(self, ratio: Tensor) -> Tensor:
-        """(3 slides, joint, batch): how much the parent's size stretches a slide, its factors by the axis."""
+        """(3 slides, slot, batch): how much the parent's size stretches a slide, its factors by the axis."""
         # OpenSim does not divide by the weights' sum: its scale of 1 changes a slide along an oblique axis.
         parent = ratio.index_select(1, self.parent_slots)
         along = (self.slide_share.permute(2, 1, 0)[..., None] * parent[:, None]).sum(0)
         return torch.where(self.slide_scaled.T[..., None], along, 1.0)
-
-    def _placed(self, R: Tensor, origin: Tensor, R_ground_root: Tensor) -> tuple[Tensor, Tensor]:
-        # D3KE: with a predicted rotation the root's parent offset and translations are dropped.
-        root = (R_ground_root @ self.child_rotation_inverse[0]).permute(1, 2, 0)[:, :, None]
-        return torch.cat([root, R[:, :, 1:]], 2), torch.cat(
-            [torch.zeros_like(origin[:, :1]), origin[:, 1:]], 1
-        )
 
     # -- construction ------------------------------------------------------------
 
@@ -270,38 +245,66 @@ class Skeleton(nn.Module):
                     f"{self.body.source}: the spec asks for {kind} that the body lacks: {missing}"
                 )
 
-    def _make_tree(self) -> None:
-        arrays = tables.tree(self._tree)
-        for name, array in arrays.items():
+    def _make_points(self) -> None:
+        arrays = tables.tree(self._slots)
+        self.slot = {j.child.body: i for i, j in enumerate(self._slots)}
+        markers = {m.name: m for m in self.body.markers}
+        marker_slots = np.array([self.slot[markers[n].body] for n in self.markers], np.int64)
+        local = np.reshape([markers[n].location for n in self.markers], (-1, 3))
+        hanging = tables.links(arrays, marker_slots, local)
+        for name, array in (arrays | hanging).items():
             self._constant(name, array)
-        rounds = tables.rounds((arrays["parent_slots"] - 1).tolist())
-        for i, (_, above) in enumerate(rounds):
+        rounds = tables.rounds(arrays["parent_slots"])
+        for i, above in enumerate(rounds):
             self._constant(f"above_{i}", above)
-        self.firsts = [first for first, _ in rounds]
-        self.has_child_offsets = bool(arrays["child_translation"].any())
-        slot = {"ground": 0} | {j.child.body: i + 1 for i, j in enumerate(self._tree)}
+        self.rounds = len(rounds)
+        chosen = [self.order.index(n) for n in self.joints]
+        for kind, joints in (("point", chosen), ("whole", range(len(self.order)))):
+            hooks = np.array([*joints, *marker_slots], np.int64)
+            self._constant(f"{kind}_hooks", hooks)
+            self._constant(f"{kind}_pulled", hanging["beyond"][hooks].T)
         bodies = {name: i for i, name in enumerate(self.bodies)}
-        self._constant("ratio_source", [bodies.get(n, len(bodies)) for n in slot])
-        self._constant("body_slots", np.array([slot[n] - 1 for n in self.bodies if n in slot], np.int64))
+        sources = np.array([bodies.get(n, len(bodies)) for n in self.slot])
+        self._constant("ratio_source", sources)
+        self._constant("link_source", sources[hanging["carrier"]])
+        self._constant(
+            "body_slots", np.array([self.slot[n] for n in self.bodies if n in self.slot], np.int64)
+        )
         self._constant("eye", np.eye(3))
-        self.slot = slot
+        self.parents = tables.parents_among([self._slots[i] for i in chosen], self._slots)
 
     def _make_coordinates(self, names: list[str]) -> None:
         column = {n: i for i, n in enumerate(names)}
         given = {n: i for i, n in enumerate(self.coordinates)}
         self._constant("coordinate_source", [*(given.get(n, len(given)) for n in names), len(given)])
         self._make_couplers(column)
-        for kind, axes in (("turn", "rotations"), ("slide", "translations")):
-            every = [a for j in self._tree for a in tables.three(getattr(j, axes))]
+        driven = {n for n in names if n in given} | {names[i] for i in self.following}
+        turning = [tuple(a for a in j.rotations if _turns(a, driven)) for j in self._slots]
+        self.turns = tables.places(turning)
+        self._make_turns(turning)
+        by_slot = [tables.three(j.translations) for j in self._slots]
+        slides = [axis for place in zip(*by_slot, strict=True) for axis in place]
+        for kind, every in (
+            ("turn", [turning[slot][place] for slot, place in self.turns]),
+            ("slide", slides),
+        ):
             arrays, others = tables.lines(kind, every, column)
             for name, array in arrays.items():
                 self._constant(name, array)
             setattr(self, f"{kind}_functions", others)
-        moving = [any(a.coordinate or a.function.line[1] for a in j.translations) for j in self._tree]
+            self._constant(f"{kind}_bent", np.array([i for i, _, _ in others], np.int64))
+        moving = [any(a.coordinate or a.function.line[1] for a in j.translations) for j in self._slots]
         self.sliding = [i for i, moves in enumerate(moving) if moves]
-        self._constant("slide_joints", np.array(self.sliding, np.int64))
+        self._constant("slide_slots", np.array(self.sliding, np.int64))
         directions = self._exact["parent_rotation"] @ self._exact["slide_axis"].transpose(0, 2, 1)
         self._constant("slide_direction", directions[self.sliding].transpose(1, 2, 0))
+
+    def _make_turns(self, turning: list[tuple[Axis, ...]]) -> None:
+        for name, array in tables.turn_slots(turning).items():
+            self._constant("turn_order" if name == "order" else name, array)
+        for mode, root in (("free", None), ("placed", ROOT)):
+            for name, array in tables.turns(turning, self._exact, root).items():
+                self._constant(f"{mode}_{name}", array)
 
     def _make_couplers(self, column: dict[str, int]) -> None:
         free = set(self.coordinates) if self.spec else set()
@@ -314,17 +317,7 @@ class Skeleton(nn.Module):
         self.linear_couplers = bool(active) and all_linear
         nonlinear = [] if all_linear else active
         self.couplers = [(column[c.dependent], column[c.independent], c.function) for c in nonlinear]
-
-    def _make_points(self) -> None:
-        index = {name: i for i, name in enumerate(self.order)}
-        self._constant("joint_slots", [index[n] for n in self.joints])
-        markers = {m.name: m for m in self.body.markers}
-        slots = np.array([self.slot[markers[n].body] for n in self.markers], np.int64)
-        self._constant("marker_slots", slots)
-        self._constant("marker_joints", np.maximum(slots - 1, 0))
-        self._constant("marker_local", np.reshape([markers[n].location for n in self.markers], (-1, 3)))
-        self.ground_markers = bool((slots == 0).any())
-        self.parents = tables.parents_among([self._tree[index[n]] for n in self.joints], self._tree)
+        self.following = [column[c.dependent] for c in active]
 
     def _make_ranges(self) -> None:
         limits = {c.name: c.range for c in self.body.coordinates}
@@ -341,6 +334,23 @@ class Skeleton(nn.Module):
             self._constant("marker_weights", np.asarray(self.spec.marker_ik_weight, float))
 
 
-def _batch_first(points: Tensor, batch: torch.Size) -> Tensor:
-    """(3, point, batch) as (*batch, point, 3), contiguous."""
-    return points.permute(2, 1, 0).reshape(*batch, points.shape[1], 3).contiguous()
+def _turns(axis: Axis, driven: set[str]) -> bool:
+    """Whether a turn can be other than none."""
+    return axis.coordinate in driven or not axis.function.is_linear or axis.function.line[1] != 0.0
+
+
+def _flat(pose: Pose) -> tuple[torch.Size, Tensor, Tensor, Tensor | None]:
+    """Leading axes as one, with angles all over it; scales without any become one row."""
+    angles, scales, R_ground_root = pose
+    shapes = [angles.shape[:-1], scales.shape[:-2]]
+    shapes += [R_ground_root.shape[:-2]] if R_ground_root is not None else []
+    batch = torch.broadcast_shapes(*shapes)
+    count = batch.numel()
+    angles = angles.expand(*batch, -1).reshape(count, angles.shape[-1])
+    one = scales.ndim == 2
+    scales = (scales if one else scales.expand(*batch, -1, -1)).reshape(
+        1 if one else count, *scales.shape[-2:]
+    )
+    if R_ground_root is not None:
+        R_ground_root = R_ground_root.expand(*batch, 3, 3).reshape(count, 3, 3)
+    return batch, angles, scales, R_ground_root

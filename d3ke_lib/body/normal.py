@@ -14,7 +14,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.func import jvp
 
-from d3ke_lib.body.components import applied, compose
+from d3ke_lib.body import chain
+from d3ke_lib.body.components import applied
 from d3ke_lib.body.kinematics import Pose, Skeleton, Trace
 
 
@@ -27,8 +28,8 @@ class Axes(NamedTuple):
     """
 
     free: Int[Tensor, " unknown"]
-    slot: Int[Tensor, " axis"]  # 3 · joint + place, in the slides after all turns
-    joint: Int[Tensor, " axis"]
+    slot: Int[Tensor, " axis"]  # in the skeleton's turns, or after them place · slots + slot of a slide
+    joint: Int[Tensor, " axis"]  # the joint's slot
     turning: Bool[Tensor, " axis"]
     unknown: Int[Tensor, " axis"]
     above: Float[Tensor, "axis axis"]
@@ -59,13 +60,14 @@ def axes_of(skeleton: Skeleton, free: Int[Tensor, " unknown"]) -> Axes:
     slots, drivers, slopes = zip(*primary.values(), *further, strict=True)
     like = skeleton.eye
     slot = torch.tensor(slots, device=like.device)
-    joint = slot // 3 % len(skeleton.parent_slots)
+    turning = slot < len(skeleton.turns)
+    joint = torch.tensor([*(at for at, _ in skeleton.turns), *3 * list(range(len(skeleton.order)))])
+    joint = joint.to(slot)[slot]
     above, beyond = _reach(skeleton)
     same = (joint[:, None] == joint).triu(1).to(like)
     above = above[joint][:, joint] + same + torch.eye(len(slot)).to(like) / 2
     unknown = torch.tensor([order[d] for d in drivers], device=like.device)
     slope = None if None in slopes else torch.tensor(slopes, dtype=torch.float64).to(like)
-    turning = slot < 3 * len(skeleton.parent_slots)
     return Axes(free, slot, joint, turning, unknown, above, beyond, slope)
 
 
@@ -100,14 +102,10 @@ def _drivers(skeleton: Skeleton) -> list[tuple[int, float | None]]:
 
 
 def _reach(skeleton: Skeleton) -> tuple[Tensor, Tensor]:
-    """Which joints are strictly above which (joint, joint), and move which markers (joint, marker)."""
-    count = len(skeleton.parent_slots)
-    moved = torch.zeros(count + 1, count + 1)
-    for i, parent in enumerate(skeleton.parent_slots.tolist(), 1):
-        moved[:, i] = moved[:, parent]
-        moved[i, i] = 1.0
-    moved = moved.to(skeleton.eye)
-    return moved[1:, 1:] - torch.eye(count).to(skeleton.eye), moved[1:, skeleton.marker_slots]
+    """Which slots are strictly above which (slot, slot), and move which markers (slot, marker)."""
+    count = len(skeleton.order)
+    beyond = skeleton.whole_pulled
+    return beyond[:, :count] - torch.eye(count).to(skeleton.eye), beyond[:, count:]
 
 
 def equations(
@@ -120,7 +118,7 @@ def equations(
 ) -> Equations:
     """Normal equations of Σ weight · |target − marker|²; targets are finite even where the weight is 0."""
     _, trace = skeleton._trace(Pose(angles, scales))
-    markers = skeleton._markers(trace).permute(2, 1, 0)
+    markers = trace.markers.permute(2, 1, 0)
     # Moments about a point among the markers: about a far ground origin float32 would cancel.
     center = markers.mean(-2, keepdim=True)
     twists = _twists(skeleton, axes, trace, center[:, 0]) * slopes_at(skeleton, axes, angles)[..., None]
@@ -133,32 +131,20 @@ def equations(
 
 def _twists(skeleton: Skeleton, axes: Axes, trace: Trace, center: Tensor) -> Float[Tensor, "frame axis 6"]:
     """Angular velocity and the velocity of the point at the centre, for unit speed of each axis."""
-    first = compose(*_pair(_above(skeleton, trace), skeleton.parent_rotation.permute(1, 2, 0)[..., None]))
-    second = compose(_above(skeleton, trace), trace.turns[:, :, 0])
-    third = compose(second, trace.turns[:, :, 1])
-    turned = [_along(R, skeleton.turn_axis[:, i]) for i, R in enumerate((first, second, third))]
+    above = trace.R.index_select(2, skeleton.parent_slots)
+    tree = skeleton._tree("whole", placed=False)
+    frames = chain.frames_of_turns(tree, trace.turns, above)
+    turned = applied(frames, tree.axis.expand(frames.shape[1:]))
     stretch = skeleton._stretch(trace.ratio)
-    slid = [_along(first, skeleton.slide_axis[:, i]) * stretch[i] for i in range(3)]
-    direction = torch.cat([torch.stack(group, 2).flatten(1, 2) for group in (turned, slid)], 1)
-    direction = direction.index_select(1, axes.slot).permute(2, 1, 0)
+    along = skeleton.parent_rotation @ skeleton.slide_axis.mT
+    slid = [
+        applied(above, along[:, :, i].T[..., None].expand(above.shape[1:])) * stretch[i] for i in range(3)
+    ]
+    direction = torch.cat([turned, *slid], 1).index_select(1, axes.slot).permute(2, 1, 0)
     origin = trace.origin.index_select(1, axes.joint).permute(2, 1, 0) - center[:, None]
     turning = axes.turning[:, None]
     linear = torch.where(turning, torch.linalg.cross(origin, direction), direction)
     return torch.cat([torch.where(turning, direction, 0.0), linear], -1)
-
-
-def _above(skeleton: Skeleton, trace: Trace) -> Tensor:
-    """Rotation of the body that each joint hangs on, the ground's first."""
-    ground = skeleton.eye[:, :, None, None].expand(3, 3, 1, trace.R.shape[-1])
-    return torch.cat([ground, trace.R], 2).index_select(2, skeleton.parent_slots)
-
-
-def _pair(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    return a, b.expand_as(a)
-
-
-def _along(R: Tensor, axis: Tensor) -> Tensor:
-    return applied(R, axis.T[..., None].expand(3, *R.shape[2:]))
 
 
 def slopes_at(skeleton: Skeleton, axes: Axes, angles: Tensor) -> Tensor:
@@ -168,9 +154,9 @@ def slopes_at(skeleton: Skeleton, axes: Axes, angles: Tensor) -> Tensor:
 
     def amounts(at: Tensor) -> Tensor:
         values = skeleton._all_coordinates(at)
-        return torch.cat([skeleton._amounts("turn", values), skeleton._amounts("slide", values)], -1)
+        return torch.cat([skeleton._amounts(kind, values) for kind in ("turn", "slide")])
 
-    return jvp(amounts, (angles,), (torch.ones_like(angles),))[1][..., axes.slot]
+    return jvp(amounts, (angles,), (torch.ones_like(angles),))[1][axes.slot].T
 
 
 def _moments(at: Tensor, residual: Tensor, weight: Tensor, axes: Axes) -> tuple[Tensor, Tensor]:

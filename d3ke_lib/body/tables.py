@@ -3,9 +3,11 @@
 import numpy as np
 
 from d3ke_lib.body.functions import constant
-from d3ke_lib.body.model import Axis, Body, Coupler, Joint
+from d3ke_lib.body.model import Axis, Body, Coupler, Joint, Offset
 
 STILL = Axis(None, (1.0, 0.0, 0.0), constant(0.0))
+FIXED = Offset("ground", (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
+GROUND = Joint("ground", "WeldJoint", FIXED, FIXED, (), (), ())  # slot 0 of a tree
 
 
 def ancestry(body: Body, bodies: tuple, joints: tuple, markers: tuple) -> tuple[Joint, ...]:
@@ -30,40 +32,83 @@ def by_depth(kept: tuple[Joint, ...]) -> tuple[Joint, ...]:
     return tuple(sorted(kept, key=lambda joint: depth[joint.child.body]))
 
 
-def rounds(parents: list[int]) -> list[tuple[int, np.ndarray]]:
-    """Pointer doubling: per round the first joint that still hangs on another (−1: on none), and on which."""
-    above, found = np.array(parents), []
-    while (above >= 0).any():
-        first = int(np.argmax(above >= 0))
-        found.append((first, above[first:].copy()))
-        above = np.where(above >= 0, above[above], -1)
+def rounds(parent_slots: np.ndarray) -> list[np.ndarray]:
+    """Pointer doubling: per round the slots on which the last slots still hang (0, the ground: on none)."""
+    above, found = np.array(parent_slots), []
+    while above.any():
+        found.append(above[np.argmax(above > 0) :].copy())
+        above = above[above]
     return found
 
 
 def tree(joints: tuple[Joint, ...]) -> dict[str, np.ndarray]:
-    """Offset frames of the joints; turns' constants with the frames' rotations multiplied in."""
-    slot = {"ground": 0} | {j.child.body: i + 1 for i, j in enumerate(joints)}
-    P = np.array([rotation(j.parent.orientation) for j in joints])
-    C = np.array([rotation(j.child.orientation).T for j in joints])
-    K = np.array([[cross(a.axis) for a in three(j.rotations)] for j in joints])
-    base = np.stack([P, np.broadcast_to(np.eye(3), P.shape), C], 1)
-    sine = np.stack([P @ K[:, 0], K[:, 1], K[:, 2] @ C], 1)
-    versine = np.stack([P @ K[:, 0] @ K[:, 0], K[:, 1] @ K[:, 1], K[:, 2] @ K[:, 2] @ C], 1)
+    """By slot (joints, GROUND first): offset frames and slides."""
+    slot = {j.child.body: i for i, j in enumerate(joints)}
     slides = np.array([[a.axis for a in three(j.translations)] for j in joints])
     share = np.abs(slides)
     return {
         "parent_slots": np.array([slot[j.parent.body] for j in joints]),
         "parent_translation": np.array([j.parent.translation for j in joints]),
-        "parent_rotation": P,
+        "parent_rotation": np.array([rotation(j.parent.orientation) for j in joints]),
         "child_translation": np.array([j.child.translation for j in joints]),
-        "child_rotation_inverse": C,
-        "turn_axis": np.array([[a.axis for a in three(j.rotations)] for j in joints]),
-        "turn_base": base.transpose(2, 3, 1, 0)[..., None],
-        "turn_sine": sine.transpose(2, 3, 1, 0)[..., None],
-        "turn_versine": versine.transpose(2, 3, 1, 0)[..., None],
+        "child_rotation_inverse": np.array([rotation(j.child.orientation).T for j in joints]),
         "slide_axis": slides,
         "slide_share": share / share.sum(-1, keepdims=True),
         "slide_scaled": np.array([[a.function.scaled for a in three(j.translations)] for j in joints]),
+    }
+
+
+def places(turning: list[tuple[Axis, ...]]) -> list[tuple[int, int]]:
+    """(slot, place) of every turn in the order of chain.Tree, from the axes that each slot turns about."""
+    slots = sorted((i for i, axes in enumerate(turning) if axes), key=lambda i: -len(turning[i]))
+    return [(slot, place) for place in range(3) for slot in slots if len(turning[slot]) > place]
+
+
+def turns(
+    turning: list[tuple[Axis, ...]], frames: dict[str, np.ndarray], given: int | None
+) -> dict[str, np.ndarray]:
+    """Constants of chain.Tree; of a slot whose rotation is `given` only its child's frame is left."""
+    rows = {"base": [], "sine": [], "versine": [], "axis": []}
+    for slot, place in places(turning):
+        before = frames["parent_rotation"][slot] if place == 0 and slot != given else np.eye(3)
+        after = frames["child_rotation_inverse"][slot] if place + 1 == len(turning[slot]) else np.eye(3)
+        axis = np.array(turning[slot][place].axis) * (slot != given)
+        K = cross(tuple(axis))
+        for name, matrix in (("base", np.eye(3)), ("sine", K), ("versine", K @ K)):
+            rows[name].append(before @ matrix @ after)
+        rows["axis"].append(before @ axis)
+    still = [i for i, axes in enumerate(turning) if not axes]
+    fixed = np.array(frames["child_rotation_inverse"][still])
+    for row, slot in enumerate(still):
+        fixed[row] = fixed[row] if slot == given else frames["parent_rotation"][slot] @ fixed[row]
+    shapes = {"axis": (-1, 3)} | dict.fromkeys(("base", "sine", "versine"), (-1, 3, 3))
+    arrays = {name: np.reshape(rows[name], shape) for name, shape in shapes.items()} | {"fixed": fixed}
+    return {name: np.moveaxis(array, 0, -1)[..., None] for name, array in arrays.items()}
+
+
+def turn_slots(turning: list[tuple[Axis, ...]]) -> dict[str, np.ndarray]:
+    """Index tensors of chain.Tree."""
+    found = places(turning)
+    by_place = [np.array([slot for slot, at in found if at == place], np.int64) for place in range(3)]
+    still = [i for i, axes in enumerate(turning) if not axes]
+    order = np.argsort([*by_place[0], *still])
+    return dict(zip(("first", "second", "third", "order"), (*by_place, order), strict=True))
+
+
+def links(
+    arrays: dict[str, np.ndarray], marker_slots: np.ndarray, marker_local: np.ndarray
+) -> dict[str, np.ndarray]:
+    """What chain.py hangs on the slots: first each slot's own link, then one to each marker."""
+    parents, inward = arrays["parent_slots"], arrays["child_translation"]
+    carrier = np.concatenate([parents, marker_slots])
+    beyond = np.eye(len(parents))  # (slot, slot) 1 where the column is the row or above it
+    for slot, parent in enumerate(parents):
+        beyond[slot] = np.maximum(beyond[slot], beyond[parent])
+    return {
+        "carrier": carrier,
+        "link": np.concatenate([arrays["parent_translation"], marker_local]) - inward[carrier],
+        "beyond": beyond,
+        "turned": beyond[carrier].T,
     }
 
 

@@ -28,7 +28,7 @@ def agrees(path: Path, tolerance: float = 1e-9) -> None:
     angles = random_angles(skeleton, 10).clamp(-1.5, 1.5)
     names = [c.name for j in body.joints for c in j.coordinates]
     ours = skeleton(Pose(angles, skeleton.generic_scales))
-    theirs = opensim_points(path, skeleton, skeleton._all_coordinates(angles)[:, :-1], names)
+    theirs = opensim_points(path, skeleton, skeleton._all_coordinates(angles)[:-1].T, names)
     joints = torch.stack([p.joints for p in theirs])
     torch.testing.assert_close(ours.joints, joints, rtol=0, atol=tolerance)
     if skeleton.markers:
