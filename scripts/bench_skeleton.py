@@ -1,20 +1,25 @@
 """The skeleton layer against a plain loop over joints: forward, and forward with backward, ms.
 
-Batches 1, 64, 256, 1024; eager and torch.compile(fullgraph=True); CPU and, where there is one, CUDA. A table
-and one JSON, which notebook 08 shows when recorded:
+Batches 1, 64, 256, 1024; eager and torch.compile(fullgraph=True); CPU and, where there is one, CUDA. The
+three take turns for several rounds and the best round counts: a neighbour's work then disturbs all alike.
+Every turn is a process of its own, because compiled code brings its own threads, and those wait awake on the
+cores of the others' (OMP_WAIT_POLICY=active). A table and one JSON, which notebook 08 shows when recorded:
 
     python scripts/bench_skeleton.py --out data/results/skeleton.json
 """
 
 import argparse
 import json
+import multiprocessing
 import os
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import torch
+from tqdm import tqdm
 
 from d3ke_lib.body.kinematics import Points, Pose, Skeleton
 from d3ke_lib.body.spec import default_skeleton
@@ -34,20 +39,16 @@ def pose_of(skeleton: Skeleton, batch: int) -> Pose:
 
 
 def milliseconds(run: Callable[[], None], seconds: float, device: str) -> float:
-    """Best of three means: what the machine can do, not what else it was doing."""
     wait = torch.cuda.synchronize if device == "cuda" else lambda: None
     for _ in range(3):
         run()
     wait()
-    best = float("inf")
-    for _ in range(3):
-        begin, count = time.perf_counter(), 0
-        while count < 3 or time.perf_counter() - begin < seconds / 3:
-            run()
-            count += 1
-        wait()
-        best = min(best, (time.perf_counter() - begin) / count)
-    return best * 1e3
+    begin, count = time.perf_counter(), 0
+    while count < 3 or time.perf_counter() - begin < seconds:
+        run()
+        count += 1
+    wait()
+    return (time.perf_counter() - begin) / count * 1e3
 
 
 def measured(layer: Callable[[Pose], Points], pose: Pose, seconds: float, device: str) -> dict[str, float]:
@@ -61,30 +62,51 @@ def measured(layer: Callable[[Pose], Points], pose: Pose, seconds: float, device
     return {k: milliseconds(f, seconds, device) for k, f in (("forward", forward), ("backward", both))}
 
 
+def turn(kind: str, device: str, seconds: float, threads: int) -> dict[int, dict[str, float]]:
+    """Times by batch."""
+    torch.set_num_threads(threads)
+    skeleton = default_skeleton().to(device)
+    layer = {"plain": lambda pose: plain(skeleton, pose), "eager": skeleton}.get(kind)
+    times = {}
+    for batch in BATCHES:
+        if kind == "compiled":
+            # One frame's backward, compiled by torch 2.11 for several CPU threads, writes beyond its memory.
+            single = {"cpp.threads": 1} if (batch, device) == (1, "cpu") else None
+            layer = torch.compile(skeleton, fullgraph=True, dynamic=False, options=single)
+        times[batch] = measured(layer, pose_of(skeleton, batch), seconds, device)
+    return times
+
+
+def best_of(rounds: list[dict[int, dict[str, float]]]) -> dict[int, dict[str, float]]:
+    names = ("forward", "backward")
+    return {b: {n: min(found[b][n] for found in rounds) for n in names} for b in BATCHES}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=1.0, help="time per number")
+    parser.add_argument("--seconds", type=float, default=0.3, help="time per number and round")
+    parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("out/bench/skeleton.json"))
     parser.add_argument("--kinds", nargs="*", default=["plain", "eager", "compiled"])
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    rows = []
+    devices = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
+    found = {(device, kind): [] for device in devices for kind in options.kinds}
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as pool:
+        for _ in tqdm(range(options.rounds), "rounds"):
+            for (device, kind), times in found.items():
+                times.append(pool.submit(turn, kind, device, options.seconds, options.threads).result())
+    rows = [
+        {"device": device, "kind": kind, "batch": batch, **best}
+        for (device, kind), rounds in found.items()
+        for batch, best in best_of(rounds).items()
+    ]
     print(f"{'device':6} {'kind':9} {'batch':>5} {'forward':>9} {'+ backward':>11}  target")
-    for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
-        skeleton = default_skeleton().to(device)
-        kinds = {"plain": lambda pose, s=skeleton: plain(s, pose), "eager": skeleton}
-        kinds["compiled"] = torch.compile(skeleton, fullgraph=True, dynamic=False)
-        # One frame's backward, compiled by torch 2.11 for several CPU threads, writes beyond its memory.
-        alone = torch.compile(skeleton, fullgraph=True, dynamic=False, options={"cpp.threads": 1})
-        for kind in options.kinds:
-            for batch in BATCHES:
-                layer = alone if (kind, batch, device) == ("compiled", 1, "cpu") else kinds[kind]
-                found = measured(layer, pose_of(skeleton, batch), options.seconds, device)
-                rows.append({"device": device, "kind": kind, "batch": batch, **found})
-                target = TARGET.get(batch, {}).get(kind, "") if device == "cpu" else ""
-                numbers = f"{found['forward']:9.3f} {found['backward']:11.3f}"
-                print(f"{device:6} {kind:9} {batch:5} {numbers}  {target}", flush=True)
+    for row in rows:
+        target = TARGET.get(row["batch"], {}).get(row["kind"], "") if row["device"] == "cpu" else ""
+        numbers = f"{row['forward']:9.3f} {row['backward']:11.3f}"
+        print(f"{row['device']:6} {row['kind']:9} {row['batch']:5} {numbers}  {target}")
     options.out.parent.mkdir(parents=True, exist_ok=True)
     result = {
         "threads": options.threads,
