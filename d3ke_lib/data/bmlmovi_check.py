@@ -22,11 +22,10 @@ T = TypeVar("T")
 # For the estimates, measured on embedded pictures with one core; real ones may need half as much more.
 BYTES_A_PIXEL = 22_000 / 360**2  # of a stored crop
 LABEL_BYTES = 3_000  # of a frame's labels, once a subject
-CROP_SECONDS, LABEL_SECONDS = (
-    0.036,
-    0.013,
-)  # of a processor, a frame: decode, resample, compress; inverse kinematics
+CROP_SECONDS = 0.036  # of a processor, a frame: decode, resample, compress
+LABEL_SECONDS = 0.013  # inverse kinematics
 WORKER_GB = 1.2
+NO_FILE = "no file of this subject"
 
 
 def check_data(raw: Path, config: BmlmoviConfig | None = None, deep: bool = False) -> dict[str, Any]:
@@ -83,7 +82,7 @@ def check_subject(tree: Tree, config: BmlmoviConfig, subject: int, deep: bool) -
     found: dict[str, Any] = {"split": split, "motions": 0, "fits": len(tree.fits.get(subject, {}))}
     found |= {"frames": 0, "problems": [], "notes": [], "cameras": {}, "usable": []}
     if subject not in tree.subjects:
-        return found | {"problems": ["no file of this subject"]}
+        return found | {"problems": [NO_FILE]}
     ranges = _said(lambda: _ranges(tree, subject))
     frames = _said(lambda: _fits(tree, subject, deep))
     found["problems"] = [said for said in (ranges, frames) if isinstance(said, str)]
@@ -217,7 +216,12 @@ def text(report: dict[str, Any], out: Path) -> str:
     """Lines for people: first what is wrong, then subject by subject, at the end what can be done."""
     lines = [f"models     {sex}: {found}" for sex, found in report["models"].items()]
     lines += [f"cameras    {line}" for line in report["cameras"]]
-    lines += [_line(int(subject), found) for subject, found in sorted(report["subjects"].items())]
+    absent = {s: found for s, found in report["subjects"].items() if found["problems"] == [NO_FILE]}
+    present = {s: found for s, found in report["subjects"].items() if s not in absent}
+    lines += [_line(subject, found) for subject, found in sorted(present.items())]
+    for split in dict.fromkeys(found["split"] for found in absent.values()):
+        members = sorted(subject for subject, found in absent.items() if found["split"] == split)
+        lines.append(f"{split:<10} no file of {len(members)} subjects: {', '.join(map(str, members))}")
     for kind, found in report["not_needed"].items():
         lines += [f"{kind:<10} not read: {', '.join(map(str, found))}"] if found else []
     return "\n".join([*lines, *_verdict(report, out)])

@@ -186,7 +186,8 @@ def _checked(results: Results, text: str, source: str, effect: dict[str, float],
     """Confirmed where the interval lies on the wanted side of 0, refuted on the other, else not shown."""
     found = sign(effect)
     verdict = "not shown" if found == "unclear" else "confirmed" if found == wanted else "refuted"
-    verdict = "none: a smoke run" if is_smoke(results) else f"{verdict}, on {pictures(results)}"
+    runs = " for one run of each" if len(results["profile"]["seeds"]) == 1 else ""
+    verdict = "none: a smoke run" if is_smoke(results) else f"{verdict}{runs}, on {pictures(results)}"
     ours = f"{degrees(effect['mean'], True)} ({interval(effect)})"
     side = "below" if wanted == "lower" else "above"
     return Claim(text, source, _command(results), "", ours, f"95 % interval {side} 0", verdict)
