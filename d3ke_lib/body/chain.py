@@ -57,7 +57,8 @@ class Hung(NamedTuple):
 def rotations(tree: Tree, amounts: Tensor) -> tuple[Tensor, Tensor]:
     """The turns (3, 3, turn, batch), and the slots' rotations in ground (3, 3, slot, batch)."""
     # On a CPU an operation with more than one operand that is spread over the batch is not vectorised.
-    turns = torch.addcmul(tree.sine * torch.sin(amounts), tree.versine, 1 - torch.cos(amounts)) + tree.base
+    sines, versines = _sines_and_versines(amounts)
+    turns = torch.addcmul(tree.sine * sines, tree.versine, versines) + tree.base
     one, second, third = by_place(tree, turns)
     two = compose(one[:, :, : second.shape[2]], second)
     three = compose(two[:, :, : third.shape[2]], third)
@@ -68,6 +69,13 @@ def rotations(tree: Tree, amounts: Tensor) -> tuple[Tensor, Tensor]:
         first = R.shape[2] - len(above)
         R = torch.cat([R[:, :, :first], compose(R.index_select(2, above), R[:, :, first:])], 2)
     return turns, R
+
+
+def _sines_and_versines(amounts: Tensor) -> tuple[Tensor, Tensor]:
+    sines, versines = torch.sin(amounts), 1 - torch.cos(amounts)
+    if torch.compiler.is_compiling():  # as a part of something stored they are not computed nine times each
+        return torch.cat([sines, versines]).chunk(2)
+    return sines, versines
 
 
 def by_place(tree: Tree, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -91,11 +99,22 @@ def hung(tree: Tree, amounts: Tensor, links: Tensor) -> Hung:
     carriers = R.index_select(2, tree.carrier)
     steps = applied(carriers, links)
     slots = len(tree.order)
-    at = summed(tree.beyond, steps[:, :slots]).index_select(1, tree.hooks)
+    at = _origins(tree, steps[:, :slots]).index_select(1, tree.hooks)
     markers = steps.shape[1] - slots
     joints = at.shape[1] - markers
     points = torch.cat([at[:, :joints], at[:, joints:] + steps[:, slots:]], 1)
     return Hung(points, turns, R, carriers, steps)
+
+
+def _origins(tree: Tree, steps: Tensor) -> Tensor:
+    """(3, slot, batch): the slots' joints in ground, from their own links."""
+    if not torch.compiler.is_compiling():
+        return summed(tree.beyond, steps)
+    for above in tree.above:  # compiled, a product of matrices would cut the kernel in two
+        first = steps.shape[1] - len(above)
+        further = steps[:, first:] + steps.index_select(1, above)
+        steps = torch.cat([steps[:, :first], further], 1)
+    return steps
 
 
 def points(tree: Tree, amounts: Tensor, links: Tensor) -> Tensor:

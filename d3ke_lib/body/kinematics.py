@@ -187,7 +187,9 @@ class Skeleton(nn.Module):
 
     def _ratios(self, scales: Tensor) -> Tensor:
         """(3, body + 1, batch): scale over the file's; the last, 1, is for ground and bodies not selected."""
-        return pad((scales / self.generic_scales).permute(2, 1, 0), (0, 0, 0, 1), value=1.0)
+        ratio = (scales / self.generic_scales).flatten(1).T
+        ratio = torch.cat([ratio, ratio.new_ones(3, ratio.shape[1])])
+        return ratio.unflatten(0, (-1, 3)).transpose(0, 1)
 
     def _amounts(self, kind: str, values: Float[Tensor, "column batch"]) -> Float[Tensor, "axis batch"]:
         """How far each turn (see chain.Tree) turns, rad, or each slide slides, m (place · slots + slot)."""
