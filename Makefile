@@ -45,9 +45,15 @@ ifdef PARTIAL
 export D3KE_PARTIAL := $(PARTIAL)
 endif
 
+# Other training seeds than the profile's: SEEDS="0 1 2" trains three runs of each network.
+ifdef SEEDS
+export D3KE_SEEDS := $(SEEDS)
+endif
+
 help:
 	@echo "make reproduce [P=demo|smoke|gpu]  everything: data, both backbones, refiner, evaluation, report"
 	@echo "make check-data RAW=folder         what of BMLmovi, AMASS and SMPL-H is there, and what can be done with it"
+	@echo "make reproduce SEEDS=\"0 1 2\"       several runs of each network: how much runs differ"
 	@echo "make reproduce P=bmlmovi RAW=folder [BODY=file.osim] [OCCLUDERS=file] [PARTIAL=1]   everything on BMLmovi"
 	@echo "make test                          ruff, import rules, unit tests, notebooks (smoke profile)"
 	@echo "make predict VIDEO=file [BOX=x,y,w,h] [P=demo] [BACKBONE=$(BACKBONE)]   joint angles from a video"
@@ -84,11 +90,14 @@ DRAW   := $(wildcard d3ke_lib/experiment/plots*.py) $(addprefix d3ke_lib/experim
 SAY    := $(addprefix d3ke_lib/experiment/,findings.py tables.py) $(wildcard data/*.json scripts/build_report.py scripts/report/* scripts/report/*/*)
 
 # stages.mk lists the profile's runs (RUN_NAMES = backbone.seed …); an unknown profile ends here by name.
+# What was asked for last: with another refiner or other seeds, evaluation and what follows it are made anew.
 ifneq ($(filter reproduce report $(OUT)/%,$(MAKECMDGOALS)),)
+$(shell mkdir -p $(OUT); echo $(REFINER) | cmp -s - $(OUT)/refiner || echo $(REFINER) > $(OUT)/refiner)
+$(shell echo $(SEEDS) | cmp -s - $(OUT)/seeds || echo $(SEEDS) > $(OUT)/seeds)
 include $(OUT)/stages.mk
 endif
 
-$(OUT)/stages.mk: d3ke_lib/experiment/config.py d3ke_lib/experiment/stages.py | $(READY)
+$(OUT)/stages.mk: $(OUT)/seeds d3ke_lib/experiment/config.py d3ke_lib/experiment/stages.py | $(READY)
 	@$(PY) -m d3ke_lib.experiment.stages $(P) $@
 
 FRAMES    := $(RUN_NAMES:%=$(NB)/04_frame.%.ipynb)
@@ -118,12 +127,7 @@ $(FRAMES): $(NB)/04_frame.%.ipynb: notebooks/04_frame.ipynb $(NB)/02_data.ipynb 
 $(TEMPORALS): $(NB)/05_temporal.$(REFINER).%.ipynb: notebooks/05_temporal.ipynb $(NB)/04_frame.%.ipynb
 	@$(SPIN) $(RUN) $< $@ profile=$(P) backbone=$(backbone) seed=$(seed) refiner=$(REFINER)
 
-# The refiner that was judged last: with another one, evaluation and what follows it are made anew.
-ifneq ($(filter reproduce report $(OUT)/%,$(MAKECMDGOALS)),)
-$(shell mkdir -p $(OUT); echo $(REFINER) | cmp -s - $(OUT)/refiner || echo $(REFINER) > $(OUT)/refiner)
-endif
-
-$(NB)/06_evaluation.ipynb: notebooks/06_evaluation.ipynb $(FRAMES) $(TEMPORALS) $(OUT)/refiner $(JUDGE)
+$(NB)/06_evaluation.ipynb: notebooks/06_evaluation.ipynb $(FRAMES) $(TEMPORALS) $(OUT)/refiner $(OUT)/seeds $(JUDGE)
 	@$(SPIN) $(RUN) $< $@ profile=$(P) refiner=$(REFINER)
 
 $(NB)/07_figures.ipynb: notebooks/07_figures.ipynb $(NB)/06_evaluation.ipynb $(DRAW)

@@ -134,12 +134,14 @@ def cost(results: dict[str, Any]) -> str:
 
 
 def results_block(results: dict[str, Any]) -> str:
+    seeds = tables.seeds_table(results)
     parts = [
         f"Synthetic data: mean over {len(results['subjects'])} test subjects that no network has seen, with "
         "95 % intervals over subjects.",
         tables.markdown(tables.results_table(results)),
         "Differences, paired by subject (below 0: the first of the two is better):",
         tables.markdown(tables.comparisons_table(results)),
+        *(["Run by run:", tables.markdown(seeds)] if seeds else []),
         *(figure(name) for name in ("paired", "groups", "cost", "data")),
         "Keep in mind:",
         "\n".join(f"- {sentence}" for sentence in findings.caveats(results)),

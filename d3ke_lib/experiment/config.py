@@ -4,7 +4,8 @@ Sources: P paper (Sensors 2023, 23(1), 341), C the released code, where the pape
 """
 
 import math
-from dataclasses import dataclass, field
+import os
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from d3ke_lib.data.augment import AugmentConfig, ViewConfig
@@ -293,6 +294,18 @@ PROFILES = {profile.name: profile for profile in (SMOKE, DEMO, GPU, BMLMOVI)}
 
 
 def profile(name: str) -> Profile:
-    """The profile of that name; raises D3keError listing those there are."""
+    """The profile of that name, with the seeds that the environment names in D3KE_SEEDS (`SEEDS=` to make).
+
+    Raises D3keError listing the profiles there are, or saying what was expected of seeds.
+    """
     _check_known("profile", name, tuple(PROFILES))
-    return PROFILES[name]
+    asked = os.environ.get("D3KE_SEEDS")
+    return replace(PROFILES[name], seeds=_seeds(asked)) if asked else PROFILES[name]
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    words = text.replace(",", " ").split()
+    found = tuple(int(word) for word in words if word.isdecimal())
+    if not found or len(set(found)) < len(words):
+        raise D3keError(f"SEEDS: expected whole numbers, each once, such as 0 1 2; found {text!r}")
+    return found

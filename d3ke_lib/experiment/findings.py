@@ -5,6 +5,7 @@ No number is typed. Sentences are chosen by intervals: an effect counts where it
 
 from typing import Any, Literal, NamedTuple
 
+from d3ke_lib.experiment.config import PROFILES
 from d3ke_lib.experiment.evaluate import MEAN_POSE
 from d3ke_lib.experiment.names import label, settings_of
 
@@ -123,7 +124,8 @@ def caveats(results: Results) -> list[str]:
         "nothing here confirms or refutes the paper's numbers on recordings of people.",
         "One run of each: how much runs differ is not known and may exceed what the backbones differ."
         if seeds == 1
-        else f"{seeds} runs of each; intervals are over subjects, for the mean of the runs.",
+        else f"{seeds} runs of each; intervals are over subjects, for the mean of the runs. "
+        + _by_run(results),
     ]
     if {"resnext50_32x4d", "resnext101_32x8d"} <= set(profile["backbones"]):
         found.append(
@@ -135,6 +137,20 @@ def caveats(results: Results) -> list[str]:
             f"With {subjects} test subjects a bootstrap interval is too narrow: true 95 % would be wider."
         )
     return found + reading(results)
+
+
+def _by_run(results: Results) -> str:
+    """What the runs differ by, and the backbones in each: the spread that no interval shows."""
+    found = []
+    for first, second in backbone_pairs(results, "frame")[:1] + backbone_pairs(results, "temporal")[:1]:
+        one, other = (results["settings"][setting]["seeds"][ANGLE] for setting in (first, second))
+        changes = ", ".join(degrees(b - a, True) for a, b in zip(one, other, strict=True))
+        spread = max(max(values) - min(values) for values in (one, other))
+        found.append(
+            f"{label(second)} − {label(first)} by run: {changes}, where runs of one of them differ by up to "
+            f"{degrees(spread)}."
+        )
+    return " ".join(found)
 
 
 def reading(results: Results) -> list[str]:
@@ -179,15 +195,19 @@ def claims(results: Results, paper: list[dict[str, str]]) -> list[Claim]:
 
 
 def _command(results: Results) -> str:
-    return f"make reproduce P={results['profile']['name']}"
+    name, seeds = results["profile"]["name"], results["profile"]["seeds"]
+    usual = PROFILES[name].seeds if name in PROFILES else (0,)
+    chosen = "" if tuple(seeds) == usual else f' SEEDS="{" ".join(map(str, seeds))}"'
+    return f"make reproduce P={name}{chosen}"
 
 
 def _checked(results: Results, text: str, source: str, effect: dict[str, float], wanted: Sign) -> Claim:
     """Confirmed where the interval lies on the wanted side of 0, refuted on the other, else not shown."""
     found = sign(effect)
     verdict = "not shown" if found == "unclear" else "confirmed" if found == wanted else "refuted"
-    runs = " for one run of each" if len(results["profile"]["seeds"]) == 1 else ""
-    verdict = "none: a smoke run" if is_smoke(results) else f"{verdict}{runs}, on {pictures(results)}"
+    count = len(results["profile"]["seeds"])
+    runs = "one run of each" if count == 1 else f"the mean of {count} runs"
+    verdict = "none: a smoke run" if is_smoke(results) else f"{verdict} for {runs}, on {pictures(results)}"
     ours = f"{degrees(effect['mean'], True)} ({interval(effect)})"
     side = "below" if wanted == "lower" else "above"
     return Claim(text, source, _command(results), "", ours, f"95 % interval {side} 0", verdict)

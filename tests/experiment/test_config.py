@@ -1,6 +1,7 @@
 """Configurations survive JSON unchanged; what is misspelt, impossible or mistyped is refused by name."""
 
 import json
+import re
 from dataclasses import FrozenInstanceError, replace
 
 import pytest
@@ -68,6 +69,19 @@ def test_impossible_values_are_refused(change, message):
 def test_unknown_profile_lists_the_known():
     with pytest.raises(D3keError, match="unknown profile 'tiny'; known: smoke, demo, gpu"):
         config.profile("tiny")
+
+
+@pytest.mark.parametrize(("text", "seeds"), [("4", (4,)), ("0 1 2", (0, 1, 2)), ("7,3", (7, 3))])
+def test_seeds_of_the_environment_are_taken(monkeypatch, text, seeds):
+    monkeypatch.setenv("D3KE_SEEDS", text)
+    assert config.profile("demo") == replace(config.DEMO, seeds=seeds)
+
+
+@pytest.mark.parametrize("text", ["x", "1 1", "-1", "1.5 2", " "])
+def test_wrong_seeds_are_refused(monkeypatch, text):
+    monkeypatch.setenv("D3KE_SEEDS", text)
+    with pytest.raises(D3keError, match=re.escape(f"each once, such as 0 1 2; found {text!r}")):
+        config.profile("demo")
 
 
 def test_configurations_are_frozen():

@@ -48,7 +48,8 @@ def test_the_answer_follows_the_interval(results: dict, effect: tuple, said: str
     assert claim.verdict == f"{verdict} for one run of each, on synthetic data"
     results["profile"]["seeds"] = [0, 1]
     several = next(c for c in findings.claims(results, paper()) if c.claim == claim.claim)
-    assert several.verdict == f"{verdict}, on synthetic data"
+    assert several.verdict == f"{verdict} for the mean of 2 runs, on synthetic data"
+    assert several.command.endswith(' SEEDS="0 1"')
 
 
 def test_smoke_numbers_get_no_verdict(results: dict) -> None:
@@ -76,6 +77,18 @@ def test_caveats_say_when_nothing_was_learnt(results: dict) -> None:
     assert "ResNeXt-101 is better than always answering with the mean pose" in said
     assert "One run of each" in said
     assert "cannot tell depth from width" in said
+
+
+def test_several_runs_are_told_one_by_one(results: dict) -> None:
+    results["profile"]["seeds"] = [0, 1]
+    for setting, values in zip(FRAMES, ([5.0, 5.1], [4.8, 5.2])):
+        results["settings"][setting]["seeds"]["angle_mae_deg"] = values
+    said = " ".join(findings.caveats(results))
+    assert "2 runs of each" in said
+    assert (
+        "ResNeXt-101 − ResNeXt-50 by run: −0.20°, +0.10°, where runs of one of them differ by up to 0.40°"
+        in said
+    )
 
 
 def test_one_backbone_leaves_the_question_open(results: dict) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ def copy(tmp_path: Path) -> Path:
     for made in (".venv/.requirements", "out/smoke/expected_time.json", "out/smoke/stages.mk"):
         (tmp_path / made).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / made).write_text("RUN_NAMES := resnet50.0\n")
+    (tmp_path / "out/smoke/seeds").write_text("\n")
+    os.utime(tmp_path / "out/smoke/seeds", (0, 0))
     return tmp_path
 
 
@@ -60,6 +63,18 @@ def test_another_refiner_makes_evaluation_anew_and_the_same_does_not(copy):
     assert [stage.split()[0] for stage in stage_of(copy, "transformer")] == [
         f"notebooks/{name}.ipynb" for name in ("06_evaluation", "07_figures")
     ]
+
+
+def test_other_seeds_list_the_runs_anew(copy):
+    (copy / ".venv/bin").mkdir()
+    (copy / ".venv/bin/python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    (copy / ".venv/bin/python").chmod(0o755)
+    assert "05_temporal.transformer.resnet50.0.ipynb" in planned(copy, "reproduce", "P=smoke")
+    stages = planned(copy, "reproduce", "P=smoke", "SEEDS=3 5")
+    assert "04_frame.resnext50_32x4d.3.ipynb" in stages
+    assert "05_temporal.transformer.resnext101_32x8d.5.ipynb" in stages
+    assert "resnet50.0" not in stages
+    assert "SEEDS: expected whole numbers, each once" in planned(copy, "reproduce", "P=smoke", "SEEDS=3 x")
 
 
 def test_unknown_refiners_end_at_once(copy):
