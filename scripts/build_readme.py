@@ -127,7 +127,7 @@ def cost(results: dict[str, Any]) -> str:
     }
     minutes = sum(run["seconds"] for run in runs) / 60
     return (
-        f"The recorded run (profile {results['profile']['name']}) trained {len(runs)} networks in "
+        f"The recorded run (`{findings.command(results)}`) trained {len(runs)} networks in "
         f"{minutes:.0f} minutes on {' and '.join(sorted(machines))}; making data and judging come on top. "
         "`make reproduce` says at its start how long it will take on your machine."
     )

@@ -194,7 +194,8 @@ def claims(results: Results, paper: list[dict[str, str]]) -> list[Claim]:
     return [*checked, _speed(results), *quoted]
 
 
-def _command(results: Results) -> str:
+def command(results: Results) -> str:
+    """What to call for these results."""
     name, seeds = results["profile"]["name"], results["profile"]["seeds"]
     usual = PROFILES[name].seeds if name in PROFILES else (0,)
     chosen = "" if tuple(seeds) == usual else f' SEEDS="{" ".join(map(str, seeds))}"'
@@ -210,7 +211,7 @@ def _checked(results: Results, text: str, source: str, effect: dict[str, float],
     verdict = "none: a smoke run" if is_smoke(results) else f"{verdict} for {runs}, on {pictures(results)}"
     ours = f"{degrees(effect['mean'], True)} ({interval(effect)})"
     side = "below" if wanted == "lower" else "above"
-    return Claim(text, source, _command(results), "", ours, f"95 % interval {side} 0", verdict)
+    return Claim(text, source, command(results), "", ours, f"95 % interval {side} 0", verdict)
 
 
 def _backbone_claims(results: Results) -> list[Claim]:
@@ -255,7 +256,7 @@ def _speed(results: Results) -> Claim:
     return Claim(
         "The frame network keeps up with video (the paper gives no number)",
         "paper, abstract",
-        _command(results),
+        command(results),
         "",
         ours,
         f"at least {VIDEO_HZ:.0f} frames/s, crops given",
