@@ -92,8 +92,9 @@ SAY    := $(addprefix d3ke_lib/experiment/,findings.py tables.py) $(wildcard dat
 # stages.mk lists the profile's runs (RUN_NAMES = backbone.seed …); an unknown profile ends here by name.
 # What was asked for last: with another refiner or other seeds, evaluation and what follows it are made anew.
 ifneq ($(filter reproduce report $(OUT)/%,$(MAKECMDGOALS)),)
-$(shell mkdir -p $(OUT); echo $(REFINER) | cmp -s - $(OUT)/refiner || echo $(REFINER) > $(OUT)/refiner)
-$(shell echo $(SEEDS) | cmp -s - $(OUT)/seeds || echo $(SEEDS) > $(OUT)/seeds)
+remember = $(shell mkdir -p $(OUT); echo $(2) | cmp -s - $(OUT)/$(1) || echo $(2) > $(OUT)/$(1))
+$(call remember,refiner,$(REFINER))
+$(call remember,seeds,$(SEEDS))
 include $(OUT)/stages.mk
 endif
 

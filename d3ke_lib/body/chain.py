@@ -9,7 +9,7 @@ fraction of the operations that differentiating the forward pass step by step ta
 batch last: see components.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -64,11 +64,15 @@ def rotations(tree: Tree, amounts: Tensor) -> tuple[Tensor, Tensor]:
     three = compose(two[:, :, : third.shape[2]], third)
     fixed = tree.fixed.expand(-1, -1, -1, amounts.shape[-1])
     R = torch.cat([three, two[:, :, three.shape[2] :], one[:, :, two.shape[2] :], fixed], 2)
-    R = R.index_select(2, tree.order)
+    return turns, _doubled(tree, R.index_select(2, tree.order), compose)
+
+
+def _doubled(tree: Tree, values: Tensor, joined: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Pointer doubling: every slot's value (…, slot, batch) with those of all slots above it before it."""
     for above in tree.above:
-        first = R.shape[2] - len(above)
-        R = torch.cat([R[:, :, :first], compose(R.index_select(2, above), R[:, :, first:])], 2)
-    return turns, R
+        done, hanging = values.split([values.shape[-2] - len(above), len(above)], -2)
+        values = torch.cat([done, joined(values.index_select(-2, above), hanging)], -2)
+    return values
 
 
 def _sines_and_versines(amounts: Tensor) -> tuple[Tensor, Tensor]:
@@ -108,13 +112,9 @@ def hung(tree: Tree, amounts: Tensor, links: Tensor) -> Hung:
 
 def _origins(tree: Tree, steps: Tensor) -> Tensor:
     """(3, slot, batch): the slots' joints in ground, from their own links."""
-    if not torch.compiler.is_compiling():
-        return summed(tree.beyond, steps)
-    for above in tree.above:  # compiled, a product of matrices would cut the kernel in two
-        first = steps.shape[1] - len(above)
-        further = steps[:, first:] + steps.index_select(1, above)
-        steps = torch.cat([steps[:, :first], further], 1)
-    return steps
+    if torch.compiler.is_compiling():  # a product of matrices would cut the kernel in two
+        return _doubled(tree, steps, torch.add)
+    return summed(tree.beyond, steps)
 
 
 def points(tree: Tree, amounts: Tensor, links: Tensor) -> Tensor:

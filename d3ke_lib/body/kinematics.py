@@ -101,7 +101,8 @@ class Skeleton(nn.Module):
     def forward(self, pose: Pose) -> Points:
         """Joint origins and markers in ground; with `R_ground_root` the root joint is the origin."""
         batch, angles, scales, R_ground_root = _flat(pose)
-        amounts, links = self._amounts_and_links(angles, scales, placed=R_ground_root is not None)
+        ratio = self._ratios(scales)
+        amounts, links = self._amounts_and_links(angles, ratio, placed=R_ground_root is not None)
         tree = self._tree("point", placed=R_ground_root is not None)
         points = chain.points(tree, amounts, links)
         if R_ground_root is not None:
@@ -147,11 +148,11 @@ class Skeleton(nn.Module):
         batch, angles, scales, R_ground_root = _flat(pose)
         placed = R_ground_root is not None
         tree = self._tree("whole", placed)
-        amounts, links = self._amounts_and_links(angles, scales, placed)
+        ratio = self._ratios(scales)
+        amounts, links = self._amounts_and_links(angles, ratio, placed)
         hung = chain.hung(tree, amounts, links)
         origin, markers = hung.points[:, : len(self.order)], hung.points[:, len(self.order) :]
-        ratio = self._ratios(scales).index_select(1, self.ratio_source)
-        return batch, Trace(hung.turns, hung.R, origin, markers, ratio)
+        return batch, Trace(hung.turns, hung.R, origin, markers, ratio.index_select(1, self.ratio_source))
 
     def _tree(self, points: str, placed: bool) -> Tree:
         """With the points chosen ("point") or all ("whole"); free, or the root placed by a rotation."""
@@ -162,9 +163,9 @@ class Skeleton(nn.Module):
         hooks, pulled = (getattr(self, f"{points}_{part}") for part in ("hooks", "pulled"))
         return Tree(*turning, *slots, self.carrier, self.beyond, self.turned, hooks, pulled, above)
 
-    def _amounts_and_links(self, angles: Tensor, scales: Tensor, placed: bool) -> tuple[Tensor, Tensor]:
+    def _amounts_and_links(self, angles: Tensor, ratio: Tensor, placed: bool) -> tuple[Tensor, Tensor]:
         """What chain.py takes; when `placed`, the root's own turns (see Tree) and link do not count."""
-        values, ratio = self._all_coordinates(angles), self._ratios(scales)
+        values = self._all_coordinates(angles)
         links = self.link.T[..., None] * ratio.index_select(1, self.link_source)
         links = links.expand(-1, -1, angles.shape[0])
         if self.sliding and not (placed and self.sliding == [ROOT]):
@@ -204,8 +205,8 @@ class Skeleton(nn.Module):
         """(3, sliding slot, batch): how far the sliding joints have moved in their parent's body."""
         stretch = self._stretch(ratio.index_select(1, self.ratio_source))
         amount = self._amounts("slide", values).unflatten(0, (3, -1)) * stretch
-        amount = amount.index_select(1, self.slide_slots)
-        return (self.slide_direction[..., None] * amount).sum(1)
+        direction = self.slide_direction.index_select(2, self.slide_slots)
+        return (direction[..., None] * amount.index_select(1, self.slide_slots)).sum(1)
 
     def _stretch(self, ratio: Tensor) -> Tensor:
         """(3 slides, slot, batch): how much the parent's size stretches a slide, its factors by the axis."""
@@ -298,8 +299,6 @@ class Skeleton(nn.Module):
         moving = [any(a.coordinate or a.function.line[1] for a in j.translations) for j in self._slots]
         self.sliding = [i for i, moves in enumerate(moving) if moves]
         self._constant("slide_slots", np.array(self.sliding, np.int64))
-        directions = self._exact["parent_rotation"] @ self._exact["slide_axis"].transpose(0, 2, 1)
-        self._constant("slide_direction", directions[self.sliding].transpose(1, 2, 0))
 
     def _make_turns(self, turning: list[tuple[Axis, ...]]) -> None:
         for name, array in tables.turn_slots(turning).items():

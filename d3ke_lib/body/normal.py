@@ -136,10 +136,8 @@ def _twists(skeleton: Skeleton, axes: Axes, trace: Trace, center: Tensor) -> Flo
     frames = chain.frames_of_turns(tree, trace.turns, above)
     turned = applied(frames, tree.axis.expand(frames.shape[1:]))
     stretch = skeleton._stretch(trace.ratio)
-    along = skeleton.parent_rotation @ skeleton.slide_axis.mT
-    slid = [
-        applied(above, along[:, :, i].T[..., None].expand(above.shape[1:])) * stretch[i] for i in range(3)
-    ]
+    along = skeleton.slide_direction[..., None].expand(-1, -1, -1, above.shape[-1]).unbind(1)
+    slid = [applied(above, along[i]) * stretch[i] for i in range(3)]
     direction = torch.cat([turned, *slid], 1).index_select(1, axes.slot).permute(2, 1, 0)
     origin = trace.origin.index_select(1, axes.joint).permute(2, 1, 0) - center[:, None]
     turning = axes.turning[:, None]

@@ -42,17 +42,21 @@ def rounds(parent_slots: np.ndarray) -> list[np.ndarray]:
 
 
 def tree(joints: tuple[Joint, ...]) -> dict[str, np.ndarray]:
-    """By slot (joints, GROUND first): offset frames and slides."""
+    """By slot (joints, GROUND first): offset frames and slides.
+
+    `slide_direction` is (3, slide, slot), in the parent's body.
+    """
     slot = {j.child.body: i for i, j in enumerate(joints)}
     slides = np.array([[a.axis for a in three(j.translations)] for j in joints])
     share = np.abs(slides)
+    P = np.array([rotation(j.parent.orientation) for j in joints])
     return {
         "parent_slots": np.array([slot[j.parent.body] for j in joints]),
         "parent_translation": np.array([j.parent.translation for j in joints]),
-        "parent_rotation": np.array([rotation(j.parent.orientation) for j in joints]),
+        "parent_rotation": P,
         "child_translation": np.array([j.child.translation for j in joints]),
         "child_rotation_inverse": np.array([rotation(j.child.orientation).T for j in joints]),
-        "slide_axis": slides,
+        "slide_direction": (P @ slides.transpose(0, 2, 1)).transpose(1, 2, 0),
         "slide_share": share / share.sum(-1, keepdims=True),
         "slide_scaled": np.array([[a.function.scaled for a in three(j.translations)] for j in joints]),
     }
