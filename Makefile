@@ -81,13 +81,14 @@ lock: | $(READY)
 
 # -- the pipeline: every arrow a file -------------------------------------------------------------------
 
-BODY   := $(wildcard d3ke_lib/body/*.py d3ke_lib/body/*.json data/body/*)
-DATA   := $(BODY) $(wildcard d3ke_lib/data/*)
-RUNS   := $(addprefix d3ke_lib/experiment/,config.py artifacts.py crews.py runs.py train.py predictions.py stages.py)
-TRAIN  := $(DATA) $(wildcard d3ke_lib/nets/*.py) $(RUNS)
-JUDGE  := $(addprefix d3ke_lib/experiment/,evaluate.py metrics.py stats.py cost.py)
-DRAW   := $(wildcard d3ke_lib/experiment/plots*.py) $(addprefix d3ke_lib/experiment/,figures.py material.py pictures.py names.py captions.toml)
-SAY    := $(addprefix d3ke_lib/experiment/,findings.py tables.py) $(wildcard data/*.json scripts/build_report.py scripts/report/* scripts/report/*/*)
+# A room of the library with all that lies below it.
+room = $(shell find d3ke_lib/$(1) -name '*.py' -o -name '*.json' -o -name '*.toml' -o -name '*.html')
+BODY_SRC     := $(call room,body) $(wildcard data/body/*.osim data/body/*.json)
+DATA_SRC     := $(BODY_SRC) $(call room,data)
+TRAIN_SRC    := $(DATA_SRC) $(call room,nets) $(call room,experiment/run) d3ke_lib/experiment/pipeline.py
+EVALUATE_SRC := $(call room,experiment/evaluation)
+FIGURES_SRC  := $(call room,experiment/report)
+REPORT_SRC   := $(FIGURES_SRC) $(wildcard data/*.json scripts/build_report.py scripts/report/* scripts/report/*/*)
 
 # stages.mk lists the profile's runs (RUN_NAMES = backbone.seed …); an unknown profile ends here by name.
 # What was asked for last: with another refiner or other seeds, evaluation and what follows it are made anew.
@@ -98,8 +99,8 @@ $(call remember,seeds,$(SEEDS))
 include $(OUT)/stages.mk
 endif
 
-$(OUT)/stages.mk: $(OUT)/seeds d3ke_lib/experiment/config.py d3ke_lib/experiment/stages.py | $(READY)
-	@$(PY) -m d3ke_lib.experiment.stages $(P) $@
+$(OUT)/stages.mk: $(OUT)/seeds d3ke_lib/experiment/run/config.py d3ke_lib/experiment/pipeline.py | $(READY)
+	@$(PY) -m d3ke_lib.experiment.pipeline $(P) $@
 
 FRAMES    := $(RUN_NAMES:%=$(NB)/04_frame.%.ipynb)
 TEMPORALS := $(RUN_NAMES:%=$(NB)/05_temporal.$(REFINER).%.ipynb)
@@ -113,31 +114,31 @@ report: reproduce
 $(OUT)/expected_time.json: | $(READY)
 	@$(SPIN) $(PY) scripts/expected_time.py $(P) $@
 
-$(NB)/01_body.ipynb: notebooks/01_body.ipynb $(BODY) | $(READY) $(OUT)/expected_time.json
+$(NB)/01_body.ipynb: notebooks/01_body.ipynb $(BODY_SRC) | $(READY) $(OUT)/expected_time.json
 	@$(RUN) $< $@ profile=$(P)
 
-$(NB)/02_data.ipynb: notebooks/02_data.ipynb $(DATA) | $(READY) $(OUT)/expected_time.json
+$(NB)/02_data.ipynb: notebooks/02_data.ipynb $(DATA_SRC) | $(READY) $(OUT)/expected_time.json
 	@$(RUN) $< $@ profile=$(P)
 
 $(NB)/03_backbones.ipynb: notebooks/03_backbones.ipynb $(wildcard d3ke_lib/nets/*.py) | $(READY) $(OUT)/expected_time.json
 	@$(RUN) $< $@ profile=$(P)
 
-$(FRAMES): $(NB)/04_frame.%.ipynb: notebooks/04_frame.ipynb $(NB)/02_data.ipynb $(TRAIN)
+$(FRAMES): $(NB)/04_frame.%.ipynb: notebooks/04_frame.ipynb $(NB)/02_data.ipynb $(TRAIN_SRC)
 	@$(SPIN) $(RUN) $< $@ profile=$(P) backbone=$(backbone) seed=$(seed)
 
 $(TEMPORALS): $(NB)/05_temporal.$(REFINER).%.ipynb: notebooks/05_temporal.ipynb $(NB)/04_frame.%.ipynb
 	@$(SPIN) $(RUN) $< $@ profile=$(P) backbone=$(backbone) seed=$(seed) refiner=$(REFINER)
 
-$(NB)/06_evaluation.ipynb: notebooks/06_evaluation.ipynb $(FRAMES) $(TEMPORALS) $(OUT)/refiner $(OUT)/seeds $(JUDGE)
+$(NB)/06_evaluation.ipynb: notebooks/06_evaluation.ipynb $(FRAMES) $(TEMPORALS) $(OUT)/refiner $(OUT)/seeds $(EVALUATE_SRC)
 	@$(SPIN) $(RUN) $< $@ profile=$(P) refiner=$(REFINER)
 
-$(NB)/07_figures.ipynb: notebooks/07_figures.ipynb $(NB)/06_evaluation.ipynb $(DRAW)
+$(NB)/07_figures.ipynb: notebooks/07_figures.ipynb $(NB)/06_evaluation.ipynb $(FIGURES_SRC)
 	@$(RUN) $< $@ profile=$(P) refiner=$(REFINER)
 
-$(NB)/08_opensim.ipynb: notebooks/08_opensim.ipynb $(BODY) $(wildcard $(addprefix data/results/,opensim_agreement.json ik.json skeleton.json)) | $(READY) $(OUT)/expected_time.json
+$(NB)/08_opensim.ipynb: notebooks/08_opensim.ipynb $(BODY_SRC) $(wildcard $(addprefix data/results/,opensim_agreement.json ik.json skeleton.json)) | $(READY) $(OUT)/expected_time.json
 	@$(RUN) $< $@ profile=$(P)
 
-$(OUT)/report/index.html: $(NB)/01_body.ipynb $(NB)/02_data.ipynb $(NB)/03_backbones.ipynb $(NB)/07_figures.ipynb $(NB)/08_opensim.ipynb $(SAY)
+$(OUT)/report/index.html: $(NB)/01_body.ipynb $(NB)/02_data.ipynb $(NB)/03_backbones.ipynb $(NB)/07_figures.ipynb $(NB)/08_opensim.ipynb $(REPORT_SRC)
 	@$(PY) scripts/build_report.py $(P)
 
 $(NB)/09_faithful.ipynb: notebooks/09_faithful.ipynb $(wildcard d3ke_lib/nets/*.py data/*.json data/results/*.json) | $(READY) $(OUT)/expected_time.json

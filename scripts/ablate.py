@@ -10,7 +10,10 @@ from pathlib import Path
 
 import torch
 
-from d3ke_lib.experiment import ablation, artifacts, deviations, stages, tables
+from d3ke_lib.experiment import pipeline
+from d3ke_lib.experiment.report import deviations, tables
+from d3ke_lib.experiment.run import artifacts
+from d3ke_lib.experiment.studies import ablation
 
 
 def main() -> int:
@@ -33,7 +36,7 @@ def main() -> int:
         temporal=dataclasses.replace(base.temporal, epochs=given.epochs),
     )
     try:
-        data = given.records or stages.data(given.profile)
+        data = given.records or pipeline.data(given.profile)
         result = ablation.ablate(config, data, artifacts.out_root() / "ablation")
         artifacts.write_json(given.to, result)
     except (ValueError, OSError) as error:

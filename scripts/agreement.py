@@ -17,9 +17,9 @@ import numpy as np
 import torch
 
 from d3ke_lib.body.kinematics import Pose, Skeleton
-from d3ke_lib.body.osim import Body, OsimError, load_osim
+from d3ke_lib.body.opensim.read import Body, OsimError, load_osim
 from d3ke_lib.body.spec import BODY_FILE
-from d3ke_lib.experiment.opensim_reference import Places, opensim_places
+from d3ke_lib.experiment.studies.opensim_oracle import Places, opensim_places
 
 PACKAGES = ("nimblephysics", "Pose2Sim", "bioscout")
 SHARED = BODY_FILE.parents[3] / "shared/assets/d3ke"

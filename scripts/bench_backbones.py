@@ -5,9 +5,11 @@ from pathlib import Path
 
 import torch
 
-from d3ke_lib.experiment import artifacts, backbone_costs, tables
-from d3ke_lib.experiment.config import EvaluationConfig
-from d3ke_lib.experiment.evaluate import rounded
+from d3ke_lib.experiment.evaluation.evaluate import rounded
+from d3ke_lib.experiment.report import tables
+from d3ke_lib.experiment.run import artifacts
+from d3ke_lib.experiment.run.config import EvaluationConfig
+from d3ke_lib.experiment.studies import backbone_costs
 from d3ke_lib.nets.backbone import NAMES
 
 

@@ -17,12 +17,12 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from d3ke_lib.body.inverse import Prior, solve
+from d3ke_lib.body.ik.solve import Prior, solve
 from d3ke_lib.body.kinematics import Skeleton
-from d3ke_lib.body.osim import load_osim
+from d3ke_lib.body.opensim.read import load_osim
 from d3ke_lib.body.spec import BODY_FILE
-from d3ke_lib.experiment.inverse_trial import RATE, judged, observed, trajectory, trial_table, turning
-from d3ke_lib.experiment.opensim_reference import opensim_inverse
+from d3ke_lib.experiment.studies.ik_trials import RATE, judged, observed, trajectory, trial_table, turning
+from d3ke_lib.experiment.studies.opensim_oracle import opensim_inverse
 
 RELEASED = BODY_FILE.parents[3] / "shared/assets/d3ke/full_body_wo_hands.osim"
 AMASS = 1_000_000  # frames

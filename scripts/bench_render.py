@@ -16,10 +16,10 @@ import torch
 from d3ke_lib.body.kinematics import Pose, Skeleton
 from d3ke_lib.body.spec import default_skeleton
 from d3ke_lib.data.camera import Camera, calibrated, crop_camera, project
-from d3ke_lib.data.cones import Cones
-from d3ke_lib.data.flesh import load_flesh, pose_flesh
-from d3ke_lib.data.looks import draw_appearance, draw_light, draw_room, paint
-from d3ke_lib.data.render import Looks, render
+from d3ke_lib.data.renderer.appearance import draw_appearance, draw_light, draw_room, paint
+from d3ke_lib.data.renderer.body_surface import load_flesh, pose_flesh
+from d3ke_lib.data.renderer.render import Looks, render
+from d3ke_lib.data.renderer.round_cones import Cones
 
 FRAMES = 30
 MARGIN = 1.4

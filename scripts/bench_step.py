@@ -11,12 +11,14 @@ from pathlib import Path
 
 import torch
 
-from d3ke_lib.data import synthetic
 from d3ke_lib.data.augment import AugmentConfig
-from d3ke_lib.data.motion import ACTIONS
-from d3ke_lib.data.synthetic import DataConfig
-from d3ke_lib.experiment import artifacts, step_profile, tables
-from d3ke_lib.experiment.config import FrameConfig
+from d3ke_lib.data.synthetic import generate as synthetic
+from d3ke_lib.data.synthetic.generate import DataConfig
+from d3ke_lib.data.synthetic.motion import ACTIONS
+from d3ke_lib.experiment.report import tables
+from d3ke_lib.experiment.run import artifacts
+from d3ke_lib.experiment.run.config import FrameConfig
+from d3ke_lib.experiment.studies import step_profile
 
 MARGIN = 1.40625  # the demo's
 

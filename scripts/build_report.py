@@ -17,9 +17,10 @@ from jinja2 import Environment, FileSystemLoader
 from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
-from d3ke_lib.experiment import deviations, findings, tables
-from d3ke_lib.experiment.artifacts import REPOSITORY, D3keError, out_root, read_json
-from d3ke_lib.experiment.names import SHORT
+from d3ke_lib.experiment.report import claims as findings
+from d3ke_lib.experiment.report import deviations, tables
+from d3ke_lib.experiment.report.method_names import SHORT
+from d3ke_lib.experiment.run.artifacts import REPOSITORY, D3keError, out_root, read_json
 
 TEMPLATES = Path(__file__).parent / "report"
 REMOTE = re.compile(

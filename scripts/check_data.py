@@ -9,8 +9,8 @@ import json
 import sys
 from pathlib import Path
 
-from d3ke_lib.data import bmlmovi_check
-from d3ke_lib.experiment import artifacts
+from d3ke_lib.data.bmlmovi import check as bmlmovi_check
+from d3ke_lib.experiment.run import artifacts
 
 
 def main() -> int:

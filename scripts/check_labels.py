@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from d3ke_lib.experiment.label_check import beside_opensim, stored
+from d3ke_lib.experiment.studies.labels_vs_opensim import beside_opensim, stored
 
 
 def main() -> int:

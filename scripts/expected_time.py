@@ -8,7 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from d3ke_lib.experiment import artifacts, config, devices, forecast
+from d3ke_lib.experiment.run import artifacts, config, devices
+from d3ke_lib.experiment.studies import expected_time
 
 
 def main() -> int:
@@ -22,9 +23,9 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory() as folder:
-        expected = forecast.calibrate(profile, Path(folder))
+        expected = expected_time.calibrate(profile, Path(folder))
     print(f"expected on this machine, {devices.describe()['cores']} cores, ± a quarter:")
-    print(forecast.table(expected))
+    print(expected_time.table(expected))
     minutes = {each.stage: round(each.minutes, 2) for each in expected}
     artifacts.write_json(arguments.target, {"minutes": minutes, "machine": devices.describe()})
     return 0

@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from d3ke_lib.data import objects, records
+from d3ke_lib.data import records, voc_cutouts
 
 
 def main() -> int:
@@ -19,7 +19,7 @@ def main() -> int:
     try:
         if not options.voc:
             raise ValueError("say where VOC2012 is: make occluders VOC=folder")
-        count = objects.make(Path(options.voc), options.out)
+        count = voc_cutouts.make(Path(options.voc), options.out)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -22,11 +22,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from d3ke_lib.body.files import read_mot, read_trc
 from d3ke_lib.body.kinematics import Pose, Skeleton
-from d3ke_lib.body.osim import load_osim
+from d3ke_lib.body.opensim.motion_files import read_mot, read_trc
+from d3ke_lib.body.opensim.read import load_osim
 from d3ke_lib.body.spec import BODY_FILE
-from d3ke_lib.experiment.opensim_reference import opensim_places
+from d3ke_lib.experiment.studies.opensim_oracle import opensim_places
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/body"))
 import osim_models as models

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import torch
 
-from d3ke_lib.experiment import artifacts, devices, parity
-from d3ke_lib.experiment.evaluate import rounded
+from d3ke_lib.experiment.evaluation.evaluate import rounded
+from d3ke_lib.experiment.run import artifacts, devices
+from d3ke_lib.experiment.studies import parity
 
 
 def main() -> int:

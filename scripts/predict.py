@@ -8,9 +8,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from d3ke_lib.experiment.artifacts import out_root
-from d3ke_lib.experiment.predict import FOCAL, find, load
-from d3ke_lib.experiment.predict_files import WARNING, write_all
+from d3ke_lib.experiment.run.artifacts import out_root
+from d3ke_lib.experiment.video.outputs import WARNING, write_all
+from d3ke_lib.experiment.video.predict import FOCAL, find, load
 
 
 def main() -> int:

@@ -8,8 +8,9 @@ import argparse
 import sys
 
 from d3ke_lib.data import records
-from d3ke_lib.experiment import config, stages
-from d3ke_lib.experiment.crews import place
+from d3ke_lib.experiment import pipeline
+from d3ke_lib.experiment.run import config
+from d3ke_lib.experiment.run.distributed import place
 
 
 def main() -> int:
@@ -19,11 +20,11 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     rank, size, _ = place()
-    made = stages.folder(options.profile) / "data" / records.MANIFEST
+    made = pipeline.folder(options.profile) / "data" / records.MANIFEST
     try:
         if size > 1 and not made.is_file():
             raise ValueError(f"{made}: expected records, found none; make them in one process first")
-        run = stages.frame(options.profile, options.backbone, options.seed)
+        run = pipeline.frame(options.profile, options.backbone, options.seed)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

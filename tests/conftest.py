@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-
-from d3ke_lib.data import fixture
+from bmlmovi_fixture import generate as fixture
 
 ROOT = Path(__file__).parents[1]
 torch.set_num_threads(1)  # threads that wait for busy cores made small trainings 20 times slower

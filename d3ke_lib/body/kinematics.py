@@ -14,11 +14,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from d3ke_lib.body import chain, tables
-from d3ke_lib.body.chain import Tree
-from d3ke_lib.body.components import applied
-from d3ke_lib.body.model import Axis, Body
+from d3ke_lib.body import constants as tables
+from d3ke_lib.body import tree as chain
+from d3ke_lib.body.layout import applied
+from d3ke_lib.body.opensim.model import Axis, Body
 from d3ke_lib.body.spec import Spec
+from d3ke_lib.body.tree import Tree
 
 ROOT = 1  # its slot: the first joint on the ground, the one that R_ground_root turns
 

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from d3ke_lib.body.osim import load_osim
+from d3ke_lib.body.opensim.read import load_osim
 
 if TYPE_CHECKING:
     from d3ke_lib.body.kinematics import Skeleton

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from d3ke_lib.body.kinematics import Points, Pose, Skeleton
-from d3ke_lib.body.model import Axis, Joint
+from d3ke_lib.body.opensim.model import Axis, Joint
 
 
 def plain(skeleton: Skeleton, pose: Pose) -> Points:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from d3ke_lib.body.banded import solve_chain
+from d3ke_lib.body.ik.block_banded import solve_chain
 
 
 def dense(own, one, two):

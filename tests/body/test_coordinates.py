@@ -5,8 +5,8 @@ import pytest
 import roma
 import torch
 
-from d3ke_lib.body.coordinates import all_coordinates
 from d3ke_lib.body.kinematics import Points, Pose, Skeleton
+from d3ke_lib.body.opensim.coordinates import all_coordinates
 from d3ke_lib.body.spec import BODY_FILE, default_skeleton
 
 FRAMES = 6

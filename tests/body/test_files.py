@@ -7,7 +7,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from d3ke_lib.body.files import Motion, Trajectories, read_mot, read_trc, write_mot, write_text, write_trc
+from d3ke_lib.body.opensim.motion_files import (
+    Motion,
+    Trajectories,
+    read_mot,
+    read_trc,
+    write_mot,
+    write_text,
+    write_trc,
+)
 
 opensim = pytest.importorskip("opensim")
 opensim.Logger.setLevelString("Error")

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from d3ke_lib.body.functions import constant, linear, multiplied, piecewise_linear, polynomial, simm_spline
+from d3ke_lib.body.opensim.functions import (
+    constant,
+    linear,
+    multiplied,
+    piecewise_linear,
+    polynomial,
+    simm_spline,
+)
 
 X, Y = (-1.0, -0.2, 0.5, 1.5, 2.25), (0.3, -0.4, 0.9, 0.1, 0.7)
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from d3ke_lib.body.files import Trajectories, read_mot, write_trc
-from d3ke_lib.body.inverse import Prior, UnseenFrames, prepared, solve
-from d3ke_lib.body.keyframes import unwound
+from d3ke_lib.body.ik.initialise import unwound
+from d3ke_lib.body.ik.normal_equations import axes_of, equations
+from d3ke_lib.body.ik.solve import Prior, UnseenFrames, prepared, solve
 from d3ke_lib.body.kinematics import Pose, Skeleton
-from d3ke_lib.body.normal import axes_of, equations
-from d3ke_lib.body.osim import load_osim
+from d3ke_lib.body.opensim.motion_files import Trajectories, read_mot, write_trc
+from d3ke_lib.body.opensim.read import load_osim
 from d3ke_lib.body.spec import BODY_FILE, default_skeleton
 
 FRAMES, RATE = 24, 60.0
@@ -200,8 +200,8 @@ def test_couplers_bounds_and_locks_hold(skeleton):
 
 
 def test_windows_meet(skeleton, monkeypatch):
-    monkeypatch.setattr("d3ke_lib.body.inverse.WINDOW", 16)
-    monkeypatch.setattr("d3ke_lib.body.inverse.OVERLAP", 8)
+    monkeypatch.setattr("d3ke_lib.body.ik.solve.WINDOW", 16)
+    monkeypatch.setattr("d3ke_lib.body.ik.solve.OVERLAP", 8)
     for prior in (None, Prior(RATE)):
         markers = markers_at(skeleton, motion(skeleton, 0.3))
         pose, residuals = solve(skeleton, markers, prior=prior)

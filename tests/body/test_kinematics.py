@@ -11,7 +11,7 @@ from plain_layer import plain
 from torch import Tensor
 
 from d3ke_lib.body.kinematics import Points, Pose, Skeleton
-from d3ke_lib.body.osim import load_osim
+from d3ke_lib.body.opensim.read import load_osim
 from d3ke_lib.body.spec import BODY_FILE, D3KE, default_skeleton
 
 MODELS = ["d3ke_body", "full_body_wo_hands", "full_body"]

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from d3ke_lib.body.kinematics import Pose, Skeleton
-from d3ke_lib.body.osim import load_osim
+from d3ke_lib.body.opensim.read import load_osim
 from d3ke_lib.body.spec import D3KE
-from d3ke_lib.experiment.opensim_reference import opensim_markers
+from d3ke_lib.experiment.studies.opensim_oracle import opensim_markers
 
 ROOT = Path(__file__).parents[2]
 BODY = ROOT / "data" / "body"
@@ -70,7 +70,7 @@ def opensim_model() -> tuple:
 
 # --- the files ------------------------------------------------------------------------------------
 def test_the_script_writes_the_committed_bytes(tmp_path: Path) -> None:
-    script = ROOT / "scripts" / "make_body.py"
+    script = ROOT / "tools" / "body" / "make_body.py"
     subprocess.run([sys.executable, str(script), str(tmp_path)], check=True)
     for name in ("d3ke_body.osim", "flesh.json"):
         assert (tmp_path / name).read_bytes() == (BODY / name).read_bytes(), name
@@ -303,7 +303,8 @@ def test_the_arm_is_free_of_the_scapulas_rhythm() -> None:
 
 def test_synthetic_arms_follow_the_bodys_couplings() -> None:
     """Motions move clavicle and scapula themselves; only at the body's own slopes is the arm left alone."""
-    actions = tomllib.loads((ROOT / "d3ke_lib" / "data" / "actions.toml").read_text(encoding="utf-8"))
+    written = ROOT / "d3ke_lib" / "data" / "synthetic" / "actions.toml"
+    actions = tomllib.loads(written.read_text(encoding="utf-8"))
     couplers = [c for c in load_osim(BODY / "d3ke_body.osim").couplers if c.dependent in actions["mix"]]
     assert len(couplers) == 4
     for coupler in couplers:

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_kinematics import opensim_points, random_angles
 
-from d3ke_lib.body.files import read_mot, read_trc
 from d3ke_lib.body.kinematics import Pose, Skeleton
-from d3ke_lib.body.osim import OsimError, load_osim
+from d3ke_lib.body.opensim.motion_files import read_mot, read_trc
+from d3ke_lib.body.opensim.read import OsimError, load_osim
 
 PACKAGES = {"nimblephysics": 1, "Pose2Sim": 2, "bioscout": 3}  # how many .osim files each brings at least
 REFUSED = {"Full_Body_with_ball", "GPK_v4_016", "Digital_Athlete"}  # loops closed by a WeldConstraint

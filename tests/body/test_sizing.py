@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from d3ke_lib.body.descent import TOLERANCE
-from d3ke_lib.body.inverse import solve
+from d3ke_lib.body.ik.joint_scaling import solve_with_scales
+from d3ke_lib.body.ik.least_squares import TOLERANCE
+from d3ke_lib.body.ik.solve import solve
 from d3ke_lib.body.kinematics import Pose
-from d3ke_lib.body.sizing import solve_with_scales
 from d3ke_lib.body.spec import default_skeleton
 
 FRAMES = 12

@@ -14,8 +14,8 @@ import torch
 
 from d3ke_lib.body.kinematics import Pose, Skeleton
 from d3ke_lib.body.spec import default_skeleton
-from d3ke_lib.data import smplh
-from d3ke_lib.data.bmlmovi_points import JOINTS, VERTICES
+from d3ke_lib.data.bmlmovi import smplh
+from d3ke_lib.data.bmlmovi.points import JOINTS, VERTICES
 
 RANGES = ((3, 9), (11, 16))  # of flags30: counted from 1, the last included
 FRAMES = 18  # of the video

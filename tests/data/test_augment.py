@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from d3ke_lib.body.kinematics import Points, Pose, Validity
 from d3ke_lib.body.spec import default_skeleton
 from d3ke_lib.data import camera as cameras
-from d3ke_lib.data.appearance import ColorConfig, OccluderConfig, chroma, occlude, recolor
 from d3ke_lib.data.augment import AugmentConfig, ViewConfig, augment, crop, resample, view
+from d3ke_lib.data.augment_pixels import ColorConfig, OccluderConfig, chroma, occlude, recolor
 from d3ke_lib.data.batch import Batch
 from d3ke_lib.data.camera import Camera
 from d3ke_lib.data.seeds import seed_generator

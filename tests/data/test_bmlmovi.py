@@ -14,9 +14,11 @@ import pytest
 import small_bmlmovi
 
 from d3ke_lib.body.spec import D3KE, default_skeleton
-from d3ke_lib.data import bmlmovi, bmlmovi_subject, records
-from d3ke_lib.data.bmlmovi import BmlmoviConfig, BmlmoviError, IncompleteError
-from d3ke_lib.data.bmlmovi_tree import find
+from d3ke_lib.data import records
+from d3ke_lib.data.bmlmovi import convert as bmlmovi
+from d3ke_lib.data.bmlmovi import subject as bmlmovi_subject
+from d3ke_lib.data.bmlmovi.convert import BmlmoviConfig, BmlmoviError, IncompleteError
+from d3ke_lib.data.bmlmovi.folder_tree import find
 from d3ke_lib.data.datasets import FrameSet, sequences
 
 CONFIG = BmlmoviConfig(train=(1,), validation=(), test=(2,), px=48)

@@ -8,10 +8,11 @@ import pytest
 import small_bmlmovi
 import torch
 
-from d3ke_lib.data import bmlmovi_check, bmlmovi_tree
-from d3ke_lib.data.bmlmovi import BmlmoviConfig, BmlmoviError
-from d3ke_lib.data.bmlmovi_cameras import V3D_AMASS, compare
-from d3ke_lib.data.bmlmovi_check import check_chunks, check_data, is_complete, text
+from d3ke_lib.data.bmlmovi import check as bmlmovi_check
+from d3ke_lib.data.bmlmovi import folder_tree as bmlmovi_tree
+from d3ke_lib.data.bmlmovi.cameras import V3D_AMASS, compare
+from d3ke_lib.data.bmlmovi.check import check_chunks, check_data, is_complete, text
+from d3ke_lib.data.bmlmovi.convert import BmlmoviConfig, BmlmoviError
 from d3ke_lib.data.camera import calibrated
 
 CONFIG = BmlmoviConfig(train=(1,), validation=(3,), test=(2,), px=48)

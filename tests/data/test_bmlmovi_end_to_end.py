@@ -13,12 +13,15 @@ import numpy as np
 import pytest
 import scipy.io
 import torch
+from bmlmovi_fixture import shapes as fixture_shapes
+from bmlmovi_fixture.proof import Truth, observable, recovered, rms_deg, truth
 
-from d3ke_lib.data import bmlmovi, bmlmovi_subject, fixture_shapes, records
-from d3ke_lib.data.bmlmovi import BmlmoviConfig
-from d3ke_lib.data.bmlmovi_tree import find
+from d3ke_lib.data import records
+from d3ke_lib.data.bmlmovi import convert as bmlmovi
+from d3ke_lib.data.bmlmovi import subject as bmlmovi_subject
+from d3ke_lib.data.bmlmovi.convert import BmlmoviConfig
+from d3ke_lib.data.bmlmovi.folder_tree import find
 from d3ke_lib.data.camera import Camera, calibrated, resample
-from d3ke_lib.data.fixture_proof import Truth, observable, recovered, rms_deg, truth
 
 CONFIG = BmlmoviConfig(train=(1, 5), validation=(3,), test=(2, 4), cameras=("PG1",), px=96)
 SUBJECTS, MOTIONS, FRAMES = (1, 2, 3, 4, 5), 2, 5

@@ -8,11 +8,14 @@ import small_bmlmovi
 import torch
 
 from d3ke_lib.body.spec import D3KE, default_skeleton
-from d3ke_lib.data import bmlmovi_boxes, bmlmovi_labels, bmlmovi_points, smplh
-from d3ke_lib.data.bmlmovi_labels import pair
-from d3ke_lib.data.bmlmovi_masks import child_bodies, masks
-from d3ke_lib.data.bmlmovi_read import Fit, Ranges
-from d3ke_lib.data.bmlmovi_tree import BmlmoviError
+from d3ke_lib.data.bmlmovi import boxes as bmlmovi_boxes
+from d3ke_lib.data.bmlmovi import labels as bmlmovi_labels
+from d3ke_lib.data.bmlmovi import points as bmlmovi_points
+from d3ke_lib.data.bmlmovi import smplh
+from d3ke_lib.data.bmlmovi.folder_tree import BmlmoviError
+from d3ke_lib.data.bmlmovi.labels import pair
+from d3ke_lib.data.bmlmovi.masks import child_bodies, masks
+from d3ke_lib.data.bmlmovi.read import Fit, Ranges
 from d3ke_lib.data.camera import calibrated, project
 
 # -- time --------------------------------------------------------------------------------------------------

@@ -7,9 +7,9 @@ import pytest
 import scipy.io
 import small_bmlmovi
 
-from d3ke_lib.data import bmlmovi_tree
-from d3ke_lib.data.bmlmovi_read import fit_frames, read_fit, read_ranges
-from d3ke_lib.data.bmlmovi_tree import BmlmoviError
+from d3ke_lib.data.bmlmovi import folder_tree as bmlmovi_tree
+from d3ke_lib.data.bmlmovi.folder_tree import BmlmoviError
+from d3ke_lib.data.bmlmovi.read import fit_frames, read_fit, read_ranges
 
 
 def test_ranges_count_from_zero_and_stop_after_the_last(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import pytest
 import small_bmlmovi
 import torch
 
-from d3ke_lib.data.bmlmovi_tree import BmlmoviError
-from d3ke_lib.data.bmlmovi_video import crops, pictures
+from d3ke_lib.data.bmlmovi.folder_tree import BmlmoviError
+from d3ke_lib.data.bmlmovi.video import crops, pictures
 from d3ke_lib.data.camera import calibrated, crop_camera
 from d3ke_lib.data.records import decode
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from d3ke_lib.data.boxes import MARGIN, area_of, box_by_motion, shared_area
+from d3ke_lib.data.person_tracking import MARGIN, area_of, box_by_motion, shared_area
 from d3ke_lib.data.video import VideoError
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from d3ke_lib.data.cones import fatter, meet, ray, solid
+from d3ke_lib.data.renderer.round_cones import fatter, meet, ray, solid
 
 MANY = 4001
 

@@ -8,14 +8,18 @@ import numpy as np
 import pytest
 import scipy.io
 import torch
+from bmlmovi_fixture import generate as fixture
+from bmlmovi_fixture import motions as fixture_motion
+from bmlmovi_fixture import shapes as fixture_shapes
+from bmlmovi_fixture import smplh_body as fixture_body
+from bmlmovi_fixture.generate import FixtureConfig
 from scipy.spatial.transform import Rotation
 
 from d3ke_lib.body.kinematics import Pose
 from d3ke_lib.body.spec import D3KE, default_skeleton
-from d3ke_lib.data import fixture, fixture_body, fixture_motion, fixture_shapes, records
-from d3ke_lib.data.bmlmovi_points import JOINTS, VERTICES
+from d3ke_lib.data import records
+from d3ke_lib.data.bmlmovi.points import JOINTS, VERTICES
 from d3ke_lib.data.camera import calibrated, project
-from d3ke_lib.data.fixture import FixtureConfig
 
 SUBJECTS, MOTIONS, FRAMES, BETWEEN = (1, 2, 3, 4, 5), 2, 5, 1  # of tests/conftest.py
 SHAPES = {

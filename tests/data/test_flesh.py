@@ -9,8 +9,8 @@ import torch
 
 from d3ke_lib.body.kinematics import Pose
 from d3ke_lib.body.spec import default_skeleton
-from d3ke_lib.data.flesh import FLESH_FILE, load_flesh, pose_flesh, stout
-from d3ke_lib.data.looks import draw_appearance, paint
+from d3ke_lib.data.renderer.appearance import draw_appearance, paint
+from d3ke_lib.data.renderer.body_surface import FLESH_FILE, load_flesh, pose_flesh, stout
 
 UPRIGHT = torch.tensor([[0.0, 0.0, -1.0], [-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 

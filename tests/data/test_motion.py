@@ -9,7 +9,7 @@ from torch import Tensor
 
 from d3ke_lib.body.kinematics import Points, Pose
 from d3ke_lib.body.spec import D3KE, default_skeleton
-from d3ke_lib.data.motion import ACTIONS, CHANNELS, Motion, Style, draw_style, motion
+from d3ke_lib.data.synthetic.motion import ACTIONS, CHANNELS, Motion, Style, draw_style, motion
 
 FPS = 60
 SECONDS = 5.0

@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 from toy_scenes import GREY, ball, dressed, looking_north, scattered
 
-from d3ke_lib.data import render as renderer
 from d3ke_lib.data.camera import Camera, calibrated, crop_camera, project
-from d3ke_lib.data.cones import Cones, Solid, meet, solid
-from d3ke_lib.data.looks import Cloth, draw_appearance, draw_light, draw_room
-from d3ke_lib.data.render import Looks, render
-from d3ke_lib.data.shade import EDGE
-from d3ke_lib.data.tiles import FINE, Grid, candidates, nearest, pixels_of, rays_at, squares
+from d3ke_lib.data.renderer import render as renderer
+from d3ke_lib.data.renderer.appearance import Cloth, draw_appearance, draw_light, draw_room
+from d3ke_lib.data.renderer.culling import FINE, Grid, candidates, nearest, pixels_of, rays_at, squares
+from d3ke_lib.data.renderer.render import Looks, render
+from d3ke_lib.data.renderer.round_cones import Cones, Solid, meet, solid
+from d3ke_lib.data.renderer.shade import EDGE
 
 NOWHERE = ball((0.0, 0.0, -50.0), 0.01)
 

@@ -8,7 +8,7 @@ import small_bmlmovi
 import torch
 from scipy.spatial.transform import Rotation
 
-from d3ke_lib.data import smplh
+from d3ke_lib.data.bmlmovi import smplh
 
 
 @pytest.fixture(scope="module")

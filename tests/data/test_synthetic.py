@@ -11,14 +11,16 @@ import pytest
 import torch
 
 from d3ke_lib.body.kinematics import Pose
-from d3ke_lib.data import records, scene, synthetic
+from d3ke_lib.data import records
 from d3ke_lib.data.camera import calibrated, pixels, project
 from d3ke_lib.data.datasets import FrameSet
-from d3ke_lib.data.motion import ACTIONS, motion
 from d3ke_lib.data.records import RecordError, sha256
 from d3ke_lib.data.schema import file_name
 from d3ke_lib.data.seeds import seed_generator
-from d3ke_lib.data.synthetic import DataConfig, cast, make
+from d3ke_lib.data.synthetic import generate as synthetic
+from d3ke_lib.data.synthetic import scene
+from d3ke_lib.data.synthetic.generate import DataConfig, cast, make
+from d3ke_lib.data.synthetic.motion import ACTIONS, motion
 
 TINY = DataConfig(
     train=1, validation=0, test=1, actions=("walking", "jumping_jacks"), seconds=0.3, fps=10.0, px=32
@@ -79,7 +81,7 @@ def test_one_worker_resuming_makes_the_same_bytes(made, tmp_path):
 def test_killed_while_working_then_resumed(made, tmp_path):
     code = f"""
 from pathlib import Path
-from d3ke_lib.data.synthetic import DataConfig, make
+from d3ke_lib.data.synthetic.generate import DataConfig, make
 if __name__ == "__main__":
     make({TINY!r}, Path({str(tmp_path / "out")!r}), workers=1)
 """

@@ -3,12 +3,12 @@
 import torch
 
 from d3ke_lib.data.camera import Camera
-from d3ke_lib.data.cones import Cones
-from d3ke_lib.data.flesh import Flesh
-from d3ke_lib.data.looks import Appearance, Cloth, paint
-from d3ke_lib.data.render import Looks
-from d3ke_lib.data.room import Room
-from d3ke_lib.data.shade import Light
+from d3ke_lib.data.renderer.appearance import Appearance, Cloth, paint
+from d3ke_lib.data.renderer.body_surface import Flesh
+from d3ke_lib.data.renderer.render import Looks
+from d3ke_lib.data.renderer.room import Room
+from d3ke_lib.data.renderer.round_cones import Cones
+from d3ke_lib.data.renderer.shade import Light
 
 GREY = Cloth((0.8, 0.8, 0.8), (0.8, 0.8, 0.8))
 

@@ -6,10 +6,10 @@ import pytest
 import toy
 
 from d3ke_lib.body.spec import BODY_FILE
-from d3ke_lib.data import synthetic
-from d3ke_lib.data.synthetic import DataConfig
-from d3ke_lib.experiment import stages
-from d3ke_lib.experiment.config import EvaluationConfig, Profile
+from d3ke_lib.data.synthetic import generate as synthetic
+from d3ke_lib.data.synthetic.generate import DataConfig
+from d3ke_lib.experiment import pipeline
+from d3ke_lib.experiment.run.config import EvaluationConfig, Profile
 
 
 @pytest.fixture(scope="session")
@@ -41,8 +41,8 @@ def toy_profile(tmp_path_factory) -> Path:
         patch.setenv("D3KE_OUT", str(tmp_path_factory.mktemp("out")))
         toy.shrink(patch)
         patch.setattr(synthetic, "make", toy_once)
-        stages.figures(profile)
-        return stages.folder(profile)
+        pipeline.figures(profile)
+        return pipeline.folder(profile)
 
 
 def toy_once(config: DataConfig, out: Path, *_: object) -> None:

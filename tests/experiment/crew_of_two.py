@@ -9,8 +9,8 @@ import toy
 from torch import nn
 
 from d3ke_lib.data import augment
-from d3ke_lib.experiment import artifacts, train
-from d3ke_lib.experiment.crews import Crew, joined
+from d3ke_lib.experiment.run import artifacts, train
+from d3ke_lib.experiment.run.distributed import Crew, joined
 from d3ke_lib.nets.losses import losses, total
 
 

@@ -10,10 +10,12 @@ import toy
 from d3ke_lib.body.spec import default_skeleton
 from d3ke_lib.data import records
 from d3ke_lib.data.datasets import FrameSet
-from d3ke_lib.experiment import ablation, artifacts, deviations, tables
-from d3ke_lib.experiment.ablation import RUNS, SWITCHES, AblationConfig
-from d3ke_lib.experiment.artifacts import D3keError
-from d3ke_lib.experiment.spoilt import SpoilConfig, limbs, spoil
+from d3ke_lib.experiment.report import deviations, tables
+from d3ke_lib.experiment.run import artifacts
+from d3ke_lib.experiment.run.artifacts import D3keError
+from d3ke_lib.experiment.studies import ablation
+from d3ke_lib.experiment.studies.ablation import RUNS, SWITCHES, AblationConfig
+from d3ke_lib.experiment.studies.corrupt_labels import SpoilConfig, limbs, spoil
 
 CONFIG = AblationConfig(
     frame=replace(toy.FRAME, images=8, validations=1),

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from d3ke_lib.experiment import artifacts
-from d3ke_lib.experiment.artifacts import Checkpoint, D3keError
+from d3ke_lib.experiment.run import artifacts
+from d3ke_lib.experiment.run.artifacts import Checkpoint, D3keError
 
 WRITER = """
 import sys
 from pathlib import Path
 import torch
-from d3ke_lib.experiment import artifacts
+from d3ke_lib.experiment.run import artifacts
 path, step = Path(sys.argv[1]), 0
 while True:
     step += 1
@@ -132,7 +132,7 @@ def test_log_is_cut_back_to_the_checkpoint(tmp_path):
 def test_a_folder_is_held_by_one_process(tmp_path):
     folder = tmp_path / "run"
     holder = (
-        "import sys, time; from pathlib import Path; from d3ke_lib.experiment import artifacts\n"
+        "import sys, time; from pathlib import Path; from d3ke_lib.experiment.run import artifacts\n"
         "with artifacts.claimed(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
     )
     other = python(holder, folder)

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from d3ke_lib.experiment import backbone_costs, tables
+from d3ke_lib.experiment.report import tables
+from d3ke_lib.experiment.studies import backbone_costs
 from d3ke_lib.nets import backbone
 
 

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import toy
 
-from d3ke_lib.data import bmlmovi, records
-from d3ke_lib.data.bmlmovi import BmlmoviConfig
-from d3ke_lib.experiment import artifacts, stages
-from d3ke_lib.experiment.config import EvaluationConfig, Profile
+from d3ke_lib.data import records
+from d3ke_lib.data.bmlmovi import convert as bmlmovi
+from d3ke_lib.data.bmlmovi.convert import BmlmoviConfig
+from d3ke_lib.experiment import pipeline
+from d3ke_lib.experiment.run import artifacts
+from d3ke_lib.experiment.run.config import EvaluationConfig, Profile
 
 PROFILE = Profile(
     name="bmlmovi_toy",
@@ -27,13 +29,13 @@ def test_downloads_become_results(
 ) -> None:
     monkeypatch.setenv("D3KE_OUT", str(tmp_path))
     monkeypatch.setenv("D3KE_RAW", str(bmlmovi_raw))
-    found = artifacts.read_json(stages.evaluate(PROFILE))
-    made = stages.folder(PROFILE) / "data"
+    found = artifacts.read_json(pipeline.evaluate(PROFILE))
+    made = pipeline.folder(PROFILE) / "data"
     assert records.verify(made)["config"] == bmlmovi.described(PROFILE.data)
     assert found["synthetic"] is False  # as far as the stages know, these are BMLmovi's people
     assert found["data"]["counts"]["test"] == {"files": 2, "subjects": 2, "frames": 20}
     for backbone in PROFILE.backbones:
-        log = (stages.folder(PROFILE) / "frame" / f"{backbone}.0" / "log.jsonl").read_text()
+        log = (pipeline.folder(PROFILE) / "frame" / f"{backbone}.0" / "log.jsonl").read_text()
         assert log.count("\n") >= 1
     angle = [method["summary"]["angle_mae_deg"]["mean"] for method in found["methods"].values()]
     assert len(angle) == 1 + 2 * len(PROFILE.backbones)  # the mean pose, frame and temporal networks

@@ -6,10 +6,10 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from d3ke_lib.data.synthetic import DataConfig
-from d3ke_lib.experiment import codec, config
-from d3ke_lib.experiment.artifacts import D3keError
-from d3ke_lib.experiment.config import FrameConfig, Phase, Profile, Resolution, TemporalConfig
+from d3ke_lib.data.synthetic.generate import DataConfig
+from d3ke_lib.experiment.run import codec, config
+from d3ke_lib.experiment.run.artifacts import D3keError
+from d3ke_lib.experiment.run.config import FrameConfig, Phase, Profile, Resolution, TemporalConfig
 from d3ke_lib.nets.losses import LossWeights
 
 

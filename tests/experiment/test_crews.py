@@ -10,9 +10,9 @@ import crew_of_two
 import pytest
 import torch
 
-from d3ke_lib.experiment import artifacts, crews, runs
-from d3ke_lib.experiment.artifacts import D3keError
-from d3ke_lib.experiment.crews import Crew, joined
+from d3ke_lib.experiment.run import artifacts, distributed, run_folder
+from d3ke_lib.experiment.run.artifacts import D3keError
+from d3ke_lib.experiment.run.distributed import Crew, joined
 
 
 def torchrun(what: str, records: Path, out: Path) -> None:
@@ -40,10 +40,16 @@ def test_two_processes_have_the_gradients_of_one(toy_records, tmp_path, small_ne
 
 def test_two_processes_leave_one_finished_run(toy_records, tmp_path):
     torchrun("train", toy_records, tmp_path / "run")
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [runs.LOG, runs.MODEL, runs.RESULT]
-    result = artifacts.read_json(tmp_path / "run" / runs.RESULT)
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
+        run_folder.LOG,
+        run_folder.MODEL,
+        run_folder.RESULT,
+    ]
+    result = artifacts.read_json(tmp_path / "run" / run_folder.RESULT)
     assert result["step"] == 8
-    steps = [line["step"] for line in artifacts.read_log(tmp_path / "run" / runs.LOG) if "total" in line]
+    steps = [
+        line["step"] for line in artifacts.read_log(tmp_path / "run" / run_folder.LOG) if "total" in line
+    ]
     assert steps == [2, 3, 4, 6, 8]
 
 
@@ -56,6 +62,6 @@ def test_shares_make_up_the_batch():
 
 def test_a_batch_must_part_evenly(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "3")
-    assert crews.place()[1] == 3
+    assert distributed.place()[1] == 3
     with pytest.raises(D3keError, match="batch 8: expected a multiple of the 3 processes"), joined("cpu", 8):
         pass

@@ -10,10 +10,12 @@ import toy
 
 from d3ke_lib.body.spec import default_skeleton
 from d3ke_lib.data.datasets import FrameSet
-from d3ke_lib.data.synthetic import DataConfig
-from d3ke_lib.experiment import artifacts, evaluate, logs, predictions, stages
-from d3ke_lib.experiment.config import EvaluationConfig, Profile
-from d3ke_lib.experiment.evaluate import MEAN_POSE, Method
+from d3ke_lib.data.synthetic.generate import DataConfig
+from d3ke_lib.experiment import pipeline
+from d3ke_lib.experiment.evaluation import evaluate
+from d3ke_lib.experiment.evaluation.evaluate import MEAN_POSE, Method
+from d3ke_lib.experiment.run import artifacts, log_table, stored_predictions
+from d3ke_lib.experiment.run.config import EvaluationConfig, Profile
 
 CONFIG = EvaluationConfig(draws=200, batch=8, timing_batches=1)
 BACKBONES = ("resnext50_32x4d", "resnext101_32x8d")
@@ -31,7 +33,7 @@ def off_by(truth, degrees: float):
 
 
 def test_scores_are_a_subject_s_means(truth):
-    answer = predictions.points_of(default_skeleton(), truth.pose)
+    answer = stored_predictions.points_of(default_skeleton(), truth.pose)
     per_subject = torch.tensor([{5: 1.0, 6: 2.0, 7: 6.0}[s] for s in truth.subject.tolist()])
     pose = truth.pose._replace(angles=truth.pose.angles + torch.deg2rad(per_subject)[:, None])
     scores = evaluate.score((pose, answer), truth, default_skeleton())
@@ -130,10 +132,10 @@ def evaluated(toy_records, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("D3KE_OUT", str(tmp_path_factory.mktemp("out")))
         toy.shrink(patch)
-        patch.setattr(stages, "data", lambda profile: toy_records)
-        path = stages.evaluate(profile)
+        patch.setattr(pipeline, "data", lambda profile: toy_records)
+        path = pipeline.evaluate(profile)
         again = path.stat().st_mtime_ns
-        assert stages.evaluate(profile).stat().st_mtime_ns == again  # done once
+        assert pipeline.evaluate(profile).stat().st_mtime_ns == again  # done once
         return profile, path
 
 
@@ -171,13 +173,13 @@ def test_test_answers_are_there_for_the_figures(evaluated):
     _, path = evaluated
     for run in ("frame/resnext50_32x4d.0", "temporal/transformer.resnext101_32x8d.1"):
         folder = path.parent / run
-        identity = predictions.identity(artifacts.read_json(folder / "run.json"))
-        pose = predictions.load(folder, "test", toy.SPLITS["test"], identity, default_skeleton())
+        identity = stored_predictions.identity(artifacts.read_json(folder / "run.json"))
+        pose = stored_predictions.load(folder, "test", toy.SPLITS["test"], identity, default_skeleton())
         assert len(pose.angles) == 36
 
 
 def test_logs_become_tables(evaluated):
-    table = logs.table(evaluated[1].parent / "frame" / "resnext50_32x4d.0", "a run")
+    table = log_table.table(evaluated[1].parent / "frame" / "resnext50_32x4d.0", "a run")
     assert {"lr", "total", "joint", "per_second", "validation/angle_mae_deg"} <= set(table.quantity)
     totals = table[table.quantity == "total"]
     assert totals["thousand items"].tolist() == [step * 4 / 1000 for step in totals.step]
@@ -194,7 +196,7 @@ def test_costs_are_the_network_s(evaluated):
 
 
 def test_make_is_told_the_runs(tmp_path):
-    stages.main("smoke", str(tmp_path / "stages.mk"))
+    pipeline.main("smoke", str(tmp_path / "stages.mk"))
     names = "resnext50_32x4d.0 resnext101_32x8d.0"
     assert (tmp_path / "stages.mk").read_text() == f"RUN_NAMES := {names}\n"
 
@@ -202,10 +204,10 @@ def test_make_is_told_the_runs(tmp_path):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: stages.data("tiny"), "unknown profile 'tiny'; known: smoke, demo, gpu"),
-        (lambda: stages.frame("smoke", "vgg16"), "unknown backbone 'vgg16'; known: resnet50"),
-        (lambda: stages.temporal("smoke", "resnet50", "gru"), "unknown temporal network 'gru'"),
-        (lambda: stages.evaluate("smoke", "gru"), "unknown temporal network 'gru'"),
+        (lambda: pipeline.data("tiny"), "unknown profile 'tiny'; known: smoke, demo, gpu"),
+        (lambda: pipeline.frame("smoke", "vgg16"), "unknown backbone 'vgg16'; known: resnet50"),
+        (lambda: pipeline.temporal("smoke", "resnet50", "gru"), "unknown temporal network 'gru'"),
+        (lambda: pipeline.evaluate("smoke", "gru"), "unknown temporal network 'gru'"),
     ],
 )
 def test_unknown_names_end_before_anything_is_made(call, message, tmp_path, monkeypatch):

@@ -8,7 +8,8 @@ import pytest
 import toy
 from PIL import Image
 
-from d3ke_lib.experiment import artifacts, figures, names, plots
+from d3ke_lib.experiment.report import figures, method_names, plots
+from d3ke_lib.experiment.run import artifacts
 
 
 def test_every_figure_is_there_with_its_table(toy_profile: Path) -> None:
@@ -51,11 +52,11 @@ def test_a_second_drawing_does_nothing(toy_profile: Path) -> None:
 
 
 def test_labels() -> None:
-    assert names.label("mean pose") == "mean pose"
-    assert names.label("frame/resnext50_32x4d") == "ResNeXt-50"
-    assert names.label("temporal/tcn.resnext101_64x4d") == "ResNeXt-101 64×4d + tcn"
-    assert names.setting_of("frame/resnext50_32x4d.2") == "frame/resnext50_32x4d"
-    assert names.setting_of("mean pose") == "mean pose"
+    assert method_names.label("mean pose") == "mean pose"
+    assert method_names.label("frame/resnext50_32x4d") == "ResNeXt-50"
+    assert method_names.label("temporal/tcn.resnext101_64x4d") == "ResNeXt-101 64×4d + tcn"
+    assert method_names.setting_of("frame/resnext50_32x4d.2") == "frame/resnext50_32x4d"
+    assert method_names.setting_of("mean pose") == "mean pose"
 
 
 def test_a_method_looks_the_same_in_every_figure() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from d3ke_lib.experiment import findings, tables
-from d3ke_lib.experiment.artifacts import REPOSITORY, read_json
+from d3ke_lib.experiment.report import claims, tables
+from d3ke_lib.experiment.run.artifacts import REPOSITORY, read_json
 
 FRAMES = ("frame/resnext50_32x4d", "frame/resnext101_32x8d")
 
@@ -36,35 +36,35 @@ def set_effect(results: dict, pair: tuple[str, str], mean: float, low: float, hi
 )
 def test_the_answer_follows_the_interval(results: dict, effect: tuple, said: str, verdict: str) -> None:
     set_effect(results, FRAMES, *effect)
-    answer = findings.answer(results)
+    answer = claims.answer(results)
     assert said in answer
     assert answer.startswith("On synthetic data, ")
     assert "3 test subjects" in answer
     assert answer.endswith(".")
     assert ("which holds 0" in answer) == (verdict == "not shown")
     claim = next(
-        c for c in findings.claims(results, paper()) if c.claim.startswith("ResNeXt-101 has a smaller")
+        c for c in claims.claims(results, paper()) if c.claim.startswith("ResNeXt-101 has a smaller")
     )
     assert claim.verdict == f"{verdict} for one run of each, on synthetic data"
     results["profile"]["seeds"] = [0, 1]
-    several = next(c for c in findings.claims(results, paper()) if c.claim == claim.claim)
+    several = next(c for c in claims.claims(results, paper()) if c.claim == claim.claim)
     assert several.verdict == f"{verdict} for the mean of 2 runs, on synthetic data"
     assert several.command.endswith(' SEEDS="0 1"')
 
 
 def test_smoke_numbers_get_no_verdict(results: dict) -> None:
     results["profile"]["name"] = "smoke"
-    assert findings.answer(results).startswith(
+    assert claims.answer(results).startswith(
         "A test of the path, whose numbers mean nothing: on synthetic data"
     )
-    assert "yes:" not in findings.answer(results)
-    assert "no" not in findings.answer(results).partition("data, ")[2].split()
-    ours = [claim for claim in findings.claims(results, paper()) if claim.ours]
+    assert "yes:" not in claims.answer(results)
+    assert "no" not in claims.answer(results).partition("data, ")[2].split()
+    ours = [claim for claim in claims.claims(results, paper()) if claim.ours]
     assert {claim.verdict for claim in ours} == {"none: a smoke run"}
 
 
 def test_paper_numbers_have_no_counterpart_here(results: dict) -> None:
-    quoted = [claim for claim in findings.claims(results, paper()) if claim.theirs]
+    quoted = [claim for claim in claims.claims(results, paper()) if claim.theirs]
     assert {claim.theirs for claim in quoted} == {"3.54°", "5.44°", "6.72°", "5.92°"}
     assert all(not claim.ours and claim.verdict.startswith("not reproducible here") for claim in quoted)
 
@@ -72,7 +72,7 @@ def test_paper_numbers_have_no_counterpart_here(results: dict) -> None:
 def test_caveats_say_when_nothing_was_learnt(results: dict) -> None:
     set_effect(results, ("mean pose", FRAMES[0]), 0.1, -0.1, 0.3)
     set_effect(results, ("mean pose", FRAMES[1]), -2.0, -2.2, -1.8)
-    said = " ".join(findings.caveats(results))
+    said = " ".join(claims.caveats(results))
     assert "ResNeXt-50 is not shown to be better than always answering with the mean pose" in said
     assert "ResNeXt-101 is better than always answering with the mean pose" in said
     assert "One run of each" in said
@@ -83,7 +83,7 @@ def test_several_runs_are_told_one_by_one(results: dict) -> None:
     results["profile"]["seeds"] = [0, 1]
     for setting, values in zip(FRAMES, ([5.0, 5.1], [4.8, 5.2])):
         results["settings"][setting]["seeds"]["angle_mae_deg"] = values
-    said = " ".join(findings.caveats(results))
+    said = " ".join(claims.caveats(results))
     assert "2 runs of each" in said
     assert (
         "ResNeXt-101 − ResNeXt-50 by run: −0.20°, +0.10°, where runs of one of them differ by up to 0.40°"
@@ -95,7 +95,7 @@ def test_one_backbone_leaves_the_question_open(results: dict) -> None:
     results["comparisons"] = [
         c for c in results["comparisons"] if c["first"] != FRAMES[0] or "frame/" not in c["second"]
     ]
-    assert "stays open" in findings.answer(results)
+    assert "stays open" in claims.answer(results)
 
 
 def test_tables_hold_the_numbers(results: dict) -> None:

@@ -3,13 +3,15 @@
 import pytest
 
 from d3ke_lib.body.spec import default_skeleton
-from d3ke_lib.data import bmlmovi, bmlmovi_subject, synthetic
-from d3ke_lib.data.bmlmovi import BmlmoviConfig
-from d3ke_lib.data.bmlmovi_config import described
+from d3ke_lib.data.bmlmovi import convert as bmlmovi
+from d3ke_lib.data.bmlmovi import subject as bmlmovi_subject
+from d3ke_lib.data.bmlmovi.config import described
+from d3ke_lib.data.bmlmovi.convert import BmlmoviConfig
 from d3ke_lib.data.records import RecordError
-from d3ke_lib.data.synthetic import DataConfig
-from d3ke_lib.experiment.artifacts import D3keError
-from d3ke_lib.experiment.label_check import beside_opensim, stored
+from d3ke_lib.data.synthetic import generate as synthetic
+from d3ke_lib.data.synthetic.generate import DataConfig
+from d3ke_lib.experiment.run.artifacts import D3keError
+from d3ke_lib.experiment.studies.labels_vs_opensim import beside_opensim, stored
 
 
 @pytest.fixture(scope="module")

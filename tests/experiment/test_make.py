@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from d3ke_lib.experiment.artifacts import REPOSITORY
+from d3ke_lib.experiment.run.artifacts import REPOSITORY
 
 JUDGED = ("notebooks/05_temporal", "notebooks/06_evaluation", "notebooks/07_figures")
 

@@ -9,9 +9,9 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from d3ke_lib.body.kinematics import Points, Pose, Skeleton
-from d3ke_lib.body.osim import load_osim
+from d3ke_lib.body.opensim.read import load_osim
 from d3ke_lib.body.spec import D3KE
-from d3ke_lib.experiment import metrics
+from d3ke_lib.nets import metrics
 
 JOINTS = (*D3KE.joints, *D3KE.leaf_joints)
 

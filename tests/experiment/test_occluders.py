@@ -4,17 +4,18 @@ import dataclasses
 
 import pytest
 
-from d3ke_lib.data.appearance import OccluderConfig
 from d3ke_lib.data.augment import AugmentConfig
-from d3ke_lib.experiment import artifacts, stages, train
-from d3ke_lib.experiment.artifacts import D3keError
-from d3ke_lib.experiment.config import profile
+from d3ke_lib.data.augment_pixels import OccluderConfig
+from d3ke_lib.experiment import pipeline
+from d3ke_lib.experiment.run import artifacts, train
+from d3ke_lib.experiment.run.artifacts import D3keError
+from d3ke_lib.experiment.run.config import profile
 
 
 def test_a_missing_file_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("D3KE_OCCLUDERS", str(tmp_path / "bank.safetensors"))
     with pytest.raises(D3keError, match=r"bank.safetensors: expected cut-outs \(make occluders\)"):
-        stages.frame("bmlmovi", "resnext50_32x4d")
+        pipeline.frame("bmlmovi", "resnext50_32x4d")
 
 
 def test_a_profile_without_occluders_says_so(monkeypatch, tmp_path):
@@ -22,7 +23,7 @@ def test_a_profile_without_occluders_says_so(monkeypatch, tmp_path):
     bank.write_bytes(b"")
     monkeypatch.setenv("D3KE_OCCLUDERS", str(bank))
     with pytest.raises(D3keError, match="profile demo has no occluders"):
-        stages.frame("demo", "resnext50_32x4d")
+        pipeline.frame("demo", "resnext50_32x4d")
 
 
 def test_a_run_is_told_by_the_files_content(tmp_path):

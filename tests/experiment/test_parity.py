@@ -2,8 +2,8 @@
 
 import pytest
 
-from d3ke_lib.experiment import parity
-from d3ke_lib.experiment.artifacts import REPOSITORY, D3keError, read_json
+from d3ke_lib.experiment.run.artifacts import REPOSITORY, D3keError, read_json
+from d3ke_lib.experiment.studies import parity
 
 INTERMEDIATE = "transformer, 243 intermediate frames"
 

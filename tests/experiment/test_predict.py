@@ -10,16 +10,16 @@ import torch
 from test_report import script
 from torch import Tensor, nn
 
-from d3ke_lib.body.files import read_mot, read_trc
 from d3ke_lib.body.kinematics import Points, Pose
-from d3ke_lib.body.osim import load_osim
+from d3ke_lib.body.opensim.motion_files import read_mot, read_trc
+from d3ke_lib.body.opensim.read import load_osim
 from d3ke_lib.body.spec import BODY_FILE, default_skeleton
 from d3ke_lib.data import video
 from d3ke_lib.data.camera import pixels
 from d3ke_lib.data.video import VideoError
-from d3ke_lib.experiment import predict, predict_files
-from d3ke_lib.experiment.artifacts import D3keError
-from d3ke_lib.experiment.config import FrameConfig, TemporalConfig
+from d3ke_lib.experiment.run.artifacts import D3keError
+from d3ke_lib.experiment.run.config import FrameConfig, TemporalConfig
+from d3ke_lib.experiment.video import outputs, predict
 
 PX = 64
 FACING = torch.tensor(
@@ -81,7 +81,7 @@ def walk(tmp_path: Path) -> Path:
 
 def test_files_open_in_opensim_with_our_body(tmp_path: Path, nets: predict.Nets, walk: Path) -> None:
     found = predict.find(walk, nets)
-    page = predict_files.write_all(found, nets, tmp_path / "out" / "walk", "the person who moves most")
+    page = outputs.write_all(found, nets, tmp_path / "out" / "walk", "the person who moves most")
     folder = page.parent
     files = [
         "angles.csv",
@@ -112,7 +112,7 @@ def test_files_open_in_opensim_with_our_body(tmp_path: Path, nets: predict.Nets,
 
 def test_what_the_networks_say_is_what_is_written(tmp_path: Path, nets: predict.Nets, walk: Path) -> None:
     found = predict.find(walk, nets, box="0,0,320,180")
-    page = predict_files.write_all(found, nets, tmp_path / "walk", "given")
+    page = outputs.write_all(found, nets, tmp_path / "walk", "given")
     with (page.parent / "angles.csv").open() as file:
         rows = list(csv.DictReader(file))
     knee = np.array([float(row["knee_angle_r_deg"]) for row in rows])
@@ -129,7 +129,7 @@ def test_turned_crops_are_turned_back(nets: predict.Nets, walk: Path) -> None:
     """Who faces a camera that turns to the left edge is turned by the same angle in the room."""
     found = predict.find(walk, nets, box="0,40,60,120")
     aim = np.arctan2(30 - 160, float(found.camera.focal[0]))
-    R = predict_files.R_ground_camera @ found.pose.R_ground_root[0]
+    R = outputs.R_ground_camera @ found.pose.R_ground_root[0]
     assert float(torch.atan2(R[0, 2], R[0, 0])) == pytest.approx(-aim, abs=1e-3)
 
 
@@ -171,7 +171,7 @@ def test_a_refiners_window_has_the_spacing_of_its_training(nets: predict.Nets) -
 def test_one_frame_is_enough(tmp_path: Path, nets: predict.Nets) -> None:
     video.write(tmp_path / "one.mp4", [np.full((120, 160, 3), 90, np.uint8)], 30.0)
     found = predict.find(tmp_path / "one.mp4", nets, box="10,10,60,100")
-    predict_files.write_all(found, nets, tmp_path / "one", "given")
+    outputs.write_all(found, nets, tmp_path / "one", "given")
     assert len(read_mot(tmp_path / "one" / "angles.mot").time) == 1
 
 
@@ -196,7 +196,7 @@ def test_errors_name_the_cause_and_leave_nothing(
     ):
         predict.load("demo", "resnext50_32x4d", "transformer")
     found = predict.find(walk, nets)
-    monkeypatch.setattr(predict_files, "page", lambda *_: 1 / 0)
+    monkeypatch.setattr(outputs, "page", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        predict_files.write_all(found, nets, tmp_path / "out" / "walk", "given")
+        outputs.write_all(found, nets, tmp_path / "out" / "walk", "given")
     assert not list((tmp_path / "out").iterdir())

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from test_report import script
 
-from d3ke_lib.experiment.artifacts import REPOSITORY, D3keError, read_json, write_json
-from d3ke_lib.experiment.findings import answer
+from d3ke_lib.experiment.report.claims import answer
+from d3ke_lib.experiment.run.artifacts import REPOSITORY, D3keError, read_json, write_json
 
 BLOCKS = ("answer", "picture", "claims", "cost", "results", "conclusion", "deviations")
 

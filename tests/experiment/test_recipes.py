@@ -4,11 +4,11 @@ import dataclasses
 
 import pytest
 
-from d3ke_lib.data.appearance import OccluderConfig
-from d3ke_lib.experiment import artifacts, recipes
-from d3ke_lib.experiment.artifacts import D3keError
-from d3ke_lib.experiment.config import SMOKE, Phase
-from d3ke_lib.experiment.recipes import RECIPES
+from d3ke_lib.data.augment_pixels import OccluderConfig
+from d3ke_lib.experiment.run import artifacts, recipes
+from d3ke_lib.experiment.run.artifacts import D3keError
+from d3ke_lib.experiment.run.config import SMOKE, Phase
+from d3ke_lib.experiment.run.recipes import RECIPES
 
 
 def test_the_default_is_the_paper():

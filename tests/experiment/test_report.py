@@ -8,8 +8,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from d3ke_lib.experiment.artifacts import REPOSITORY, D3keError, read_json
-from d3ke_lib.experiment.findings import answer
+from d3ke_lib.experiment.report.claims import answer
+from d3ke_lib.experiment.run.artifacts import REPOSITORY, D3keError, read_json
 
 
 def script(name: str):

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from d3ke_lib.data import bmlmovi, records
-from d3ke_lib.data.bmlmovi import BmlmoviConfig, IncompleteError
+from d3ke_lib.data import records
+from d3ke_lib.data.bmlmovi import convert as bmlmovi
+from d3ke_lib.data.bmlmovi.convert import BmlmoviConfig, IncompleteError
 from d3ke_lib.data.schema import file_name
-from d3ke_lib.experiment import config, stages
-from d3ke_lib.experiment.codec import from_values, to_values
-from d3ke_lib.experiment.config import FrameConfig, Profile
+from d3ke_lib.experiment import pipeline
+from d3ke_lib.experiment.run import config
+from d3ke_lib.experiment.run.codec import from_values, to_values
+from d3ke_lib.experiment.run.config import FrameConfig, Profile
 
 sys.path.append(str(Path(__file__).parents[1] / "data"))
 import example_records
@@ -54,12 +56,12 @@ def test_without_downloads_it_says_what_to_give(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("D3KE_OUT", str(tmp_path))
     monkeypatch.delenv("D3KE_RAW", raising=False)
     with pytest.raises(ValueError, match="RAW=folder"):
-        stages.data(PROFILE)
+        pipeline.data(PROFILE)
 
 
 def test_records_are_made_once(asked: list[Path], tmp_path: Path) -> None:
-    made = stages.data(PROFILE)
-    assert stages.data(PROFILE) == made
+    made = pipeline.data(PROFILE)
+    assert pipeline.data(PROFILE) == made
     assert asked == [tmp_path / "raw"]
     assert records.load_manifest(made)["config"] == bmlmovi.described(PROFILE.data)
 
@@ -69,22 +71,22 @@ def test_an_incomplete_run_is_an_error_until_it_is_accepted_or_completed(
 ) -> None:
     (tmp_path / "raw" / "3").rmdir()
     with pytest.raises(IncompleteError, match="2 of 6 files could not be made"):
-        stages.data(PROFILE)
+        pipeline.data(PROFILE)
     monkeypatch.setenv("D3KE_PARTIAL", "1")
-    made = stages.data(PROFILE)
+    made = pipeline.data(PROFILE)
     assert len(records.load_manifest(made)["config"]["missing"]) == 2
-    stages.data(PROFILE)
+    pipeline.data(PROFILE)
     assert len(asked) == 2  # accepted: not tried again
     monkeypatch.setenv("D3KE_PARTIAL", "0")
     with pytest.raises(IncompleteError):
-        stages.data(PROFILE)
+        pipeline.data(PROFILE)
     (tmp_path / "raw" / "3").mkdir()
     (made / records.MANIFEST).unlink()
-    assert "missing" not in records.load_manifest(stages.data(PROFILE))["config"]
+    assert "missing" not in records.load_manifest(pipeline.data(PROFILE))["config"]
 
 
 def test_records_of_another_configuration_are_set_aside(asked: list[Path]) -> None:
-    made = stages.data(PROFILE)
-    stages.data(replace(PROFILE, data=replace(PROFILE.data, px=100)))
+    made = pipeline.data(PROFILE)
+    pipeline.data(replace(PROFILE, data=replace(PROFILE.data, px=100)))
     assert len(asked) == 2
     assert len(list(made.parent.glob("data.old/*.arrow"))) == 6

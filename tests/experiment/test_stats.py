@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from d3ke_lib.experiment import stats
+from d3ke_lib.experiment.evaluation import stats
 
 DRAWS = 2000
 

@@ -6,7 +6,8 @@ import pytest
 import toy
 
 from d3ke_lib.data.datasets import FrameSet
-from d3ke_lib.experiment import step_profile, tables
+from d3ke_lib.experiment.report import tables
+from d3ke_lib.experiment.studies import step_profile
 
 pytestmark = pytest.mark.usefixtures("small_networks")
 

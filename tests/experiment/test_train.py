@@ -14,9 +14,17 @@ import torch
 import toy
 
 from d3ke_lib.data import datasets, records
-from d3ke_lib.experiment import artifacts, inference, predictions, runs, schedule, train, windows
-from d3ke_lib.experiment.artifacts import D3keError
-from d3ke_lib.experiment.config import Phase, Resolution
+from d3ke_lib.experiment.run import (
+    artifacts,
+    run_folder,
+    schedule,
+    stored_predictions,
+    temporal_windows,
+    train,
+)
+from d3ke_lib.experiment.run import forward as inference
+from d3ke_lib.experiment.run.artifacts import D3keError
+from d3ke_lib.experiment.run.config import Phase, Resolution
 
 pytestmark = pytest.mark.usefixtures("small_networks")
 TIMES = ("seconds", "per_second")
@@ -28,7 +36,7 @@ class Killed(BaseException):
 
 def log_of(folder: Path) -> list[dict]:
     """The log without what differs between any two runs."""
-    lines = artifacts.read_log(folder / runs.LOG)
+    lines = artifacts.read_log(folder / run_folder.LOG)
     return [{key: value for key, value in line.items() if key not in TIMES} for line in lines]
 
 
@@ -42,8 +50,12 @@ def undisturbed(toy_records, tmp_path_factory) -> Path:
 
 
 def test_a_finished_run_has_weights_a_log_and_no_checkpoint(undisturbed):
-    assert sorted(path.name for path in undisturbed.iterdir()) == [runs.LOG, runs.MODEL, runs.RESULT]
-    result = artifacts.read_json(undisturbed / runs.RESULT)
+    assert sorted(path.name for path in undisturbed.iterdir()) == [
+        run_folder.LOG,
+        run_folder.MODEL,
+        run_folder.RESULT,
+    ]
+    result = artifacts.read_json(undisturbed / run_folder.RESULT)
     assert result["step"] == 8
     assert result["config"]["batch"] == 4
     log = log_of(undisturbed)
@@ -63,7 +75,7 @@ def test_total_is_the_weighted_sum_of_the_terms(undisturbed):
 def test_a_finished_run_is_returned_and_not_repeated(undisturbed, toy_records, monkeypatch):
     monkeypatch.setattr(train, "build_frame", lambda *_: pytest.fail("a finished run was trained again"))
     result = train.train_frame(toy.FRAME, toy_records, undisturbed, seed=1)
-    assert result == artifacts.read_json(undisturbed / runs.RESULT)
+    assert result == artifacts.read_json(undisturbed / run_folder.RESULT)
     how = replace(toy.FRAME, workers=1, checkpoint_every=5)
     assert train.train_frame(how, toy_records, undisturbed, seed=1) == result
 
@@ -72,14 +84,14 @@ def test_a_finished_run_is_returned_and_not_repeated(undisturbed, toy_records, m
 
 
 def stop_after_step(monkeypatch, step: int) -> None:
-    note = runs.note
+    note = run_folder.note
 
     def stopping(run, *values) -> None:
         note(run, *values)
         if run.step == step:
             raise Killed
 
-    monkeypatch.setattr(runs, "note", stopping)
+    monkeypatch.setattr(run_folder, "note", stopping)
 
 
 def stop_before_replacing(monkeypatch, name: str, times: int) -> None:
@@ -99,10 +111,10 @@ STOPS = {
     "before any checkpoint": lambda patch: stop_after_step(patch, 2),
     "between checkpoints": lambda patch: stop_after_step(patch, 5),
     "after the last step": lambda patch: stop_after_step(patch, 8),
-    "first checkpoint unfinished": lambda patch: stop_before_replacing(patch, runs.CHECKPOINT, 1),
-    "second checkpoint unfinished": lambda patch: stop_before_replacing(patch, runs.CHECKPOINT, 2),
-    "weights unfinished": lambda patch: stop_before_replacing(patch, runs.MODEL, 1),
-    "weights without run.json": lambda patch: stop_before_replacing(patch, runs.RESULT, 1),
+    "first checkpoint unfinished": lambda patch: stop_before_replacing(patch, run_folder.CHECKPOINT, 1),
+    "second checkpoint unfinished": lambda patch: stop_before_replacing(patch, run_folder.CHECKPOINT, 2),
+    "weights unfinished": lambda patch: stop_before_replacing(patch, run_folder.MODEL, 1),
+    "weights without run.json": lambda patch: stop_before_replacing(patch, run_folder.RESULT, 1),
 }
 
 
@@ -113,28 +125,28 @@ def test_a_resumed_run_equals_an_undisturbed_one(undisturbed, toy_records, tmp_p
         STOPS[stop](patch)
         with pytest.raises(Killed):
             train.train_frame(toy.FRAME, toy_records, folder, seed=1)
-    assert not (folder / runs.RESULT).exists()
+    assert not (folder / run_folder.RESULT).exists()
     result = train.train_frame(toy.FRAME, toy_records, folder, seed=1)
-    assert result["weights_sha256"] == artifacts.read_json(undisturbed / runs.RESULT)["weights_sha256"]
+    assert result["weights_sha256"] == artifacts.read_json(undisturbed / run_folder.RESULT)["weights_sha256"]
     assert log_of(folder) == log_of(undisturbed)
-    assert sorted(p.name for p in folder.iterdir()) == [runs.LOG, runs.MODEL, runs.RESULT]
+    assert sorted(p.name for p in folder.iterdir()) == [run_folder.LOG, run_folder.MODEL, run_folder.RESULT]
 
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
 import toy, torch
-from d3ke_lib.experiment import runs, train
+from d3ke_lib.experiment.run import run_folder, train
 from d3ke_lib.nets import backbone
 torch.set_num_threads(int(sys.argv[3]))
 backbone.build = toy.small_backbone
-save = runs.save
+save = run_folder.save
 def save_and_be_killed(run):
     save(run)
     run.log.write('{"step": half a li')  # what a kill leaves of a line
     run.log.flush()
     os.kill(os.getpid(), signal.SIGKILL)
-runs.save = save_and_be_killed
+run_folder.save = save_and_be_killed
 train.train_frame(toy.FRAME, Path(sys.argv[1]), Path(sys.argv[2]), seed=1)
 """
 
@@ -145,9 +157,9 @@ def test_kill_9_then_resume_equals_an_undisturbed_run(undisturbed, toy_records, 
     command = [sys.executable, "-c", KILLED, str(toy_records), str(folder), str(torch.get_num_threads())]
     ended = subprocess.run(command, env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)}, check=False)
     assert ended.returncode == -signal.SIGKILL
-    assert (folder / runs.CHECKPOINT).exists()
+    assert (folder / run_folder.CHECKPOINT).exists()
     result = train.train_frame(toy.FRAME, toy_records, folder, seed=1)
-    assert result["weights_sha256"] == artifacts.read_json(undisturbed / runs.RESULT)["weights_sha256"]
+    assert result["weights_sha256"] == artifacts.read_json(undisturbed / run_folder.RESULT)["weights_sha256"]
     assert log_of(folder) == log_of(undisturbed)
 
 
@@ -225,11 +237,11 @@ def test_one_batch_is_learnt_by_heart(toy_records, tmp_path):
 
 def test_another_seed_gives_other_weights(undisturbed, toy_records, tmp_path):
     other = train.train_frame(toy.FRAME, toy_records, tmp_path / "run", seed=2)
-    assert other["weights_sha256"] != artifacts.read_json(undisturbed / runs.RESULT)["weights_sha256"]
+    assert other["weights_sha256"] != artifacts.read_json(undisturbed / run_folder.RESULT)["weights_sha256"]
 
 
 def test_optimiser_and_masking_are_switches(undisturbed, toy_records, tmp_path):
-    result = artifacts.read_json(undisturbed / runs.RESULT)
+    result = artifacts.read_json(undisturbed / run_folder.RESULT)
     unmasked = train.train_frame(replace(toy.FRAME, mask_angles=False), toy_records, tmp_path / "a", seed=1)
     assert unmasked["weights_sha256"] == result["weights_sha256"]  # all toy labels are valid
     adam = train.train_frame(replace(toy.FRAME, optimizer="adam"), toy_records, tmp_path / "b", seed=1)
@@ -259,7 +271,7 @@ def test_a_loss_that_is_not_finite_names_its_step(toy_records, tmp_path, monkeyp
     monkeypatch.setattr(train, "total", broken)
     with pytest.raises(D3keError, match="loss of step 5 is not finite"):
         train.train_frame(toy.FRAME, toy_records, tmp_path / "run", seed=1)
-    assert artifacts.read_checkpoint(tmp_path / "run" / runs.CHECKPOINT).state["step"] == 3
+    assert artifacts.read_checkpoint(tmp_path / "run" / run_folder.CHECKPOINT).state["step"] == 3
 
 
 def test_another_configuration_sets_the_old_run_aside(toy_records, tmp_path):
@@ -267,7 +279,7 @@ def test_another_configuration_sets_the_old_run_aside(toy_records, tmp_path):
     first = train.train_frame(toy.FRAME, toy_records, folder, seed=1)
     second = train.train_frame(replace(toy.FRAME, images=16), toy_records, folder, seed=1)
     assert second["step"] == 4
-    assert artifacts.read_json(tmp_path / "run.old" / runs.RESULT) == first
+    assert artifacts.read_json(tmp_path / "run.old" / run_folder.RESULT) == first
 
 
 def test_other_records_make_another_run(toy_records, tmp_path):
@@ -330,11 +342,13 @@ def test_a_causal_refiner_is_trained_and_answers_from_the_past_alone(answered, t
     net, read = inference.temporal_net(run)
     assert read == config
     how = (config.window, toy_records, answered, "validation", [4], train.default_skeleton())
-    made, labels = windows.open_windows(*how, causal=True)
-    target = windows.target_frame(kind, config.window, causal=True)
-    before = predictions.refine(net, made, torch.arange(3), target)
+    made, labels = temporal_windows.open_windows(*how, causal=True)
+    target = temporal_windows.target_frame(kind, config.window, causal=True)
+    before = stored_predictions.refine(net, made, torch.arange(3), target)
     pose, points, truth = made.load(torch.arange(3), whole=True)
-    assert torch.equal(truth.pose.angles[:, windows.target_in(config.window, True)], labels[:3].pose.angles)
+    assert torch.equal(
+        truth.pose.angles[:, temporal_windows.target_in(config.window, True)], labels[:3].pose.angles
+    )
     assert torch.equal(pose.angles[0], pose.angles[0, :1].expand_as(pose.angles[0]))  # nothing after frame 0
     for one, other in zip(net(pose, points)[0], before):
         torch.testing.assert_close(one[:, target], other)
@@ -350,24 +364,26 @@ def test_amsgrad_is_the_tcn_s_unless_said(answered, toy_records, tmp_path, monke
 
 
 def test_answers_are_computed_once_and_again_for_other_weights(answered, toy_records, tmp_path, monkeypatch):
-    result = artifacts.read_json(answered / runs.RESULT)
-    path = predictions.path_of(answered, "train", 1)
+    result = artifacts.read_json(answered / run_folder.RESULT)
+    path = stored_predictions.path_of(answered, "train", 1)
     before = path.stat().st_mtime_ns
     monkeypatch.setattr(inference, "frame_net", lambda _: pytest.fail("stored answers were computed again"))
     inference.answer_frames(answered, toy_records, "train", [1, 2])
     assert path.stat().st_mtime_ns == before
-    assert predictions.missing(answered, "train", [1, 2, 3], predictions.identity(result)) == [3]
-    assert predictions.missing(answered, "train", [1, 2], "another") == [1, 2]
+    assert stored_predictions.missing(answered, "train", [1, 2, 3], stored_predictions.identity(result)) == [
+        3
+    ]
+    assert stored_predictions.missing(answered, "train", [1, 2], "another") == [1, 2]
     with pytest.raises(D3keError, match="another network"):
-        predictions.load(answered, "train", [1], "another", train.default_skeleton())
+        stored_predictions.load(answered, "train", [1], "another", train.default_skeleton())
 
 
 def test_stored_answers_are_the_network_s(answered, toy_records):
     net, config = inference.frame_net(answered)
     frames = datasets.FrameSet(toy_records, "train", subjects=[1, 2])
-    direct = predictions.predict(net, frames, torch.arange(len(frames)), config.px, "fp32", batch=5)
-    identity = predictions.identity(artifacts.read_json(answered / runs.RESULT))
-    stored = predictions.load(answered, "train", [2, 1], identity, train.default_skeleton())
+    direct = stored_predictions.predict(net, frames, torch.arange(len(frames)), config.px, "fp32", batch=5)
+    identity = stored_predictions.identity(artifacts.read_json(answered / run_folder.RESULT))
+    stored = stored_predictions.load(answered, "train", [2, 1], identity, train.default_skeleton())
     for one, other in zip(direct, stored):
         torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-6)
 
@@ -405,5 +421,5 @@ def test_milestones_and_spread():
 
 
 def test_logs_are_plain_json(undisturbed):
-    for line in (undisturbed / runs.LOG).read_text().splitlines():
+    for line in (undisturbed / run_folder.LOG).read_text().splitlines():
         assert json.loads(line)["step"] > 0

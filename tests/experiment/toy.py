@@ -15,7 +15,7 @@ from d3ke_lib.body.kinematics import Pose
 from d3ke_lib.body.spec import default_skeleton
 from d3ke_lib.data import records
 from d3ke_lib.data.schema import Metadata, file_name, names_of
-from d3ke_lib.experiment.config import FrameConfig, Phase, TemporalConfig
+from d3ke_lib.experiment.run.config import FrameConfig, Phase, TemporalConfig
 from d3ke_lib.nets import backbone, temporal
 from d3ke_lib.nets.lstm import LSTM
 from d3ke_lib.nets.tcn import TCN

@@ -1,36 +1,39 @@
 import pytest
 import torch
 
-from d3ke_lib.nets import anatomy, backbone
+from d3ke_lib.experiment.studies import backbone_anatomy
+from d3ke_lib.nets import backbone
 from d3ke_lib.nets.backbone import NAMES, imagenet_weights
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_counts_are_those_torchvision_publishes(name):
     published = imagenet_weights(name).meta
-    assert anatomy.anatomy(name).parameters == published["num_params"]
-    assert anatomy.multiply_adds(name, 224) / 1e9 == pytest.approx(published["_ops"], abs=1e-3)
+    assert backbone_anatomy.anatomy(name).parameters == published["num_params"]
+    assert backbone_anatomy.multiply_adds(name, 224) / 1e9 == pytest.approx(published["_ops"], abs=1e-3)
 
 
 def test_the_two_resnexts_differ_in_depth_and_in_width():
-    small, large = anatomy.anatomy("resnext50_32x4d"), anatomy.anatomy("resnext101_32x8d")
+    small, large = backbone_anatomy.anatomy("resnext50_32x4d"), backbone_anatomy.anatomy("resnext101_32x8d")
     assert (small.blocks, small.layers, small.cardinality, small.group_width) == ((3, 4, 6, 3), 50, 32, 4)
     assert (large.blocks, large.layers, large.cardinality, large.group_width) == ((3, 4, 23, 3), 101, 32, 8)
 
 
 def test_the_papers_resnext_101_costs_as_much_as_resnet_101():
-    ours, plain = (anatomy.multiply_adds(name, 224) for name in (anatomy.PAPERS_101, "resnet101"))
+    ours, plain = (
+        backbone_anatomy.multiply_adds(name, 224) for name in (backbone_anatomy.PAPERS_101, "resnet101")
+    )
     assert ours == pytest.approx(plain, rel=0.03)
 
 
 def test_errors_and_unknown_names():
-    assert anatomy.imagenet_errors("resnext50_32x4d") == (22.382, 6.302)
+    assert backbone_anatomy.imagenet_errors("resnext50_32x4d") == (22.382, 6.302)
     with pytest.raises(ValueError, match="unknown backbone 'vgg'; known: resnet50"):
-        anatomy.network("vgg")
+        backbone_anatomy.network("vgg")
 
 
 def test_centre_striding_halves_how_far_cells_look_to_the_top_left():
     for centre, expected in ((False, -15.5), (True, -7.5)):
         net = backbone.build("resnext50_32x4d", centre, seed=0)
-        offset = anatomy.gaze_offset(net, 128, torch.Generator().manual_seed(0))
+        offset = backbone_anatomy.gaze_offset(net, 128, torch.Generator().manual_seed(0))
         assert offset == pytest.approx((expected, expected), abs=1.5)

@@ -5,8 +5,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from d3ke_lib.nets import frame, losses, upstream
+from d3ke_lib.nets import frame, losses
 from d3ke_lib.nets.frame import FrameNet
+from d3ke_lib.nets.released import checkpoints
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +136,7 @@ def test_equals_the_released_network(
     released_skeleton, released_state, uniform, difference, vectors, name, centre, batch
 ):
     net = FrameNet(released_skeleton, name, centre).eval()
-    upstream.load(net, released_state(f"frame_{name}"))
+    checkpoints.load(net, released_state(f"frame_{name}"))
     with torch.no_grad():
         far = partial(difference, vectors)(*net(uniform("image", (batch, 3, 256, 256))))
     assert far["angles"] < 1e-5

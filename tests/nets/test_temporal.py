@@ -5,7 +5,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from d3ke_lib.body.kinematics import Points, Pose
-from d3ke_lib.nets import head, losses, temporal, upstream
+from d3ke_lib.nets import head, losses, temporal
+from d3ke_lib.nets.released import checkpoints
 from d3ke_lib.nets.tcn import TCN
 from d3ke_lib.nets.transformer import Transformer, default_strides
 
@@ -197,7 +198,7 @@ def test_equals_the_released_network(
     released_skeleton, released_state, uniform, difference, kind, options, rotation
 ):
     net = temporal.build(kind, released_skeleton, 243, **options).eval()
-    upstream.load(net, released_state(f"temporal_{kind}"))
+    checkpoints.load(net, released_state(f"temporal_{kind}"))
     unit = {name: 2 * uniform(name, (1, 243, n)) - 1 for name, n in (("scales", 51), ("angles", 69))}
     root6d = 2 * uniform("root6d", (1, 243, 6)) - 1
     pose = head.to_pose(released_skeleton, root6d, torch.cat([unit["scales"], unit["angles"]], -1))

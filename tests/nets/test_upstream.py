@@ -4,7 +4,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from d3ke_lib.nets import frame, temporal, upstream
+from d3ke_lib.nets import frame, temporal
+from d3ke_lib.nets.released import checkpoints
 
 
 @pytest.fixture(scope="module")
@@ -17,18 +18,18 @@ def test_names_and_shapes_are_those_of_the_released_networks(shared, skeleton):
     nets = {"frame_resnext50_32x4d": frame.FrameNet(skeleton)}
     nets |= {f"temporal_{kind}": temporal.build(kind, skeleton) for kind in temporal.KINDS}
     for name, net in nets.items():
-        ours = {key: list(value.shape) for key, value in upstream.export(net).items()}
+        ours = {key: list(value.shape) for key, value in checkpoints.export(net).items()}
         assert ours == keys[name], name
 
 
 @pytest.mark.parametrize("suffix", [None, "safetensors", "pth"])
 def test_what_is_exported_comes_back(net, skeleton, suffix, tmp_path):
-    state = upstream.export(net)
+    state = checkpoints.export(net)
     other = temporal.build("transformer", skeleton, 27, seed=2, channels=16, hidden=24, heads=2)
     path = tmp_path / f"theirs.{suffix}"
     if suffix:
         save_file(state, path) if suffix == "safetensors" else torch.save(state, path)
-    upstream.load(other, path if suffix else state)
+    checkpoints.load(other, path if suffix else state)
     ours, back = net.state_dict(), other.state_dict()
     assert all(torch.equal(ours[key], back[key]) for key in ours)
 
@@ -36,7 +37,7 @@ def test_what_is_exported_comes_back(net, skeleton, suffix, tmp_path):
 @pytest.mark.parametrize("kind", temporal.KINDS)
 def test_every_key_has_one_name(kind, skeleton):
     sizes = {"layers": 2} if kind == "lstm" else {}
-    names = upstream.names(temporal.build(kind, skeleton, 9, **sizes))
+    names = checkpoints.names(temporal.build(kind, skeleton, 9, **sizes))
     assert len(set(names.values())) == len(names)
     assert all(name.startswith("temporalModel.temporalModel.") for name in names.values())
 
@@ -56,19 +57,19 @@ KEY = "temporalModel.temporalModel.expandingLayer"
     ],
 )
 def test_keys_that_do_not_fit_are_named_and_nothing_is_loaded(net, change, message):
-    state, before = upstream.export(net), upstream.export(net)
+    state, before = checkpoints.export(net), checkpoints.export(net)
     state[f"{KEY}.weight"] += 1
     change(state)
     with pytest.raises(ValueError, match=rf"state dict: released weights do not fit Refiner.*{message}"):
-        upstream.load(net, state)
-    assert all(torch.equal(value, before[key]) for key, value in upstream.export(net).items())
+        checkpoints.load(net, state)
+    assert all(torch.equal(value, before[key]) for key, value in checkpoints.export(net).items())
 
 
 def test_constants_of_their_skeleton_are_left_out_only_when_named(net):
-    state = upstream.export(net) | {"openSimTree.a": torch.zeros(2), "openSimTree.b": torch.zeros(2)}
+    state = checkpoints.export(net) | {"openSimTree.a": torch.zeros(2), "openSimTree.b": torch.zeros(2)}
     with pytest.raises(ValueError, match=r"2 unexpected: openSimTree\.a, openSimTree\.b"):
-        upstream.load(net, state)
-    upstream.load(net, state, ignore=["openSimTree."])
+        checkpoints.load(net, state)
+    checkpoints.load(net, state, ignore=["openSimTree."])
 
 
 def _their_constants(skeleton, moved: float = 0.0) -> dict[str, torch.Tensor]:
@@ -85,21 +86,21 @@ def _their_constants(skeleton, moved: float = 0.0) -> dict[str, torch.Tensor]:
 
 
 def test_constants_of_the_same_skeleton_are_dropped(net, skeleton):
-    state = upstream.export(net) | _their_constants(skeleton)
-    upstream.load(net, state)
+    state = checkpoints.export(net) | _their_constants(skeleton)
+    checkpoints.load(net, state)
     with pytest.raises(ValueError, match=r"1 unexpected: other\.bias$"):
-        upstream.load(net, state | {"other.bias": torch.zeros(5)})
+        checkpoints.load(net, state | {"other.bias": torch.zeros(5)})
 
 
 def test_constants_of_another_skeleton_are_refused_with_the_difference(net, skeleton):
-    moved = upstream.export(net) | _their_constants(skeleton, moved=0.02)
+    moved = checkpoints.export(net) | _their_constants(skeleton, moved=0.02)
     with pytest.raises(
         ValueError, match=r"another skeleton, 1 of \d+ places differ: marker [LR]HEE \(exp.*near"
     ):
-        upstream.load(net, moved)
+        checkpoints.load(net, moved)
     scaled = {key: 1.07 * value for key, value in _their_constants(skeleton).items()}
     with pytest.raises(ValueError, match=r"another skeleton, \d\d+ of \d+ places differ: (joint|marker) "):
-        upstream.load(net, upstream.export(net) | scaled)
+        checkpoints.load(net, checkpoints.export(net) | scaled)
 
 
 def test_weights_of_another_backbone_are_named(skeleton):
@@ -108,9 +109,9 @@ def test_weights_of_another_backbone_are_named(skeleton):
     with pytest.raises(
         ValueError, match=r"\d+ unexpected: resnet50Layer.* misshapen: .*expected \(64,\), found \(256,\)"
     ):
-        upstream.load(ours, upstream.export(deeper))
+        checkpoints.load(ours, checkpoints.export(deeper))
 
 
 def test_a_prefix_that_hides_the_network_is_noticed(net):
     with pytest.raises(ValueError, match="missing"):
-        upstream.load(net, upstream.export(net), ignore=["temporalModel."])
+        checkpoints.load(net, checkpoints.export(net), ignore=["temporalModel."])

@@ -1,0 +1,197 @@
+"""Scale factors and motion from the same markers: one size for all frames, found with the poses.
+
+At fixed coordinates markers are linear in the scale factors. Gauss–Newton over both: each frame's coordinates
+are eliminated (Schur complement), which leaves as many equations as there are factors.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from d3ke_lib.body.ik.least_squares import STEP_CAP, Problem, descend, held_factor
+from d3ke_lib.body.ik.normal_equations import equations
+from d3ke_lib.body.ik.solve import Prior, Residuals, prepared, solve, window
+from d3ke_lib.body.kinematics import Pose, Skeleton
+
+FRAMES = 24  # that decide the size, evenly spread over those with a marker
+RIDGE = 1e-6  # m²/rad²: directions of a frame's coordinates that no marker sees
+DAMPING = 1e-3  # at the start, times the cost
+STEPS = 6  # of a round
+SAVED = 1e-3  # a step or round that saves less of the cost is the last
+SMALLEST, LARGEST = 0.3, 3.0  # ratios that a person may have to the file
+
+
+class Size(NamedTuple):
+    """Ratios to the file's factors, tied; `index` (body, 3) says which one scales which axis.
+
+    The index after the last stands for bodies that a spec leaves out: they keep the file's factors.
+    """
+
+    ratio: Float[Tensor, " tied"]
+    index: Int[Tensor, "body 3"]
+
+    def scales(self, generic: Float[Tensor, "body 3"]) -> Float[Tensor, "body 3"]:
+        return generic * torch.cat([self.ratio, torch.ones_like(self.ratio[:1])])[self.index]
+
+
+class State(NamedTuple):
+    """Where the search stands; `cost` is Σ weight · distance² plus what straying from the file costs."""
+
+    size: Size
+    angles: Float[Tensor, "frame coord"]
+    cost: Float[Tensor, ""]
+    damping: float
+
+
+def solve_with_scales(
+    skeleton: Skeleton,
+    markers: Float[Tensor, "frame marker 3"],
+    *,
+    weights: Float[Tensor, " marker"] | None = None,
+    prior: Prior | None = None,
+    spread: float = 0.1,
+    noise: float = 2e-3,
+    rounds: int = 8,
+) -> tuple[Pose, Residuals]:
+    """`solve` with scale factors found as well (they are in the Pose, the same in every frame).
+
+    Factors tied by the spec stay tied; without one every body has three of its own. A factor is taken to be
+    off by about `spread` of itself, markers by `noise` (m, for weight 1): what they do not tell stays as in
+    the file. Raises ValueError when no marker is seen at all.
+    """
+    seen = torch.nonzero(markers.isfinite().all(-1).any(-1))[:, 0]
+    if not len(seen):
+        raise ValueError(f"{skeleton.body.source}: none of {len(markers)} frames has a marker")
+    some = seen[torch.linspace(0, len(seen) - 1, min(FRAMES, len(seen))).long().to(seen.device)]
+    problem = prepared(skeleton, markers[some], weights, None, "clamped", None)
+    size = fitted(problem, _tied(skeleton, problem), (noise / spread) ** 2, rounds)
+    return solve(skeleton, markers, weights=weights, scales=_of(skeleton, problem, size), prior=prior)
+
+
+def fitted(problem: Problem, size: Size, firmness: float, rounds: int) -> Size:
+    """The size that, with the best pose found for each frame, costs least.
+
+    One frame caught in a wrong pose (a shoulder turned over itself) bends the size for all; so poses are
+    looked for anew at each better size, and each frame keeps the better of its two.
+    """
+    angles = _afresh(problem, size)
+    state = State(size, angles, _cost(problem, size, angles, firmness), DAMPING)
+    for _ in range(rounds):
+        before = state.cost
+        state = _refined(problem, state, firmness)
+        angles = _better(_at(problem, state.size), state.angles, _afresh(problem, state.size))
+        state = State(state.size, angles, _cost(problem, state.size, angles, firmness), DAMPING)
+        if before - state.cost < SAVED * before:
+            break
+    return _refined(problem, state, firmness).size
+
+
+def _refined(problem: Problem, state: State, firmness: float) -> State:
+    """Levenberg–Marquardt over ratios and all frames' coordinates."""
+    for _ in range(STEPS):
+        trial = _improved(problem, state, firmness)
+        saved = state.cost - trial.cost
+        if saved > 0:
+            state = trial._replace(damping=state.damping * 0.2)
+        else:
+            state = state._replace(damping=state.damping * 5)
+        if 0 < saved < SAVED * state.cost:
+            break
+    return state
+
+
+def _afresh(problem: Problem, size: Size) -> Float[Tensor, "frame coord"]:
+    everything = slice(0, len(problem.target))
+    return window(_at(problem, size), None, (everything, everything), None, 40)[0]
+
+
+def _better(problem: Problem, old: Tensor, new: Tensor) -> Float[Tensor, "frame coord"]:
+    cheaper = problem.equations(new).cost < problem.equations(old).cost
+    return torch.where(cheaper[:, None], new, old)
+
+
+def _tied(skeleton: Skeleton, problem: Problem) -> Size:
+    """Ratios of 1 for the bodies of the whole model; those that a spec leaves out stay as they are."""
+    whole = problem.skeleton
+    if skeleton.spec is None:
+        index = torch.arange(3 * len(whole.bodies)).reshape(-1, 3)
+        return Size(torch.ones(index.numel()).to(whole.ranges), index.to(whole.ranges.device))
+    count = len(skeleton.scale_middle)
+    index = torch.full((len(whole.bodies), 3), count)
+    index[[whole.bodies.index(name) for name in skeleton.bodies]] = skeleton.scale_index.cpu()
+    return Size(torch.ones(count).to(whole.ranges), index.to(whole.ranges.device))
+
+
+def _of(skeleton: Skeleton, problem: Problem, size: Size) -> Float[Tensor, "body 3"]:
+    rows = [problem.skeleton.bodies.index(name) for name in skeleton.bodies]
+    return size.scales(problem.skeleton.generic_scales)[rows]
+
+
+def _improved(problem: Problem, state: State, firmness: float) -> State:
+    """One damped Gauss–Newton step for both; then the coordinates settle at the new size."""
+    by_size, by_angle = _steps(problem, state, firmness)
+    size = state.size._replace(ratio=(state.size.ratio + by_size).clamp(SMALLEST, LARGEST))
+    moved = problem.moved(state.angles, by_angle.clamp(-STEP_CAP, STEP_CAP))
+    angles, _ = descend(_at(problem, size), moved, 3)
+    return State(size, angles, _cost(problem, size, angles, firmness), state.damping)
+
+
+def _at(problem: Problem, size: Size) -> Problem:
+    return problem._replace(scales=size.scales(problem.skeleton.generic_scales))
+
+
+def _cost(problem: Problem, size: Size, angles: Tensor, firmness: float) -> Tensor:
+    return _at(problem, size).equations(angles).cost.sum() + firmness * (size.ratio - 1).square().sum()
+
+
+def _steps(problem: Problem, state: State, firmness: float) -> tuple[Tensor, Tensor]:
+    """Steps of ratios and coordinates from the joint normal equations; what stands at a bound stays there."""
+    size, angles = state.size, state.angles
+    here = _at(problem, size)
+    markers, columns = _columns(here, size, angles)
+    at, mixed = here.equations(angles), _mixed(here, angles, markers, columns)
+    held = here.held(angles, at.descent)
+    mixed = mixed.masked_fill(held[..., None], 0.0)
+    descent = at.descent.masked_fill(held, 0.0)
+    ridge = RIDGE + state.damping * at.cost
+    factor = held_factor(at.hessian, held, ridge[:, None])
+    solved = torch.cholesky_solve(torch.cat([mixed, descent[..., None]], -1), factor)
+    heavy = problem.weight[..., None] * columns
+    curvature = torch.einsum("tfmc,sfmc->ts", columns, heavy)
+    curvature = curvature - torch.einsum("fut,fus->ts", mixed, solved[..., :-1])
+    pull = torch.einsum("tfmc,fmc->t", heavy, problem.target - markers)
+    pull = pull - torch.einsum("fut,fu->t", mixed, solved[..., -1]) - firmness * (size.ratio - 1)
+    firm = firmness + state.damping * at.cost.sum()
+    by_size = torch.linalg.solve(curvature + firm * torch.eye(len(pull)).to(pull), pull)
+    return by_size, solved[..., -1] - solved[..., :-1] @ by_size
+
+
+def _columns(
+    problem: Problem, size: Size, angles: Tensor
+) -> tuple[Tensor, Float[Tensor, "tied frame marker 3"]]:
+    """Markers, and how they move with each ratio: differences are exact, as they are linear in the ratios."""
+    generic = problem.skeleton.generic_scales
+    markers = problem.skeleton(Pose(angles, problem.scales)).markers
+    found = []
+    for i in range(len(size.ratio)):
+        other = size.ratio.clone()
+        other[i] += 1.0
+        found.append(
+            problem.skeleton(Pose(angles, size._replace(ratio=other).scales(generic))).markers - markers
+        )
+    return markers, torch.stack(found)
+
+
+def _mixed(
+    problem: Problem, angles: Tensor, markers: Tensor, columns: Tensor
+) -> Float[Tensor, "frame unknown tied"]:
+    """JᵀW · column for every ratio: the descent that each column as a residual would give."""
+    found = [
+        equations(
+            problem.skeleton, problem.axes, angles, problem.scales, markers + column, problem.weight
+        ).descent
+        for column in columns
+    ]
+    return torch.stack(found, -1)

@@ -1,0 +1,273 @@
+"""Inverse kinematics: markers → coordinates, all frames at once.
+
+Key frames first, from the middle of the ranges; the others between them; a frame that fits worse than its
+like is tried again from its neighbours; at the end, where asked, all frames together under a prior that
+motion is smooth, given up between frames that no smooth motion joins.
+"""
+
+import warnings
+from dataclasses import replace
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from d3ke_lib.body.ik.initialise import KEY_EVERY, OUTLYING, from_keys, outliers, repaired, unwound
+from d3ke_lib.body.ik.least_squares import Problem, descend, settle
+from d3ke_lib.body.ik.normal_equations import axes_of
+from d3ke_lib.body.kinematics import Pose, Skeleton
+
+SPEED = 4.0  # half ranges a s: what a coordinate may well do
+WINDOW, OVERLAP = 960, 24  # frames solved together, and how many of them are solved twice
+FULL_TURN = 6.3  # rad: ranges beyond this bound nothing
+FARTHEST = 3.14  # rad or m: what counts as half of a wide range; who turns further comes round again
+
+
+class Prior(NamedTuple):
+    """What is believed before the markers are seen; they are off by `noise`, m, an axis (for weight 1).
+
+    Coordinates accelerate by about `acceleration` half ranges a s² and stand about `spread` half ranges off
+    their middle, which matters only where no marker sees them, or two turn about one axis (in D3KE's body
+    shoulder_rot and shoulder1_r2) and only their sum is seen. No half range counts for more than half a turn.
+    """
+
+    rate: float  # frames per second
+    noise: float = 2e-3
+    acceleration: float = 20.0
+    spread: float = 1.0
+
+
+class Residuals(NamedTuple):
+    """What is left over, by frame; `converged`: no step improves it, and it fits about as the others do."""
+
+    distance: Float[Tensor, "frame marker"]  # m, NaN where the marker is missing
+    rms: Float[Tensor, " frame"]  # m, over the markers with weight; NaN where there is none
+    converged: Bool[Tensor, " frame"]
+    root: Float[Tensor, "frame 3"]  # the root joint in ground, m (a Pose with R_ground_root does not say)
+
+
+class UnseenFrames(UserWarning):
+    """Frames without a single marker: their coordinates are taken from the frames around them."""
+
+
+def solve(
+    skeleton: Skeleton,
+    markers: Float[Tensor, "frame marker 3"],
+    *,
+    weights: Float[Tensor, " marker"] | None = None,
+    scales: Float[Tensor, "*frame body 3"] | None = None,
+    start: Float[Tensor, "*frame coord"] | None = None,
+    bounds: Literal["clamped", "all", "none"] = "clamped",
+    prior: Prior | None = None,
+    iterations: int = 40,
+) -> tuple[Pose, Residuals]:
+    """Coordinates (rad, m) that bring the skeleton's markers to `markers` (ground, m; NaN = missing).
+
+    Minimises Σ weight · distance² in each frame, plus what `prior` adds. Locked coordinates keep their
+    default, coupled ones follow; `bounds`: whose range holds, that of coordinates the file clamps (as in
+    OpenSim), of all, of none. With a spec the selected coordinates, the root's rotation and its place are
+    solved for. Runs in the dtype and on the device of the skeleton. Raises ValueError on wrong shapes and
+    when no marker is seen at all; warns of `UnseenFrames`. A frame that did not converge is marked in the
+    residuals.
+    """
+    problem = prepared(skeleton, markers, weights, scales, bounds, prior)
+    given = None if start is None else _given(skeleton, problem, start)
+    parts = [window(problem, given, rows, prior, iterations) for rows in _windows(len(markers), prior)]
+    angles, rested = (torch.cat(columns) for columns in zip(*parts, strict=True))
+    return _answer(skeleton, problem, angles, rested)
+
+
+def prepared(
+    skeleton: Skeleton, markers: Tensor, weights: Tensor | None, scales: Tensor | None, bounds: str,
+    prior: Prior | None,
+) -> Problem:  # fmt: skip
+    """What `solve` solves, checked, in the dtype and on the device of the skeleton."""
+    whole = _with_own_root(skeleton)
+    markers = markers.to(whole.ranges)
+    weight = _weights(skeleton, markers, weights)
+    return _problem(skeleton, whole, markers, weight, scales, bounds, prior)
+
+
+def _weights(skeleton: Skeleton, markers: Tensor, weights: Tensor | None) -> Float[Tensor, "frame marker"]:
+    source, count = skeleton.body.source, len(skeleton.markers)
+    if markers.shape[1] != count:
+        raise ValueError(f"{source}: expected {count} markers, as skeleton.markers, found {markers.shape[1]}")
+    if weights is None:
+        weights = skeleton.marker_weights if skeleton.spec else torch.ones(count)
+    if len(weights) != count or not (weights >= 0).all():
+        raise ValueError(f"{source}: expected {count} weights of 0 or more, found {len(weights)}")
+    weight = weights.to(markers) * markers.isfinite().all(-1)
+    unseen = (weight == 0).all(-1)
+    if unseen.all():
+        raise ValueError(f"{source}: none of {len(markers)} frames has a marker with weight")
+    if unseen.any():
+        warnings.warn(f"{int(unseen.sum())} frames without a marker", UnseenFrames, stacklevel=4)
+    return weight
+
+
+def _with_own_root(skeleton: Skeleton) -> Skeleton:
+    """A spec's skeleton as a whole body: its root moves by coordinates, selected ones ignore couplers."""
+    if skeleton.spec is None:
+        return skeleton
+    body, by_name = skeleton.body, {m.name: m for m in skeleton.body.markers}
+    couplers = tuple(c for c in body.couplers if c.dependent not in skeleton.coordinates)
+    markers = tuple(by_name[name] for name in skeleton.markers)
+    return Skeleton(replace(body, couplers=couplers, markers=markers)).to(skeleton.ranges)
+
+
+def _problem(
+    skeleton: Skeleton, whole: Skeleton, markers: Tensor, weight: Tensor, scales: Tensor | None, bounds: str,
+    prior: Prior | None,
+) -> Problem:  # fmt: skip
+    known = {c.name: c for c in whole.body.coordinates}
+    free = torch.tensor(_free(skeleton, whole), device=markers.device)
+    low, high = whole.ranges[free].unbind(-1)
+    clamped = torch.tensor([known[whole.coordinates[i]].clamped for i in free], device=markers.device)
+    bounded = {"clamped": clamped, "all": torch.ones_like(clamped), "none": torch.zeros_like(clamped)}[bounds]
+    default = torch.tensor([known[whole.coordinates[i]].default for i in free]).to(markers)
+    # OpenSim, too, leaves a clamped coordinate that no marker sees in the middle of its range.
+    usual = torch.where(clamped & (high - low < 4 * FULL_TURN), (low + high) / 2, default)
+    reach = ((high - low) / 2).clamp(0.05, FARTHEST)
+    pull = (prior.noise / (prior.spread * reach)).square() if prior else torch.zeros_like(low)
+    return Problem(
+        whole, axes_of(whole, free), _scales(skeleton, whole, scales), markers.nan_to_num(), weight,
+        torch.where(bounded, low, -torch.inf), torch.where(bounded, high, torch.inf), usual, pull,
+        reach, _at_rest(skeleton, whole),
+    )  # fmt: skip
+
+
+def _free(skeleton: Skeleton, whole: Skeleton) -> list[int]:
+    """Coordinates that are not locked or coupled and move something; with a spec its own and the root's."""
+    body = whole.body
+    tied = {c.dependent for c in body.couplers if c.enforced} | {c.name for c in body.coordinates if c.locked}
+    used = {a.coordinate for j in body.joints for a in (*j.rotations, *j.translations)}
+    used |= {c.independent for c in body.couplers if c.enforced}
+    names = set(whole.coordinates)
+    if skeleton.spec:
+        names = {*skeleton.coordinates, *(c.name for c in body.joints[0].coordinates)}
+    return [i for i, name in enumerate(whole.coordinates) if name in (names & used) - tied]
+
+
+def _scales(skeleton: Skeleton, whole: Skeleton, scales: Tensor | None) -> Tensor:
+    if scales is None:
+        return whole.generic_scales
+    if skeleton.spec is None:
+        return scales.to(whole.ranges)
+    rows = torch.tensor([whole.bodies.index(name) for name in skeleton.bodies], device=whole.ranges.device)
+    full = whole.generic_scales.expand(*scales.shape[:-2], -1, 3)
+    return full.index_copy(-2, rows, scales.to(full))
+
+
+def _at_rest(skeleton: Skeleton, whole: Skeleton) -> Float[Tensor, " coord"]:
+    """Where coordinates that are not solved for stay: at their default; 0 where a spec leaves them out."""
+    known = {c.name: c.default for c in whole.body.coordinates if c.name in skeleton.coordinates}
+    return torch.tensor([known.get(name, 0.0) for name in whole.coordinates]).to(whole.ranges)
+
+
+def _given(skeleton: Skeleton, problem: Problem, start: Tensor) -> Float[Tensor, "frame coord"]:
+    angles = problem.rest.expand(len(problem.target), -1).clone()
+    columns = [problem.skeleton.coordinates.index(name) for name in skeleton.coordinates]
+    angles[:, columns] = start.to(angles)
+    return angles
+
+
+def _windows(frames: int, prior: Prior | None) -> list[tuple[slice, slice]]:
+    """(frames to solve together, which of those to keep); with a prior they overlap."""
+    overlap = OVERLAP if prior else 0
+    starts = range(0, max(frames - overlap, 1), WINDOW - overlap)
+    windows = []
+    for first in starts:
+        last = min(first + WINDOW, frames)
+        end = frames - first if last == frames else last - first - overlap // 2
+        windows.append((slice(first, last), slice(overlap // 2 if first else 0, end)))
+    return windows
+
+
+def window(
+    problem: Problem, given: Tensor | None, rows: tuple[slice, slice], prior: Prior | None, iterations: int
+) -> tuple[Tensor, Tensor]:
+    """Some frames solved together: the coordinates of those to keep, and which of them came to rest."""
+    frames, keep = rows
+    problem = problem.at(frames)
+    pace = (prior.noise * prior.rate / (KEY_EVERY * SPEED)) ** 2 if prior else 0.0
+    angles = from_keys(problem, pace, min(iterations, 16)) if given is None else given[frames]
+    # Under the prior frames are finished together; here they only have to come near.
+    angles, rested = descend(problem, angles, min(iterations, 4) if prior else iterations)
+    angles, rested = repaired(problem, angles, rested, iterations)
+    if prior and len(angles) > 2:
+        stiffness = (prior.noise / prior.acceleration * prior.rate**2 / problem.reach).square()
+        angles, rested = _settled(problem, unwound(problem, angles), stiffness[None], min(iterations, 16))
+    return angles[keep], rested[keep]
+
+
+def _settled(problem: Problem, apart: Tensor, stiffness: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
+    """Frames under the prior, which gives way where they fitted well by themselves and cannot under it.
+
+    There the frames before and after found different answers that are equally good (a shoulder turned over
+    itself), and no smooth motion leads from one to the other.
+    """
+    angles, rested = settle(problem, apart, stiffness, iterations)
+    torn = outliers(problem, angles)
+    if torn.any():
+        torn &= ~outliers(problem, apart)
+    angles = torch.where(torn[:, None], apart, angles)
+    for rows, keep in _around(torn | ~rested):
+        loose = torn[rows]
+        holds = ~(loose[2:] | loose[1:-1] | loose[:-2])[:, None]
+        found, still = settle(problem.at(rows), angles[rows], stiffness * holds, iterations, everyone=True)
+        inner = slice(rows.start + keep.start, rows.start + keep.stop)
+        angles[inner], rested[inner] = found[keep], still[keep]
+    return angles, rested
+
+
+def _around(frames: Bool[Tensor, " frame"]) -> list[tuple[slice, slice]]:
+    """(frames to solve again, which of those to keep) about the frames named, those nearby together."""
+    parts, last = [], len(frames)
+    for at in torch.nonzero(frames)[:, 0].tolist():
+        if parts and at - OVERLAP <= parts[-1][1]:
+            parts[-1][1] = at
+        else:
+            parts.append([at, at])
+    half, windows = OVERLAP // 2, []
+    for first, final in parts:
+        start, stop = max(first - OVERLAP, 0), min(final + OVERLAP + 1, last)
+        keep = slice(max(first - half, 0) - start, min(final + half + 1, last) - start)
+        windows.append((slice(start, stop), keep))
+    return windows
+
+
+def _answer(skeleton: Skeleton, problem: Problem, angles: Tensor, rested: Tensor) -> tuple[Pose, Residuals]:
+    whole = problem.skeleton
+    angles = _coupled(whole, angles)
+    pose = Pose(angles, problem.scales.expand(len(angles), -1, 3))
+    joints, markers = whole(pose)
+    distance = (markers - problem.target).norm(dim=-1)
+    seen = problem.weight > 0
+    square = torch.where(seen, distance.square(), 0.0)
+    rms = (square.sum(-1) / seen.sum(-1)).sqrt()
+    missing = (problem.target == 0).all(-1) & ~seen
+    outlying = rms > 2 * OUTLYING * rms[seen.any(-1)].median() + 1e-3
+    residuals = Residuals(
+        distance.masked_fill(missing, torch.nan), rms, rested & seen.any(-1) & ~outlying,
+        joints[:, whole.joints.index(whole.body.joints[0].name)],
+    )  # fmt: skip
+    return _selected(skeleton, whole, pose), residuals
+
+
+def _coupled(whole: Skeleton, angles: Tensor) -> Tensor:
+    """Dependent coordinates as their couplers make them."""
+    columns = whole.coordinate_source[:-1].argsort()
+    return whole._all_coordinates(angles)[columns].T.contiguous()
+
+
+def _selected(skeleton: Skeleton, whole: Skeleton, pose: Pose) -> Pose:
+    if skeleton.spec is None:
+        return pose
+    columns = [whole.coordinates.index(name) for name in skeleton.coordinates]
+    bodies = [whole.bodies.index(name) for name in skeleton.bodies]
+    R, _ = whole.frames(pose)
+    root = whole.bodies.index(whole.body.joints[0].child.body)
+    inward = whole.child_rotation_inverse[whole.order.index(whole.body.joints[0].name)]
+    R_ground_root = R[:, root] @ inward.mT
+    return Pose(pose.angles[:, columns], pose.scales[:, bodies], R_ground_root)

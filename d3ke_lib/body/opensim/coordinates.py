@@ -1,0 +1,65 @@
+"""A predicted pose as OpenSim's coordinates: all of the model's, so that a .mot moves it as our layer does.
+
+A network gives 69 angles and the pelvis's rotation; an .osim also has the root's own six coordinates and some
+that follow others through couplers.
+"""
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+
+from d3ke_lib.body.kinematics import Pose, Skeleton
+from d3ke_lib.body.opensim.read import Axis, Body, Joint
+
+LETTERS = {(1.0, 0.0, 0.0): "X", (0.0, 1.0, 0.0): "Y", (0.0, 0.0, 1.0): "Z"}
+
+
+def all_coordinates(
+    skeleton: Skeleton, pose: Pose, p_ground_root: Float[Tensor, "time 3"]
+) -> tuple[tuple[str, ...], Float[np.ndarray, "time coord"]]:
+    """Names and values (rad, m) of every coordinate of the skeleton's model over time.
+
+    `pose` (time,) has the root's rotation in a ground with OpenSim's axes (y up), p_ground_root (m) is where
+    the root joint is. Predicted coordinates are taken as they are, others follow their enforced coupler or
+    are 0; the root's turns are unwrapped. Raises ValueError for a root joint of another kind.
+    """
+    body = skeleton.body
+    values = {name: pose.angles[:, i].double() for i, name in enumerate(skeleton.coordinates)}
+    for coupler in body.couplers:
+        if coupler.enforced and coupler.dependent not in values:
+            values[coupler.dependent] = coupler.function(values[coupler.independent])
+    values |= root_coordinates(body, pose.R_ground_root, p_ground_root)
+    nothing = torch.zeros(len(pose.angles), dtype=torch.float64)
+    names = tuple(coordinate.name for coordinate in body.coordinates)
+    return names, torch.stack([values.get(name, nothing) for name in names], -1).numpy()
+
+
+def root_coordinates(
+    body: Body, R_ground_root: Float[Tensor, "time 3 3"], p_ground_root: Float[Tensor, "time 3"]
+) -> dict[str, Float[Tensor, " time"]]:
+    """The root joint's coordinates (rad, m) that bring its frame to a rotation and a place in ground."""
+    joint = next(joint for joint in body.joints if joint.parent.body == "ground")
+    order = _order(joint)
+    P = Rotation.from_euler("XYZ", joint.parent.orientation).as_matrix()
+    angles = Rotation.from_matrix(P.T @ R_ground_root.double().numpy()).as_euler(order)
+    angles = np.unwrap(angles, axis=0)
+    moved = (p_ground_root.double().numpy() - joint.parent.translation) @ P
+    turns = {axis.coordinate: angles[:, i] for i, axis in enumerate(joint.rotations)}
+    slides = {axis.coordinate: moved @ np.array(axis.axis) for axis in joint.translations}
+    return {name: torch.from_numpy(column.copy()) for name, column in (turns | slides).items()}
+
+
+def _order(joint: Joint) -> str:
+    """The rotations' axes as letters, each carried along by those before it (capitals, for scipy)."""
+    if not all(_is_plain(axis) for axis in (*joint.rotations, *joint.translations)):
+        raise ValueError(
+            f"joint {joint.name!r}: expected a coordinate of its own along x, y or z on every axis"
+        )
+    return "".join(LETTERS[axis.axis] for axis in joint.rotations)
+
+
+def _is_plain(axis: Axis) -> bool:
+    linear = axis.function.is_linear and tuple(axis.function.line) == (1.0, 0.0)
+    return axis.coordinate is not None and linear and axis.axis in LETTERS

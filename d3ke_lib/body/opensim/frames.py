@@ -1,0 +1,74 @@
+"""Frames fixed to bodies, however deep one hangs on another, resolved to their body."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+from scipy.spatial.transform import Rotation
+
+from d3ke_lib.body.opensim.model import Offset, OsimError
+from d3ke_lib.body.opensim.xml import floats, text
+
+NOTHING = (0.0, 0.0, 0.0)
+SETS = ("bodyset", "jointset", "componentset")
+
+
+class Frames:
+    """Every PhysicalOffsetFrame of a model by owner and name: what a socket's path leads to."""
+
+    def __init__(self, model: Element, path: Path) -> None:
+        self.path = path
+        self.found: dict[tuple, Element] = {}
+        for owner, frame in _offset_frames(model):
+            key = (owner, frame.get("name"))
+            if self.found.get(key, frame) is not frame:
+                raise OsimError(f"{path}: {owner!r} has two frames {key[1]!r}")
+            self.found[key] = frame
+
+    def base(self, socket: str, owner: str = "", seen: tuple = ()) -> str:
+        """Name of the body that a frame is fixed to."""
+        return self.offset(socket, owner, seen).body
+
+    def offset(self, socket: str, owner: str = "", seen: tuple = ()) -> Offset:
+        """Where a frame is on its body. `owner`: the component whose socket it is, for relative paths."""
+        steps = [s for s in socket.strip().split("/") if s not in ("", ".", "..")]
+        name = steps[-1] if steps else ""
+        key = (steps[-2] if len(steps) > 1 else owner, name)
+        if socket.strip().startswith("/") and len(steps) > 2 and steps[0] not in SETS:
+            raise OsimError(f"{self.path}: {owner or 'a socket'}: there is no frame {socket.strip()!r}")
+        if key not in self.found:
+            rooted = socket.strip().startswith(("/", ".."))
+            if steps[:-1] and not (rooted and steps[:-1] == ["bodyset"]):
+                raise OsimError(f"{self.path}: {owner or 'a socket'}: there is no frame {socket.strip()!r}")
+            return Offset(name, NOTHING, NOTHING)
+        if key in seen:
+            raise OsimError(f"{self.path}: frame {name!r} hangs on itself")
+        frame = self.found[key]
+        below = self.offset(text(frame, "socket_parent", self.path), key[0], (*seen, key))
+        translation = floats(frame, "translation", self.path, 3, "0 0 0")
+        return _on(below, translation, floats(frame, "orientation", self.path, 3, "0 0 0"))
+
+
+def _offset_frames(model: Element) -> Iterator[tuple[str, Element]]:
+    """(name of the component that owns it, frame)."""
+    for element in model.iter():
+        for holder in ("frames", "components"):
+            for frame in element.findall(f"{holder}/PhysicalOffsetFrame"):
+                yield element.get("name", ""), frame
+
+
+def _on(below: Offset, translation: tuple, orientation: tuple) -> Offset:
+    if below.translation == NOTHING and below.orientation == NOTHING:
+        return Offset(below.body, translation, orientation)
+    R = Rotation.from_euler("XYZ", below.orientation)
+    moved = R.apply(translation) + below.translation
+    turned = (R * Rotation.from_euler("XYZ", orientation)).as_euler("XYZ")
+    return Offset(below.body, tuple(moved.tolist()), tuple(turned.tolist()))
+
+
+def placed(offset: Offset, location: tuple[float, ...]) -> tuple[float, ...]:
+    """A point of an offset frame in its body's frame."""
+    if offset.translation == NOTHING and offset.orientation == NOTHING:
+        return location
+    moved = Rotation.from_euler("XYZ", offset.orientation).apply(location) + offset.translation
+    return tuple(moved.tolist())

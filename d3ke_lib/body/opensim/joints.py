@@ -1,0 +1,112 @@
+"""Joints of an .osim document: OpenSim's ready-made ones and CustomJoint."""
+
+from dataclasses import replace
+from itertools import combinations
+from operator import mul
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+from d3ke_lib.body.opensim.couplers import function_of
+from d3ke_lib.body.opensim.frames import Frames
+from d3ke_lib.body.opensim.functions import Function, constant, linear
+from d3ke_lib.body.opensim.model import Axis, Coordinate, Joint, OsimError
+from d3ke_lib.body.opensim.xml import flag, floats, text
+
+# Axes of OpenSim's ready-made joints, in the order of their coordinates (Simbody's mobilizers):
+# (rotation axes, translation axes, order of the coordinates: r = rotation, t = translation).
+BUILT_IN = {
+    "WeldJoint": ("", "", ""),
+    "PinJoint": ("z", "", "r"),
+    "SliderJoint": ("", "x", "t"),
+    "UniversalJoint": ("xy", "", "rr"),
+    "GimbalJoint": ("xyz", "", "rrr"),
+    "BallJoint": ("xyz", "", "rrr"),
+    "PlanarJoint": ("z", "xy", "rtt"),
+    "FreeJoint": ("xyz", "xyz", "rrrttt"),
+}
+LETTERS = {"x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0)}
+
+
+def joint(element: Element, frames: Frames, path: Path) -> Joint:
+    """One element of the JointSet; raises OsimError naming a kind that is not modelled."""
+    name = element.get("name", "")
+    coordinates = tuple(coordinate(c, path) for c in element.findall("coordinates/Coordinate"))
+    if element.tag == "CustomJoint":
+        rotations, translations = _spatial_transform(element, path)
+    elif element.tag in BUILT_IN:
+        rotations, translations = _built_in(element.tag, name, coordinates, path)
+    else:
+        known = ", ".join(["CustomJoint", *BUILT_IN])
+        raise OsimError(f"{path}: joint {name!r} is a {element.tag}, which is not modelled; known: {known}")
+    parent, child = (
+        frames.offset(text(element, f"socket_{side}_frame", path), name) for side in ("parent", "child")
+    )
+    return Joint(name, element.tag, parent, child, rotations, translations, coordinates)
+
+
+def coordinate(element: Element, path: Path) -> Coordinate:
+    name = element.get("name", "")
+    low, high = floats(element, "range", path, 2, "-10 10")
+    if low > high:
+        raise OsimError(f"{path}: coordinate {name!r}: range from {low} to {high}, expected low ≤ high")
+    if flag(element, "prescribed", path, "false"):
+        raise OsimError(f"{path}: coordinate {name!r} has prescribed motion, which is not modelled")
+    return Coordinate(
+        name=name,
+        range=(low, high),
+        default=floats(element, "default_value", path, 1, "0")[0],
+        locked=flag(element, "locked", path, "false"),
+        clamped=flag(element, "clamped", path, "false"),
+    )
+
+
+def _built_in(tag: str, name: str, coordinates: tuple[Coordinate, ...], path: Path) -> tuple:
+    rotation_axes, translation_axes, order = BUILT_IN[tag]
+    if len(coordinates) != len(order):
+        raise OsimError(f"{path}: {tag} {name!r} has {len(coordinates)} coordinates, expected {len(order)}")
+    by_kind = {k: [c.name for c, o in zip(coordinates, order, strict=True) if o == k] for k in "rt"}
+
+    def axes(letters: str, names: list[str]) -> tuple[Axis, ...]:
+        return tuple(Axis(n, LETTERS[a], linear(1.0, 0.0)) for a, n in zip(letters, names, strict=True))
+
+    return axes(rotation_axes, by_kind["r"]), axes(translation_axes, by_kind["t"])
+
+
+def _spatial_transform(element: Element, path: Path) -> tuple[tuple[Axis, ...], tuple[Axis, ...]]:
+    name = element.get("name")
+    every = element.findall("SpatialTransform/TransformAxis")
+    found = {e.get("name"): e for e in every}
+    expected = [f"{kind}{i}" for kind in ("rotation", "translation") for i in (1, 2, 3)]
+    if sorted(str(e.get("name")) for e in every) != sorted(expected):
+        names = [e.get("name") for e in every]
+        raise OsimError(f"{path}: CustomJoint {name!r} has axes {names}, expected {expected}")
+    axes = [_axis(found[e], f"joint {name!r}", path) for e in expected]
+    for a, b in combinations(range(6), 2):
+        if a // 3 == b // 3 and abs(sum(map(mul, axes[a].axis, axes[b].axis))) > 1 - 1e-12:
+            raise OsimError(f"{path}: CustomJoint {name!r}: {expected[a]} and {expected[b]} share one axis")
+    return tuple(axes[:3]), tuple(axes[3:])
+
+
+def _axis(element: Element, owner: str, path: Path) -> Axis:
+    names = (element.findtext("coordinates") or "").split()
+    if len(names) > 1:
+        raise OsimError(f"{path}: {owner}: an axis of several coordinates {names} is not modelled")
+    direction = floats(element, "axis", path, 3)
+    length = sum(v * v for v in direction) ** 0.5
+    if length == 0:
+        raise OsimError(f"{path}: {owner}: axis {element.get('name')} has no direction")
+    # OpenSim turns about the direction only: a written axis need not have unit length.
+    unit = tuple(v / length for v in direction)
+    return Axis(names[0] if names else None, unit, _axis_function(element, names, owner, path))
+
+
+def _axis_function(element: Element, names: list[str], owner: str, path: Path) -> Function:
+    found = function_of(element, owner, path)
+    if found is None:
+        return linear(1.0, 0.0) if names else constant(0.0)
+    function = found[1]
+    if not names and not (function.is_linear and function.line[0] == 0.0):
+        raise OsimError(f"{path}: {owner}: {element.get('name')} has a {found[0]} of no coordinate")
+    # OpenSim scales every translation with the parent's body but a coordinate written as itself.
+    plain = found[0] == "LinearFunction" and tuple(function.line) == (1.0, 0.0)
+    return replace(function, scaled=not plain)

@@ -1,0 +1,101 @@
+"""A musculoskeletal model as plain frozen descriptions: numbers and names, no XML."""
+
+from dataclasses import dataclass
+
+from d3ke_lib.body.opensim.functions import Function
+
+Vector = tuple[float, float, float]
+IDENTITY_SCALE = (1.0, 1.0, 1.0)
+
+
+class OsimError(ValueError):
+    """An .osim file that cannot be read, or holds something the library does not model."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A rigid body. Mass kg, centre m, inertia kg m² (xx yy zz xy xz yz), scale factors as last applied."""
+
+    name: str
+    mass: float
+    mass_center: Vector
+    inertia: tuple[float, ...]
+    scale_factors: Vector
+
+
+@dataclass(frozen=True)
+class Coordinate:
+    """A generalised coordinate: range and default in rad (rotations) or m (translations)."""
+
+    name: str
+    range: tuple[float, float]
+    default: float
+    locked: bool
+    clamped: bool
+
+
+@dataclass(frozen=True)
+class Offset:
+    """A frame fixed to a body: translation m, orientation as XYZ body-fixed angles in rad."""
+
+    body: str
+    translation: Vector
+    orientation: Vector
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A rotation about, or a translation along, `axis` by `function(coordinate)`."""
+
+    coordinate: str | None
+    axis: Vector
+    function: Function
+
+
+@dataclass(frozen=True)
+class Joint:
+    """T_parent_child = parent offset · rotations and translations · inverse of the child offset."""
+
+    name: str
+    kind: str
+    parent: Offset
+    child: Offset
+    rotations: tuple[Axis, ...]
+    translations: tuple[Axis, ...]
+    coordinates: tuple[Coordinate, ...]
+
+
+@dataclass(frozen=True)
+class Coupler:
+    """dependent = scale · function(independent), while enforced."""
+
+    name: str
+    dependent: str
+    independent: str
+    function: Function
+    enforced: bool
+
+
+@dataclass(frozen=True)
+class Marker:
+    """A point fixed to a body, m in that body's frame."""
+
+    name: str
+    body: str
+    location: Vector
+
+
+@dataclass(frozen=True)
+class Body:
+    """A whole model, rooted in "ground"; a joint comes after the joint that moves its parent body."""
+
+    name: str
+    source: str
+    segments: tuple[Segment, ...]
+    joints: tuple[Joint, ...]
+    couplers: tuple[Coupler, ...]
+    markers: tuple[Marker, ...]
+
+    @property
+    def coordinates(self) -> tuple[Coordinate, ...]:
+        return tuple(c for joint in self.joints for c in joint.coordinates)

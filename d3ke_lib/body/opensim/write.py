@@ -1,0 +1,131 @@
+"""A model at a person's size, as an .osim that OpenSim opens."""
+
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from xml.etree.ElementTree import Element, SubElement, tostring
+
+import numpy as np
+from jaxtyping import Float
+
+from d3ke_lib.body.opensim.frames import Frames
+from d3ke_lib.body.opensim.inertia import scaled_segments
+from d3ke_lib.body.opensim.read import OsimError, Segment, load_osim
+from d3ke_lib.body.opensim.xml import objects, parse, text
+from d3ke_lib.files import write_text
+
+LEFT = ("PathPoint", "WrapSphere", "WrapCylinder", "WrapEllipsoid", "WrapTorus")
+
+
+class NotScaled(UserWarning):
+    """Parts of a model that stay as they are: muscles' paths and wrapping surfaces."""
+
+
+def write_osim(
+    path: Path,
+    source: Path,
+    scales: Mapping[str, Float[np.ndarray, " 3"]],
+    mass: float | None = None,
+    keep_masses: bool = True,
+) -> None:
+    """The model `source` at another size: joint frames, markers, meshes, slides, and the bodies' inertia.
+
+    `scales` are absolute factors of bodies, as a Pose has them and the file writes them. Masses stay as they
+    are (`keep_masses`), or grow with the volume; `mass` (kg) is what they add up to in the end: the inertias
+    are OpenSim's. The file's points stand where the Skeleton of `source` puts them at these scales.
+    Raises OsimError for a source the library does not model or older than version 4, ValueError for a body
+    that it lacks and factors that are not above 0; warns of `NotScaled` parts. Writes all or nothing.
+    """
+    path, source = Path(path), Path(source)
+    body, document = load_osim(source), parse(source)
+    if not document.get("Version", "").startswith("4"):
+        raise OsimError(
+            f"{source}: file version {document.get('Version')}; open and save it with OpenSim 4 first"
+        )
+    own = {segment.name: np.array(segment.scale_factors) for segment in body.segments}
+    ratios = {name: scale / own[name] for name, scale in _checked(source, own, scales).items()}
+    segments = {s.name: s for s in scaled_segments(body, ratios, mass, keep_masses)}
+    _scale(document.find("Model"), source, lambda name: ratios.get(name, np.ones(3)), segments)
+    xml = tostring(document, encoding="unicode")
+    write_text(path, f'<?xml version="1.0" encoding="UTF-8"?>\n{xml}\n')
+
+
+def _checked(source: Path, own: Mapping, scales: Mapping) -> dict[str, np.ndarray]:
+    if unknown := sorted(set(scales) - set(own)):
+        raise ValueError(f"{source}: scales: expected bodies of the model, found {', '.join(unknown)}")
+    found = {name: np.asarray(scale, float) for name, scale in scales.items()}
+    if bad := [n for n, s in found.items() if s.shape != (3,) or not (np.isfinite(s) & (s > 0)).all()]:
+        raise ValueError(f"{source}: scales of {', '.join(bad)}: expected three factors above 0")
+    return found
+
+
+def _scale(
+    model: Element, source: Path, ratio: Callable[[str], np.ndarray], segments: dict[str, Segment]
+) -> None:
+    frames = Frames(model, source)
+    for element in objects(model, "BodySet"):
+        _weigh(element, segments[element.get("name")])
+        for mesh in element.iter("scale_factors"):
+            _multiply(mesh, ratio(element.get("name")))
+    for marker in objects(model, "MarkerSet"):
+        base = frames.base(text(marker, "socket_parent_frame", source), marker.get("name"))
+        _multiply(marker.find("location"), ratio(base))
+    for (owner, _), frame in frames.found.items():
+        _multiply(frame.find("translation"), ratio(frames.base(text(frame, "socket_parent", source), owner)))
+    for joint in objects(model, "JointSet"):
+        base = frames.base(text(joint, "socket_parent_frame", source), joint.get("name"))
+        _scale_slides(joint, ratio(base))
+    if left := sorted({e.tag for e in model.iter() if e.tag in LEFT}):
+        warnings.warn(f"{source}: {', '.join(left)} stay as they are", NotScaled, stacklevel=4)
+
+
+def _weigh(element: Element, segment: Segment) -> None:
+    for tag in ("mass", "mass_center", "inertia"):
+        value = getattr(segment, tag)
+        found = element.find(tag)
+        found = SubElement(element, tag) if found is None else found
+        found.text = _text(value if isinstance(value, tuple) else (value,))
+
+
+def _scale_slides(joint: Element, ratio: np.ndarray) -> None:
+    """OpenSim multiplies every translation's function but that of a coordinate written as itself."""
+    for axis in joint.iter("TransformAxis"):
+        if not axis.get("name", "").startswith("translation"):
+            continue
+        share = np.abs([float(v) for v in axis.findtext("axis").split()])
+        _stretch(axis, float(share @ ratio / share.sum()))
+
+
+def _stretch(axis: Element, factor: float) -> None:
+    holder = axis.find("function") if axis.find("function") is not None else axis
+    for function in list(holder):
+        if function.tag == "MultiplierFunction":
+            if function.find("scale") is None:
+                SubElement(function, "scale").text = "1"
+            _multiply(function.find("scale"), factor)
+        elif function.tag.endswith(("Function", "Spline")) or function.tag == "Constant":
+            plain = function.tag == "LinearFunction" and _numbers(function.find("coefficients")) == [1.0, 0.0]
+            if not plain:
+                _wrap(holder, function, factor)
+
+
+def _wrap(holder: Element, function: Element, factor: float) -> None:
+    index = list(holder).index(function)
+    holder.remove(function)
+    outer = Element("MultiplierFunction", name="function")
+    SubElement(outer, "function").append(function)
+    SubElement(outer, "scale").text = _text((factor,))
+    holder.insert(index, outer)
+
+
+def _numbers(element: Element | None) -> list[float]:
+    return [float(v) for v in (element.text or "").split()] if element is not None else []
+
+
+def _multiply(element: Element | None, ratio: np.ndarray | float) -> None:
+    if _numbers(element):
+        element.text = _text(np.array(_numbers(element)) * ratio)
+
+
+def _text(numbers: object) -> str:
+    return " ".join(repr(float(number)) for number in numbers)

@@ -1,0 +1,73 @@
+"""Where paper, released code and we differ, and what it is worth: the table's cells from recorded results."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from d3ke_lib.experiment.report.tables import Table, bracketed
+from d3ke_lib.experiment.run.artifacts import read_json
+
+Result = Mapping[str, Any]  # ablation.py says what is in it
+SHOWN = {
+    "angle_mae_deg": ("angle MAE [°]", 2),
+    "mpblpe_mm": ("bony landmarks [mm]", 1),
+    "mpjpe_mm": ("joints [mm]", 1),
+    "pelvis_deg": ("pelvis rotation [°]", 2),
+    "scale_sum": ("body scale, Σ of 3 axes", 3),
+}
+
+
+def read(home: Path) -> list[dict[str, Any]]:
+    """data/deviations.json of the repository `home`, its `switch`es' effects from the recorded ablation."""
+    recorded = home / "data" / "results" / "ablation.json"
+    result = read_json(recorded) if recorded.is_file() else None
+    rows = read_json(home / "data" / "deviations.json")
+    return [
+        row | {"effect": effect(result, row["switch"]) if "switch" in row else row["effect"]} for row in rows
+    ]
+
+
+def effect(result: Result | None, switch: str) -> str:
+    """The difference in angles and landmarks, its interval over seeds, and the budget behind it."""
+    if result is None or switch not in result["switches"]:
+        return "not measured yet"
+    found = result["switches"][switch]
+    angle, landmarks = (
+        bracketed(found["metrics"][name], SHOWN[name][1], "+") for name in ("angle_mae_deg", "mpblpe_mm")
+    )
+    return (
+        f"{found['label']}: {angle}° in angles, {landmarks} mm in landmarks ({budget(result, found['base'])})"
+    )
+
+
+def budget(result: Result, name: str) -> str:
+    """What each run was given: 3 seeds × 4,000 images of 48 px."""
+    settings, run = result["settings"], result["runs"][name]
+    seeds, frame, temporal = len(settings["seeds"]), settings["frame"], settings["temporal"]
+    if run["kind"] == "temporal":
+        return f"{seeds} seeds × {temporal['epochs']} epochs, windows of {temporal['window']} frames"
+    spoilt = f", {settings['spoilt']['share']:.0%} of limbs mislabelled" if run["spoilt"] else ""
+    return f"{seeds} seeds × {frame['images']:,} images of {frame['px']} px{spoilt}"
+
+
+def ablation_table(result: Result) -> Table:
+    """Every switch, paired by seed: mean difference [95 %, Student's t over seeds]."""
+    rows = [
+        (
+            found["label"],
+            *(bracketed(found["metrics"][name], digits, "+") for name, (_, digits) in SHOWN.items()),
+            budget(result, found["base"]),
+        )
+        for found in result["switches"].values()
+    ]
+    return Table(("difference", *(title for title, _ in SHOWN.values()), "budget"), tuple(rows))
+
+
+def seeds_table(result: Result, metric: str = "angle_mae_deg") -> Table:
+    """Every run's value for every seed."""
+    seeds = [str(seed) for seed in result["settings"]["seeds"]]
+    rows = [
+        (name, *(f"{run['seeds'][seed][metric]:.{SHOWN[metric][1]}f}" for seed in seeds))
+        for name, run in result["runs"].items()
+    ]
+    return Table((SHOWN[metric][0], *(f"seed {seed}" for seed in seeds)), tuple(rows))

@@ -1,0 +1,311 @@
+"""Everything a run depends on, frozen and checked. The defaults are the paper's; profiles are small diffs.
+
+Sources: P paper (Sensors 2023, 23(1), 341), C the released code, where the paper's text is silent.
+"""
+
+import math
+import os
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from d3ke_lib.data.augment import AugmentConfig, ViewConfig
+from d3ke_lib.data.bmlmovi.config import BmlmoviConfig
+from d3ke_lib.data.synthetic.generate import DataConfig
+from d3ke_lib.data.synthetic.motion import ACTIONS
+from d3ke_lib.experiment.run.artifacts import D3keError
+from d3ke_lib.experiment.run.codec import check_types
+from d3ke_lib.nets import backbone, temporal
+from d3ke_lib.nets.losses import LossWeights, Norm
+
+# How a run is carried out, not what comes of it: left out of fingerprints.
+HOW = {"how": True}
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training and its learning rate, which falls exponentially within it."""
+
+    share: float  # of all steps
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """Training crops have `px` pixels a side until `until`, a share of all steps."""
+
+    until: float
+    px: int
+
+
+@dataclass(frozen=True)
+class FrameConfig:
+    """Training of the frame network."""
+
+    backbone: str = "resnext50_32x4d"  # P
+    px: int = 256  # side of the crop, px (P)
+    batch: int = 64  # images (P)
+    epochs: int = 30  # P: 28 + 2
+    images: int | None = None  # budget in images seen, instead of epochs; whole batches of it are used
+    every: int = 2  # training uses every n-th frame (C) …
+    moved: float = 0.02  # … of those in which some marker moved so far, m (C)
+    optimizer: Literal["adamw", "adam"] = "adamw"  # C; P: "Adam, weight decay 0.001"
+    weight_decay: float = 1e-3  # P, C
+    phases: tuple[Phase, ...] = (Phase(28 / 30, 5e-4, 3.33e-5), Phase(2 / 30, 3.33e-6, 1e-6))  # P
+    warmup: int = 0  # first steps, in which the rate climbs linearly from 0
+    loss: LossWeights = field(default_factory=LossWeights)  # λ1 … λ4 (P); C has λ4 = 0.01
+    mask_angles: bool = True  # leave out angles whose labels are marked wrong (C)
+    center_striding: bool = True  # C
+    squash: Literal["before_mean", "after_mean"] = "before_mean"  # C
+    weights: str | None = "imagenet"  # what the backbone starts from (C); None: random numbers
+    precision: Literal["fp32", "bf16"] = "fp32"  # C; bf16: autocast, weights stay in float32
+    ema: float | None = None  # decay a step of the weights' moving average, which is then the result
+    augment: AugmentConfig = field(default_factory=AugmentConfig)  # C
+    resolutions: tuple[Resolution, ...] = ()  # empty: px throughout
+    validations: int = 10  # evenly spaced, the last at the end
+    validation_images: int = 2048  # evenly spaced over the validation subjects' frames
+    device: str = field(default="auto", metadata=HOW)  # auto: CUDA where there is one
+    workers: int = field(default=2, metadata=HOW)  # threads that decode ahead
+    cache_gb: float = field(default=0.0, metadata=HOW)  # decoded crops kept in memory, GB
+    checkpoint_every: int = field(default=1000, metadata=HOW)  # steps
+    log_every: int = field(default=10, metadata=HOW)  # steps a line of the log sums up
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        _check_known("backbone", self.backbone, backbone.NAMES)
+        _check_phases(self.phases)
+        _check_positive(
+            self, "px", "batch", "epochs", "every", "validations", "checkpoint_every", "log_every"
+        )
+        until = [resolution.until for resolution in self.resolutions]
+        if until and (until != sorted(until) or until[-1] != 1.0):
+            raise D3keError(f"FrameConfig.resolutions: `until` must grow to 1.0, found {until}")
+
+
+@dataclass(frozen=True)
+class TemporalConfig:
+    """Training of a temporal network on a frame network's stored predictions."""
+
+    kind: str = "transformer"
+    window: int = 243  # frames (C)
+    causal: bool = False  # the target is the window's last frame; C: its middle
+    batch: int = 128  # windows (C)
+    epochs: int = 50  # C
+    phases: tuple[Phase, ...] = (Phase(1.0, 1e-3, 5e-6),)  # C
+    warmup: int = 0
+    weight_decay: float = 0.0  # C: Adam
+    amsgrad: bool | None = None  # None: for the TCN only (C)
+    norm: Norm = "L2"  # of position differences (C's configuration; its checkpoint's name says L1)
+    loss: LossWeights = field(default_factory=LossWeights)  # λ1 … λ4 (P)
+    intermediate: float = (
+        1.0  # weight of the frames beside the target (transformer, LSTM), C: both have losses
+    )
+    norm_momentum: tuple[float, float] = (0.1, 0.001)  # the TCN's batch norm, first to last step (C)
+    subjects: int | None = None  # train on so many training subjects; None: all
+    validations: int = 10
+    validation_windows: int = 2048
+    device: str = field(default="auto", metadata=HOW)
+    checkpoint_every: int = field(default=1000, metadata=HOW)  # steps
+    log_every: int = field(default=10, metadata=HOW)  # steps
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        _check_known("temporal network", self.kind, tuple(temporal.KINDS))
+        _check_phases(self.phases)
+        _check_positive(self, "window", "batch", "epochs", "validations", "checkpoint_every", "log_every")
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """How methods are compared on the test subjects."""
+
+    draws: int = 10_000  # bootstrap resamples of the subjects
+    seed: int = 0
+    batch: int = 64  # images a forward pass, when predictions are stored
+    timing_batches: int = 10  # forward passes behind a latency
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        _check_positive(self, "draws", "batch", "timing_batches")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One experiment: data, both networks, and which of them are trained."""
+
+    name: str
+    data: DataConfig | BmlmoviConfig
+    frame: FrameConfig = field(default_factory=FrameConfig)
+    temporal: TemporalConfig = field(default_factory=TemporalConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    backbones: tuple[str, ...] = ("resnext50_32x4d", "resnext101_32x8d")  # the paper's, and the question's
+    refiners: tuple[str, ...] = ("transformer",)
+    seeds: tuple[int, ...] = (0,)
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        for name in self.backbones:
+            _check_known("backbone", name, backbone.NAMES)
+        for kind in self.refiners:
+            _check_known("temporal network", kind, tuple(temporal.KINDS))
+
+
+def _check_known(what: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise D3keError(f"unknown {what} {value!r}; known: {', '.join(known)}")
+
+
+def _check_positive(config: object, *names: str) -> None:
+    for name in names:
+        if getattr(config, name) < 1:
+            raise D3keError(
+                f"{type(config).__name__}.{name} must be 1 or more, found {getattr(config, name)}"
+            )
+
+
+def _check_phases(phases: tuple[Phase, ...]) -> None:
+    if not math.isclose(sum(phase.share for phase in phases), 1.0, abs_tol=1e-9):
+        raise D3keError(f"phases: shares must sum to 1, found {[phase.share for phase in phases]}")
+    if any(min(phase.start, phase.end) <= 0 for phase in phases):
+        raise D3keError("phases: learning rates must be above 0 to fall exponentially")
+
+
+# --- profiles: what differs from the paper, and why ---
+
+SMOKE = Profile(
+    name="smoke",  # does everything run? minutes on two cores; its numbers mean nothing
+    data=DataConfig(
+        train=4,  # enough for batches of two sizes and a subset
+        validation=1,  # one is enough to take the path
+        test=3,  # fewer would leave the bootstrap nothing to draw from
+        actions=ACTIONS[:3],  # several motions a file, so that windows end somewhere
+        seconds=1.2,  # 12 frames, longer than the window
+        fps=10.0,  # as the demo
+        px=46,  # 7 px of margin on each side of 32
+        margin=46 / 32,  # exact, so that plain crops need no resampling
+    ),
+    frame=FrameConfig(
+        px=32,  # the smallest the backbones accept
+        batch=8,  # two cores
+        images=48,  # six steps: a checkpoint, a validation and the end
+        every=1,  # few frames as it is
+        moved=0.0,  # the same
+        phases=(Phase(1.0, 1e-3, 1e-4),),  # one phase: there is nothing to anneal
+        weights=None,  # nothing to fetch
+        precision="bf16",  # as the demo
+        validations=2,
+        validation_images=16,
+        checkpoint_every=4,  # one is written and removed on the way
+        log_every=1,  # a curve of six points
+    ),
+    temporal=TemporalConfig(
+        window=9,  # shorter than the motions
+        batch=16,  # two cores
+        epochs=1,
+        subjects=2,  # a subset, as the demo takes
+        validations=2,
+        validation_windows=32,
+        checkpoint_every=4,
+        log_every=1,
+    ),
+    evaluation=EvaluationConfig(draws=1000, batch=16, timing_batches=2),  # seconds instead of minutes
+)
+
+DEMO = Profile(
+    name="demo",  # do the networks learn, and which better? an hour on two cores
+    data=DataConfig(
+        train=96,  # many people, each for a short time: what is missing on new people is other people
+        validation=4,
+        test=8,
+        seconds=2.0,  # a cycle or two of each action
+        fps=10.0,  # 30 frames a second look alike
+        px=90,  # 13 px of margin on each side of 64
+        margin=90 / 64,  # exact, so that plain crops need no resampling
+    ),
+    frame=FrameConfig(
+        px=64,  # a sixteenth of the paper's pixels: 50 images/s instead of 5 (shared baselines)
+        batch=16,  # more steps from the same images
+        images=40_000,  # as many as fit an hour with both backbones, the refiners and the rest
+        resolutions=(Resolution(0.6, 48), Resolution(1.0, 64)),  # a third faster while it learns the coarse
+        every=1,  # at 10 frames a second neighbours differ
+        moved=0.0,  # the same
+        phases=(  # a long high stretch, then the fall in which most is gained: it must fit the budget
+            Phase(0.7, 1.4e-3, 3e-4),
+            Phase(0.3, 3e-4, 1e-5),
+        ),
+        warmup=100,  # no pretrained weights to start from
+        weights=None,  # nothing to fetch; both backbones start equal
+        precision="bf16",  # up to twice as fast where the processor has it
+        augment=AugmentConfig(  # no frame is seen twice: boxes a little off, as a real video's, and no more
+            view=ViewConfig(shift=0.03, zoom=(0.95, 1.05), roll_deg=5.0), color=None, occluder=None
+        ),
+        validations=4,  # each costs what 150 training images cost
+        validation_images=640,
+        checkpoint_every=300,  # one every few minutes, also for the larger network
+    ),
+    temporal=TemporalConfig(
+        window=9,  # 0.9 s at 10 frames a second, where 243 are 8.1 s at 30; the motions have 20 frames
+        batch=32,  # more steps from fewer windows
+        epochs=8,  # minutes
+        warmup=100,  # post-norm transformers start badly at full rate
+        subjects=8,  # whose answers must be computed first
+        validations=4,
+    ),
+)
+
+GPU = Profile(
+    name="gpu",  # the paper's picture size and recipe on synthetic people; half an hour on one H100
+    data=DataConfig(
+        train=48,
+        validation=4,
+        test=15,
+        fps=10.0,  # 30 frames a second look alike
+        margin=360 / 256,  # exact, so that plain crops need no resampling
+    ),
+    frame=FrameConfig(
+        batch=32,  # more steps for the same images
+        images=80_000,  # two backbones × three seeds in a quarter of an hour
+        every=1,  # at 10 frames a second neighbours differ
+        moved=0.0,  # the same
+        warmup=100,  # no pretrained weights to start from
+        weights=None,  # nothing to fetch
+        precision="bf16",  # the tensor cores' format
+        workers=12,  # JPEGs of 360 px
+        cache_gb=40.0,  # every frame is seen more than once by six networks
+        validations=4,
+    ),
+    temporal=TemporalConfig(
+        window=27,  # 2.7 s at 10 frames a second; the motions have 40 frames
+        epochs=20,  # minutes
+        warmup=100,  # post-norm transformers start badly at full rate
+        validations=4,
+    ),
+    evaluation=EvaluationConfig(batch=256),
+    seeds=(0, 1, 2),  # the spread between runs
+)
+
+BMLMOVI = Profile(
+    name="bmlmovi",  # the paper's experiment, on the paper's data: needs the downloads (RAW=…) and a GPU
+    data=BmlmoviConfig(),
+    frame=FrameConfig(workers=8),  # threads that decode JPEGs of 360 px
+)
+
+PROFILES = {profile.name: profile for profile in (SMOKE, DEMO, GPU, BMLMOVI)}
+
+
+def profile(name: str) -> Profile:
+    """The profile of that name, with the seeds that the environment names in D3KE_SEEDS (`SEEDS=` to make).
+
+    Raises D3keError listing the profiles there are, or saying what was expected of seeds.
+    """
+    _check_known("profile", name, tuple(PROFILES))
+    asked = os.environ.get("D3KE_SEEDS")
+    return replace(PROFILES[name], seeds=_seeds(asked)) if asked else PROFILES[name]
+
+
+def _seeds(text: str) -> tuple[int, ...]:
+    words = text.replace(",", " ").split()
+    found = tuple(int(word) for word in words if word.isdecimal())
+    if not found or len(set(found)) < len(words):
+        raise D3keError(f"SEEDS: expected whole numbers, each once, such as 0 1 2; found {text!r}")
+    return found

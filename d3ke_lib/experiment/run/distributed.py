@@ -1,0 +1,90 @@
+"""Several processes that train one network, each on its share of every batch: what `torchrun` starts.
+
+A process started alone is the whole crew, and nothing here does anything. The engine is torch's
+DistributedDataParallel: gradients are averaged over the processes, batch-norm statistics too on GPUs. The
+process of rank 0 leads: it alone validates and writes.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Int
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from d3ke_lib.experiment.run import devices
+from d3ke_lib.experiment.run.artifacts import D3keError
+
+# What torchrun says, and what holds for a process that it did not start.
+RANKS = (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0))
+
+
+class Crew(NamedTuple):
+    """Which of how many processes this is, and where it computes."""
+
+    device: torch.device
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        return self.rank == 0
+
+    @property
+    def stream(self) -> tuple[int, ...]:
+        """What makes this process's random numbers its own."""
+        return () if self.size == 1 else (self.rank,)
+
+    def share(self, items: Int[Tensor, " item"]) -> Int[Tensor, " own"]:
+        """This process's part of a batch."""
+        return items[self.rank :: self.size]
+
+    def prepared(self, net: nn.Module) -> nn.Module:
+        """`net` with norms that see the whole crew's batch; on CPUs torch has none: each sees its share."""
+        alone = self.size == 1 or self.device.type == "cpu"
+        return net if alone else nn.SyncBatchNorm.convert_sync_batchnorm(net)
+
+    def joint(self, net: nn.Module) -> nn.Module:
+        """What to call in training, so that gradients are the whole batch's; `net` holds the weights."""
+        if self.size == 1:
+            return net
+        return DistributedDataParallel(net, [self.device] if self.device.type == "cuda" else None)
+
+    def wait(self) -> None:
+        """Until everybody is here."""
+        if self.size > 1:
+            distributed.barrier()
+
+
+@contextmanager
+def joined(device: str, batch: int) -> Iterator[Crew]:
+    """The crew that torchrun's environment names, at work on `device` (as `devices.choose`).
+
+    Raises D3keError for a batch that does not part evenly and for more processes than GPUs.
+    """
+    rank, size, local = place()
+    chosen = devices.choose(device)
+    if size == 1:
+        yield Crew(chosen)
+        return
+    if batch % size:
+        raise D3keError(f"batch {batch}: expected a multiple of the {size} processes")
+    if chosen.type == "cuda":
+        if local >= torch.cuda.device_count():
+            raise D3keError(f"expected at most {torch.cuda.device_count()} processes, one a GPU")
+        chosen = torch.device("cuda", local)
+        torch.cuda.set_device(chosen)
+    distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    try:
+        yield Crew(chosen, rank, size)
+    finally:
+        distributed.destroy_process_group()
+
+
+def place() -> tuple[int, int, int]:
+    """This process' rank, how many processes torchrun started (1 without it), and its rank on the machine."""
+    rank, size, local = (int(os.environ.get(key, default)) for key, default in RANKS)
+    return rank, size, local

@@ -1,0 +1,229 @@
+"""The life of a training run in its folder: found finished, resumed or begun; noted, saved, finished.
+
+    run.json               what came of it; there only when the run is finished
+    model.safetensors      the weights
+    log.jsonl              a line every few steps, a line a validation
+    checkpoint.safetensors weights, optimiser, average and state between two steps; gone when finished
+
+All randomness of a step comes from (seed, epoch, step), so a checkpoint holds no generator: there is none.
+"""
+
+import contextlib
+import copy
+import io
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from d3ke_lib.experiment.run import artifacts
+from d3ke_lib.experiment.run.artifacts import Checkpoint, D3keError
+from d3ke_lib.experiment.run.distributed import Crew
+from d3ke_lib.nets import weights
+from d3ke_lib.nets.losses import Losses
+
+MODEL, RESULT, LOG, CHECKPOINT = "model.safetensors", "run.json", "log.jsonl", "checkpoint.safetensors"
+
+
+@dataclass
+class Run:
+    """What changes while a run goes on. `about` does not: configuration, seed, hashes, fingerprint."""
+
+    folder: Path
+    about: dict[str, Any]
+    net: nn.Module
+    optimizer: torch.optim.Optimizer
+    average: nn.Module | None  # `net` with the moving average of its weights, where one is kept
+    ema: float | None
+    log: TextIO
+    step: int  # steps done
+    seconds: float  # up to the last start; see `elapsed`
+    validation: dict[str, float] = field(default_factory=dict)  # the last one's
+    began: float = field(default_factory=time.perf_counter)
+    pending: list[Tensor] = field(default_factory=list)  # losses of steps not yet in the log
+    noted: float = field(default_factory=time.perf_counter)  # when the last line was written
+
+    @property
+    def best(self) -> nn.Module:
+        """What the run is for: the average where one is kept."""
+        return self.net if self.average is None else self.average
+
+    def elapsed(self) -> float:
+        return self.seconds + time.perf_counter() - self.began
+
+
+def finished(folder: Path, fingerprint: str) -> dict[str, Any] | None:
+    """The result of a finished run of this fingerprint."""
+    whole = (folder / RESULT).is_file() and (folder / MODEL).is_file()
+    result = artifacts.read_json(folder / RESULT) if whole else {}
+    return result if result.get("fingerprint") == fingerprint else None
+
+
+def set_aside_others(folder: Path, fingerprint: str) -> None:
+    """Makes room where another configuration has finished or left a checkpoint."""
+    if _fingerprint(folder) not in (None, fingerprint):
+        artifacts.set_aside(folder)
+        folder.mkdir()
+
+
+@contextmanager
+def held(folder: Path, fingerprint: str, crew: Crew) -> Iterator[None]:
+    """`folder`, held by the crew's leader and free of what another configuration left; then all go on."""
+    with artifacts.claimed(folder) if crew.leads else contextlib.nullcontext():
+        if crew.leads:
+            set_aside_others(folder, fingerprint)
+        crew.wait()
+        yield
+
+
+def _fingerprint(folder: Path) -> str | None:
+    if (folder / RESULT).is_file():
+        return artifacts.read_json(folder / RESULT)["fingerprint"]
+    if (folder / CHECKPOINT).is_file():
+        return artifacts.read_about(folder / CHECKPOINT)["state"]["fingerprint"]
+    return None
+
+
+@contextmanager
+def opened(
+    folder: Path,
+    about: dict[str, Any],
+    net: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    ema: float | None = None,
+    logs: bool = True,
+) -> Iterator[Run]:
+    """A run at its last checkpoint, or at step 0; closes its log. `logs`: whether it writes one."""
+    average = copy.deepcopy(net).requires_grad_(False) if ema else None
+    step, seconds, offset = 0, 0.0, 0
+    if (folder / CHECKPOINT).is_file():
+        saved = artifacts.read_checkpoint(folder / CHECKPOINT)
+        weights.fit(net, saved.model, str(folder / CHECKPOINT))
+        artifacts.load_optimizer(optimizer, saved.optimizer)
+        if average:
+            weights.fit(average, saved.average, str(folder / CHECKPOINT))
+        step, seconds, offset = (saved.state[key] for key in ("step", "seconds", "log_offset"))
+    with artifacts.open_log(folder / LOG, offset) if logs else open(os.devnull, "w") as log:
+        yield Run(folder, about, net, optimizer, average, ema, log, step, seconds)
+
+
+@contextmanager
+def terminal() -> Iterator[TextIO | None]:
+    """Where somebody sees a bar: run_notebook's terminal, an interactive one, a browser; or None."""
+    if pipe := os.environ.get("D3KE_TERMINAL"):
+        with open(pipe, "w") as opened:
+            yield opened
+    else:
+        yield sys.stderr if sys.stderr.isatty() or "JPY_SESSION_NAME" in os.environ else None
+
+
+@contextmanager
+def progress(name: str, total: int, done: int = 0, unit: str = "step", shown: bool = True) -> Iterator[tqdm]:
+    """A bar on the terminal, where there is one: a notebook that is being checked gets no output from it."""
+    with (
+        terminal() if shown else contextlib.nullcontext() as file,
+        tqdm(total=total, initial=done, desc=name, file=file, disable=file is None, unit=unit) as bar,
+    ):
+        yield bar
+
+
+@contextmanager
+def bars_on_terminal() -> Iterator[None]:
+    """The same for bars that others draw on stderr."""
+    with terminal() as file, contextlib.redirect_stderr(file or io.StringIO()):
+        yield
+
+
+def descend(run: Run, rate: float) -> None:
+    """One optimiser step at this learning rate; the average follows, its counters are copied."""
+    for group in run.optimizer.param_groups:
+        group["lr"] = rate
+    run.optimizer.step()
+    run.optimizer.zero_grad()
+    if run.average:
+        newest = run.net.state_dict()
+        for name, value in run.average.state_dict().items():
+            value.lerp_(newest[name], 1 - run.ema) if value.is_floating_point() else value.copy_(newest[name])
+
+
+def note(run: Run, terms: Losses, total: Tensor) -> None:
+    """Counts a step and keeps its losses on their device: reading each at once would stall a GPU."""
+    run.step += 1
+    run.pending.append(torch.stack([*terms, total]).detach())
+
+
+def write_line(run: Run, rate: float, batch: int, bar: tqdm) -> None:
+    """One line for the steps since the last: mean losses, learning rate, items a second (training only).
+
+    Raises D3keError naming the first step whose loss is not finite; the last checkpoint stays as it was.
+    """
+    values = torch.stack(run.pending).float().cpu()
+    wrong = (~values.isfinite().all(1)).nonzero()[:, 0].tolist()
+    if wrong:
+        step = run.step - len(values) + 1 + wrong[0]
+        terms = dict(zip((*Losses._fields, "total"), values[wrong[0]].tolist()))
+        raise D3keError(f"{run.folder}: the loss of step {step} is not finite: {terms}")
+    mean = dict(zip((*Losses._fields, "total"), values.mean(0).tolist()))
+    now = time.perf_counter()
+    speed = len(values) * batch / (now - run.noted)
+    line = {"step": run.step, "lr": rate, **mean, "per_second": speed, "seconds": run.elapsed()}
+    artifacts.append(run.log, line)
+    bar.set_postfix_str(f"loss {mean['total']:.3f}, {speed:.0f} a second", refresh=False)
+    bar.update(len(values))
+    run.pending, run.noted = [], now
+
+
+def write_validation(run: Run, values: dict[str, float]) -> None:
+    run.validation = values
+    artifacts.append(run.log, {"step": run.step, "validation": values, "seconds": run.elapsed()})
+    run.noted = time.perf_counter()
+
+
+def save(run: Run) -> None:
+    """A checkpoint after `run.step` steps; the log is on the disk before the file that counts its bytes.
+
+    Only where the log is up to date: what is pending would be lost (and a loss that is not finite kept).
+    """
+    assert not run.pending, f"{len(run.pending)} steps are not in the log"
+    state = {
+        **run.about,
+        "step": run.step,
+        "seconds": run.elapsed(),
+        "log_offset": artifacts.settle(run.log),
+    }
+    average = run.average.state_dict() if run.average else {}
+    checkpoint = Checkpoint(run.net.state_dict(), run.optimizer.state_dict(), average, state)
+    artifacts.write_checkpoint(run.folder / CHECKPOINT, checkpoint)
+    run.noted = time.perf_counter()
+
+
+def finish(run: Run) -> dict[str, Any]:
+    """Weights, then run.json, then the checkpoint goes: killed in between, the run is only finished again."""
+    artifacts.settle(run.log)
+    state = run.best.state_dict()
+    artifacts.write_tensors(run.folder / MODEL, state, run.about)
+    result = {
+        **run.about,
+        "step": run.step,
+        "seconds": run.elapsed(),
+        "validation": run.validation,
+        "weights_sha256": artifacts.digest(state),
+    }
+    artifacts.write_json(run.folder / RESULT, result)
+    (run.folder / CHECKPOINT).unlink(missing_ok=True)
+    return result
+
+
+def load_weights(net: nn.Module, folder: Path) -> nn.Module:
+    """`net` with a finished run's weights; raises where the run is not finished or the weights do not fit."""
+    state, _ = artifacts.read_tensors(folder / MODEL)
+    weights.fit(net, state, str(folder / MODEL))
+    return net

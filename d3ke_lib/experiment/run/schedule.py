@@ -1,0 +1,72 @@
+"""What happens at which step: learning rate, resolution, frames, validations. Functions of the step alone."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from d3ke_lib.data.datasets import epoch_order
+from d3ke_lib.experiment.run.artifacts import D3keError
+from d3ke_lib.experiment.run.config import Phase, Resolution
+
+
+def learning_rate(phases: Sequence[Phase], warmup: int, step: int, steps: int) -> float:
+    """Exponential from each phase's start to its end, both reached; a ramp over the first `warmup` steps.
+
+    D3KE: lowers the rate once an epoch; here it falls every step, so that short budgets have the same shape.
+    """
+    begin, until = 0, 0.0
+    for phase in phases:
+        until += phase.share
+        end = max(begin + 1, round(until * steps))
+        if step < end or phase is phases[-1]:
+            break
+        begin = end
+    progress = (step - begin) / max(1, end - 1 - begin)
+    rate = math.exp((1 - progress) * math.log(phase.start) + progress * math.log(phase.end))
+    return rate * min(1.0, (step + 1) / (warmup + 1))
+
+
+def geometric(first: float, last: float, step: int, steps: int) -> float:
+    """From `first` at step 0 to `last` at the final step."""
+    return first * (last / first) ** (step / max(1, steps - 1))
+
+
+def resolution(schedule: Sequence[Resolution], px: int, step: int, steps: int) -> int:
+    """Side of the training crops, px."""
+    return next((stage.px for stage in schedule if step < round(stage.until * steps)), px)
+
+
+def budget(items: int, batch: int, epochs: int, wanted: int | None, what: str) -> tuple[int, int]:
+    """Steps an epoch, which has whole batches only, and steps in all: `wanted` items of them, or `epochs`.
+
+    Raises D3keError where there are fewer items than one batch, or than one batch is wanted.
+    """
+    per_epoch = items // batch
+    steps = per_epoch * epochs if wanted is None else wanted // batch
+    if not per_epoch or not steps:
+        raise D3keError(f"one batch is {batch} {what}; there are {items}, the budget is {wanted or 'epochs'}")
+    return per_epoch, steps
+
+
+def pieces(items: int, batch: int, seed: int, first: int, steps: int) -> Iterator[Int[Tensor, " item"]]:
+    """Items of steps first, first + 1, …, steps − 1; another order every epoch, odd ones left out."""
+    per_epoch = items // batch
+    order, of_epoch = None, -1
+    for step in range(first, steps):
+        epoch, place = divmod(step, per_epoch)
+        if epoch != of_epoch:
+            order, of_epoch = epoch_order(items, seed, epoch), epoch
+        yield order[place * batch : (place + 1) * batch]
+
+
+def milestones(steps: int, count: int) -> set[int]:
+    """Numbers of steps done after which to validate: `count` of them, evenly spaced, the last at the end."""
+    return {max(1, round(steps * i / count)) for i in range(1, count + 1)}
+
+
+def spread(items: int, count: int) -> Int[Tensor, " item"]:
+    """At most `count` of so many items, evenly spaced."""
+    return torch.arange(items) if items <= count else (torch.arange(count) * items) // count

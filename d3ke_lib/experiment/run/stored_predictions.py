@@ -1,0 +1,130 @@
+"""Answers of a trained network for whole subjects, stored once: what temporal training and evaluation read.
+
+    <run>/predictions/<split>/subject_003.safetensors     angles, unique scales, R_camera_root; a row a frame
+
+Rows are in the order of FrameSet(data, split, subjects=[3]): by camera, motion and time. Points are not
+stored: the skeleton layer gives them back.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Int
+from torch import Tensor, nn
+
+from d3ke_lib.body.kinematics import Points, Pose, Skeleton
+from d3ke_lib.data import augment, records
+from d3ke_lib.data.batch import apply
+from d3ke_lib.data.datasets import FrameSet, TemporalSet, stream
+from d3ke_lib.experiment.run import artifacts, devices
+from d3ke_lib.experiment.run.artifacts import D3keError
+from d3ke_lib.experiment.run.codec import fingerprint
+
+CHUNK = 1024  # frames the skeleton layer takes at once
+
+
+@torch.no_grad()
+def predict(
+    net: nn.Module,
+    frames: FrameSet,
+    indices: Int[Tensor, " frame"],
+    px: int,
+    precision: str,
+    batch: int = 64,
+    workers: int = 2,
+) -> Pose:
+    """A frame network's answers for plain centred crops, on the CPU; the net's mode is left as it was."""
+    device, training = next(net.parameters()).device, net.training
+    net.eval()
+    answers = []
+    for loaded in stream(frames, indices.split(batch), workers):
+        image, _ = augment.crop(loaded.to(device), px)
+        with devices.autocast(device, precision):
+            pose, _ = net(image.contiguous(memory_format=torch.channels_last))
+        answers.append(apply(Tensor.cpu, pose))
+    net.train(training)
+    return concatenated(answers)
+
+
+@torch.no_grad()
+def refine(
+    net: nn.Module, windows: TemporalSet, indices: Int[Tensor, " frame"], target: int, batch: int = 256
+) -> Pose:
+    """A temporal network's answers for the target frames; on the CPU. `target`: see `train.target_frame`."""
+    device, training = next(net.parameters()).device, net.training
+    net.eval()
+    answers = []
+    for some in indices.split(batch):
+        pose, points, _ = windows.load(some)
+        refined, _ = net(*(apply(lambda tensor: tensor.to(device), part) for part in (pose, points)))
+        answers.append(apply(lambda tensor: tensor[:, target].cpu(), refined))
+    net.train(training)
+    return concatenated(answers)
+
+
+def concatenated(poses: Iterable[Pose]) -> Pose:
+    return Pose(*(torch.cat(parts) for parts in zip(*poses)))
+
+
+@torch.no_grad()
+def points_of(skeleton: Skeleton, pose: Pose) -> Points:
+    """Points of many frames, in pieces that stay in the cache."""
+    pieces = zip(*(part.split(CHUNK) for part in pose))
+    return Points(*(torch.cat(parts) for parts in zip(*(skeleton(Pose(*piece)) for piece in pieces))))
+
+
+# --- on disk ----------------------------------------------------------------------------------------------
+
+
+def subjects_of(data: Path, split: str, count: int | None = None) -> list[int]:
+    """A split's subjects by number, or the first `count` of them; D3keError where there are fewer."""
+    files = records.load_manifest(data)["files"].values()
+    subjects = sorted({file["subject"] for file in files if file["split"] == split})
+    if count is not None and count > len(subjects):
+        raise D3keError(f"{count} subjects of the split {split} are wanted, it has {len(subjects)}")
+    return subjects[:count]
+
+
+def identity(run: dict[str, Any]) -> str:
+    """Names what a finished run (the content of its run.json) answers, and from which records."""
+    return fingerprint(run["weights_sha256"], run["records"])
+
+
+def path_of(run: Path, split: str, subject: int) -> Path:
+    return run / "predictions" / split / f"subject_{subject:03d}.safetensors"
+
+
+def missing(run: Path, split: str, subjects: Iterable[int], identity: str) -> list[int]:
+    """Subjects without an answer of this identity."""
+    paths = {subject: path_of(run, split, subject) for subject in subjects}
+    return [
+        subject
+        for subject, path in paths.items()
+        if not path.is_file() or artifacts.read_about(path).get("identity") != identity
+    ]
+
+
+def write(path: Path, pose: Pose, identity: str, skeleton: Skeleton) -> None:
+    tensors = {
+        "angles": pose.angles,
+        "unique_scales": skeleton.unique_scales(pose.scales),
+        "R_camera_root": pose.R_ground_root,
+    }
+    artifacts.write_tensors(path, tensors, {"identity": identity})
+
+
+def load(run: Path, split: str, subjects: Sequence[int], identity: str, skeleton: Skeleton) -> Pose:
+    """The subjects' answers, lowest number first, as FrameSet lists them.
+
+    Raises D3keError where a file is missing or was written by another network or from other records.
+    """
+    return concatenated(_read(path_of(run, split, each), identity, skeleton) for each in sorted(subjects))
+
+
+def _read(path: Path, identity: str, skeleton: Skeleton) -> Pose:
+    tensors, about = artifacts.read_tensors(path)
+    if about.get("identity") != identity:
+        raise D3keError(f"{path} was written by another network or from other records; delete it")
+    return Pose(tensors["angles"], skeleton.spread_scales(tensors["unique_scales"]), tensors["R_camera_root"])
