@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from d3ke_lib.body.kinematics import Pose, Skeleton
+from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.opensim.read import Body, OsimError, load_osim
+from d3ke_lib.body.pose import Pose
 from d3ke_lib.body.spec import BODY_FILE
 from d3ke_lib.experiment.studies.opensim_oracle import Places, opensim_places
 

@@ -8,7 +8,7 @@ import time
 
 import torch
 
-from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.nets import frame
 from d3ke_lib.nets.pointwise import Pointwise
 

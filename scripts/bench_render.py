@@ -13,8 +13,8 @@ import time
 
 import torch
 
-from d3ke_lib.body.kinematics import Pose, Skeleton
-from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.body.kinematics import Skeleton, default_skeleton
+from d3ke_lib.body.pose import Pose
 from d3ke_lib.data.camera import Camera, calibrated, crop_camera, project
 from d3ke_lib.data.renderer.appearance import draw_appearance, draw_light, draw_room, paint
 from d3ke_lib.data.renderer.body_surface import load_flesh, pose_flesh

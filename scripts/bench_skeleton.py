@@ -21,8 +21,8 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from d3ke_lib.body.kinematics import Points, Pose, Skeleton
-from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.body.kinematics import Skeleton, default_skeleton
+from d3ke_lib.body.pose import Points, Pose
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/body"))
 from plain_layer import plain

@@ -22,9 +22,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from d3ke_lib.body.kinematics import Pose, Skeleton
+from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.opensim.motion_files import read_mot, read_trc
 from d3ke_lib.body.opensim.read import load_osim
+from d3ke_lib.body.pose import Pose
 from d3ke_lib.body.spec import BODY_FILE
 from d3ke_lib.experiment.studies.opensim_oracle import opensim_places
 

@@ -1,18 +1,51 @@
-"""The constants of a skeleton layer, computed once from a body; kinematics.py uses them."""
+"""The constants of a skeleton layer, computed once from a model; kinematics.py uses them."""
+
+from collections.abc import Callable, Container
 
 import numpy as np
+import torch
+from torch import Tensor, nn
 
 from d3ke_lib.body.opensim.functions import constant
-from d3ke_lib.body.opensim.model import Axis, Body, Coupler, Joint, Offset
+from d3ke_lib.body.opensim.model import Axis, Body, Coupler, Joint, Marker, Offset
 
-STILL = Axis(None, (1.0, 0.0, 0.0), constant(0.0))
-FIXED = Offset("ground", (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
-GROUND = Joint("ground", "WeldJoint", FIXED, FIXED, (), (), ())  # slot 0 of a tree
+Arrays = dict[str, np.ndarray]
+_STILL = Axis(None, (1.0, 0.0, 0.0), constant(0.0))
+_FIXED = Offset("ground", (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
+_GROUND = Joint("ground", "WeldJoint", _FIXED, _FIXED, (), (), ())
 
 
-def ancestry(body: Body, bodies: tuple, joints: tuple, markers: tuple) -> tuple[Joint, ...]:
-    """Joints that some selected joint, marker or body depends on, parents first."""
-    above = {j.child.body: j for j in body.joints}
+class ExactConstants(nn.Module):
+    """A module whose constants are cast from their float64 values, not from rounded ones."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._exact: Arrays = {}
+
+    def register_exact(self, arrays: Arrays) -> None:
+        """Buffers that are not saved."""
+        for name, values in arrays.items():
+            tensor = torch.as_tensor(values)
+            if values.dtype == np.float64:
+                self._exact[name] = values
+                tensor = tensor.to(torch.get_default_dtype())
+            self.register_buffer(name, tensor, persistent=False)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> nn.Module:
+        """What `.double()` and `.to(...)` call."""
+        super()._apply(fn, recurse)
+        for name, exact in self._exact.items():
+            buffer = self._buffers[name]
+            self._buffers[name] = torch.as_tensor(exact).to(device=buffer.device, dtype=buffer.dtype)
+        return self
+
+
+# --- which joints ---
+
+
+def needed_slots(body: Body, bodies: tuple, joints: tuple, markers: tuple) -> tuple[Joint, ...]:
+    """The ground and the joints that some selected joint, marker or body depends on, nearest to it first."""
+    parent = {j.child.body: j.parent.body for j in body.joints}
     by_name = {j.name: j for j in body.joints}
     wanted = set(bodies) | {by_name[n].child.body for n in joints}
     wanted |= {m.body for m in body.markers if m.name in markers}
@@ -20,68 +53,147 @@ def ancestry(body: Body, bodies: tuple, joints: tuple, markers: tuple) -> tuple[
     for name in wanted:
         while name != "ground" and name not in needed:
             needed.add(name)
-            name = above[name].parent.body if name in above else "ground"
-    return tuple(j for j in body.joints if j.child.body in needed)
+            name = parent.get(name, "ground")
+    return (_GROUND, *_by_depth([j for j in body.joints if j.child.body in needed]))
 
 
-def by_depth(kept: tuple[Joint, ...]) -> tuple[Joint, ...]:
-    """The same joints, those nearest to the ground first: what hangs on something is then a tail."""
+def _by_depth(joints: list[Joint]) -> list[Joint]:
+    """The joints nearest to the ground first: those with an ancestor are then a tail."""
     depth = {"ground": 0}
-    for joint in kept:
+    for joint in joints:
         depth[joint.child.body] = depth[joint.parent.body] + 1
-    return tuple(sorted(kept, key=lambda joint: depth[joint.child.body]))
+    return sorted(joints, key=lambda joint: depth[joint.child.body])
 
 
-def rounds(parent_slots: np.ndarray) -> list[np.ndarray]:
-    """Pointer doubling: per round the slots on which the last slots still hang (0, the ground: on none)."""
-    above, found = np.array(parent_slots), []
-    while above.any():
-        found.append(above[np.argmax(above > 0) :].copy())
-        above = above[above]
-    return found
+def chosen_parents(chosen: list[Joint], slots: tuple[Joint, ...]) -> tuple[int, ...]:
+    """For each chosen joint the nearest chosen ancestor, −1 where there is none."""
+    index = {j.child.body: i for i, j in enumerate(chosen)}
+    parent = {j.child.body: j.parent.body for j in slots}
+
+    def nearest(body: str) -> int:
+        while body != "ground" and body not in index:
+            body = parent[body]
+        return index.get(body, -1)
+
+    return tuple(nearest(j.parent.body) for j in chosen)
 
 
-def tree(joints: tuple[Joint, ...]) -> dict[str, np.ndarray]:
-    """By slot (joints, GROUND first): offset frames and slides.
+# --- frames, links and points ---
+
+
+def points(slots: tuple[Joint, ...], bodies: tuple, chosen: list[int], markers: list[Marker]) -> Arrays:
+    """Frames, links and masks of the slots, the `chosen` joints and the markers; where each finds its scale.
 
     `slide_direction` is (3, slide, slot), in the parent's body.
     """
-    slot = {j.child.body: i for i, j in enumerate(joints)}
-    slides = np.array([[a.axis for a in three(j.translations)] for j in joints])
+    slot = _slot_of_body(slots)
+    frames = _slot_frames(slots)
+    marker_slots = np.array([slot[m.body] for m in markers], np.int64)
+    local = np.reshape([m.location for m in markers], (-1, 3))
+    links = _links(frames, marker_slots, local)
+    masks = {}
+    for kind, joints in (("chosen", chosen), ("every", range(len(slots)))):
+        parent_joint = np.array([*joints, *marker_slots], np.int64)
+        masks[f"{kind}_parent_joint"] = parent_joint
+        masks[f"{kind}_point_mask"] = links["ancestor_mask"][parent_joint].T
+    index = {name: i for i, name in enumerate(bodies)}
+    ratio_source = np.array([index.get(n, len(bodies)) for n in slot])
+    sources = {"ratio_source": ratio_source, "link_source": ratio_source[links["carrier"]]}
+    body_slots = np.array([slot[n] for n in bodies if n in slot], np.int64)
+    return frames | links | masks | sources | {"body_slots": body_slots}
+
+
+def _slot_of_body(slots: tuple[Joint, ...]) -> dict[str, int]:
+    return {j.child.body: i for i, j in enumerate(slots)}
+
+
+def _parent_slots(slots: tuple[Joint, ...]) -> np.ndarray:
+    slot = _slot_of_body(slots)
+    return np.array([slot[j.parent.body] for j in slots])
+
+
+def _slot_frames(slots: tuple[Joint, ...]) -> Arrays:
+    slides = np.array([[a.axis for a in _three(j.translations)] for j in slots])
     share = np.abs(slides)
-    P = np.array([rotation(j.parent.orientation) for j in joints])
+    P = np.array([_rotation(j.parent.orientation) for j in slots])
     return {
-        "parent_slots": np.array([slot[j.parent.body] for j in joints]),
-        "parent_translation": np.array([j.parent.translation for j in joints]),
+        "parent_slots": _parent_slots(slots),
+        "parent_translation": np.array([j.parent.translation for j in slots]),
         "parent_rotation": P,
-        "child_translation": np.array([j.child.translation for j in joints]),
-        "child_rotation_inverse": np.array([rotation(j.child.orientation).T for j in joints]),
+        "child_translation": np.array([j.child.translation for j in slots]),
+        "child_rotation_inverse": np.array([_rotation(j.child.orientation).T for j in slots]),
         "slide_direction": (P @ slides.transpose(0, 2, 1)).transpose(1, 2, 0),
         "slide_share": share / share.sum(-1, keepdims=True),
-        "slide_scaled": np.array([[a.function.scaled for a in three(j.translations)] for j in joints]),
+        "slide_scaled": np.array([[a.function.scaled for a in _three(j.translations)] for j in slots]),
     }
 
 
-def places(turning: list[tuple[Axis, ...]]) -> list[tuple[int, int]]:
-    """(slot, place) of every turn in the order of chain.Tree, from the axes that each slot turns about."""
-    slots = sorted((i for i, axes in enumerate(turning) if axes), key=lambda i: -len(turning[i]))
-    return [(slot, place) for place in range(3) for slot in slots if len(turning[slot]) > place]
+def _links(frames: Arrays, marker_slots: np.ndarray, marker_local: np.ndarray) -> Arrays:
+    """Links and masks of tree.KinematicTree: first each slot's own link, then one to each marker."""
+    parents, inward = frames["parent_slots"], frames["child_translation"]
+    carrier = np.concatenate([parents, marker_slots])
+    mask = np.eye(len(parents))
+    for slot, parent in enumerate(parents):
+        mask[slot] = np.maximum(mask[slot], mask[parent])
+    return {
+        "carrier": carrier,
+        "link": np.concatenate([frames["parent_translation"], marker_local]) - inward[carrier],
+        "ancestor_mask": mask,
+        "link_mask": mask[carrier].T,
+    }
 
 
-def turns(
-    turning: list[tuple[Axis, ...]], frames: dict[str, np.ndarray], given: int | None
-) -> dict[str, np.ndarray]:
-    """Constants of chain.Tree; of a slot whose rotation is `given` only its child's frame is left."""
+def ancestor_rounds(slots: tuple[Joint, ...]) -> list[np.ndarray]:
+    """Pointer doubling: per round the next ancestors of those last slots that still have one."""
+    ancestors, found = _parent_slots(slots), []
+    while ancestors.any():
+        found.append(ancestors[np.argmax(ancestors > 0) :].copy())
+        ancestors = ancestors[ancestors]
+    return found
+
+
+# --- axes ---
+
+
+def rotation_axes(slots: tuple[Joint, ...], driven: set[str]) -> list[tuple[Axis, ...]]:
+    """Of each slot the axes about which it can rotate by other than nothing."""
+    return [tuple(a for a in j.rotations if _rotates(a, driven)) for j in slots]
+
+
+def _rotates(axis: Axis, driven: set[str]) -> bool:
+    return axis.coordinate in driven or not axis.function.is_linear or axis.function.line[1] != 0.0
+
+
+def slides(slots: tuple[Joint, ...]) -> list[Axis]:
+    """The first slides of all slots, then the second, then the third."""
+    by_slot = [_three(j.translations) for j in slots]
+    return [axis for position in zip(*by_slot, strict=True) for axis in position]
+
+
+def sliding_slots(slots: tuple[Joint, ...]) -> list[int]:
+    moving = [any(a.coordinate or a.function.line[1] for a in j.translations) for j in slots]
+    return [i for i, moves in enumerate(moving) if moves]
+
+
+def rotation_positions(axes: list[tuple[Axis, ...]]) -> list[tuple[int, int]]:
+    """(slot, position in it) of every axis rotation in the order of tree.KinematicTree."""
+    slots = sorted((i for i, own in enumerate(axes) if own), key=lambda i: -len(axes[i]))
+    return [(slot, position) for position in range(3) for slot in slots if len(axes[slot]) > position]
+
+
+def rotation_matrices(axes: list[tuple[Axis, ...]], slots: tuple[Joint, ...], given: int | None) -> Arrays:
+    """Matrices of tree.KinematicTree; of a slot whose rotation is `given` only its child's frame is left."""
+    frames = _slot_frames(slots)
     rows = {"base": [], "sine": [], "versine": [], "axis": []}
-    for slot, place in places(turning):
-        before = frames["parent_rotation"][slot] if place == 0 and slot != given else np.eye(3)
-        after = frames["child_rotation_inverse"][slot] if place + 1 == len(turning[slot]) else np.eye(3)
-        axis = np.array(turning[slot][place].axis) * (slot != given)
-        K = cross(tuple(axis))
+    for slot, position in rotation_positions(axes):
+        before = frames["parent_rotation"][slot] if position == 0 and slot != given else np.eye(3)
+        after = frames["child_rotation_inverse"][slot] if position + 1 == len(axes[slot]) else np.eye(3)
+        axis = np.array(axes[slot][position].axis) * (slot != given)
+        K = _cross(tuple(axis))
         for name, matrix in (("base", np.eye(3)), ("sine", K), ("versine", K @ K)):
             rows[name].append(before @ matrix @ after)
         rows["axis"].append(before @ axis)
-    still = [i for i, axes in enumerate(turning) if not axes]
+    still = [i for i, own in enumerate(axes) if not own]
     fixed = np.array(frames["child_rotation_inverse"][still])
     for row, slot in enumerate(still):
         fixed[row] = fixed[row] if slot == given else frames["parent_rotation"][slot] @ fixed[row]
@@ -90,46 +202,33 @@ def turns(
     return {name: np.moveaxis(array, 0, -1)[..., None] for name, array in arrays.items()}
 
 
-def turn_slots(turning: list[tuple[Axis, ...]]) -> dict[str, np.ndarray]:
-    """Index tensors of chain.Tree."""
-    found = places(turning)
-    by_place = [np.array([slot for slot, at in found if at == place], np.int64) for place in range(3)]
-    still = [i for i, axes in enumerate(turning) if not axes]
-    order = np.argsort([*by_place[0], *still])
-    return dict(zip(("first", "second", "third", "order"), (*by_place, order), strict=True))
+def rotation_slots(axes: list[tuple[Axis, ...]]) -> Arrays:
+    """Index tensors of tree.KinematicTree."""
+    found = rotation_positions(axes)
+    by_position = [np.array([slot for slot, at in found if at == i], np.int64) for i in range(3)]
+    still = [i for i, own in enumerate(axes) if not own]
+    order = np.argsort([*by_position[0], *still])
+    return dict(zip(("first", "second", "third", "rotation_order"), (*by_position, order), strict=True))
 
 
-def links(
-    arrays: dict[str, np.ndarray], marker_slots: np.ndarray, marker_local: np.ndarray
-) -> dict[str, np.ndarray]:
-    """What chain.py hangs on the slots: first each slot's own link, then one to each marker."""
-    parents, inward = arrays["parent_slots"], arrays["child_translation"]
-    carrier = np.concatenate([parents, marker_slots])
-    beyond = np.eye(len(parents))  # (slot, slot) 1 where the column is the row or above it
-    for slot, parent in enumerate(parents):
-        beyond[slot] = np.maximum(beyond[slot], beyond[parent])
-    return {
-        "carrier": carrier,
-        "link": np.concatenate([arrays["parent_translation"], marker_local]) - inward[carrier],
-        "beyond": beyond,
-        "turned": beyond[carrier].T,
-    }
-
-
-def lines(kind: str, axes: list[Axis], column: dict[str, int]) -> tuple[dict[str, np.ndarray], list[tuple]]:
+def axis_functions(kind: str, axes: list[Axis], column: dict[str, int]) -> tuple[Arrays, list[tuple]]:
     """Linear axes as one gather and one multiply-add; the few others as (axis, column, function)."""
     line = [a.function.line if a.function.is_linear else (0.0, 0.0) for a in axes]
     sources = [column[a.coordinate] if a.coordinate else len(column) for a in axes]
     others = [(i, s, a.function) for i, (s, a) in enumerate(zip(sources, axes)) if not a.function.is_linear]
     arrays = {
-        f"{kind}_source": np.array(sources),
+        f"{kind}_source": np.array(sources, np.int64),
         f"{kind}_slope": np.array([slope for slope, _ in line], float),
         f"{kind}_offset": np.array([offset for _, offset in line], float),
+        f"{kind}_nonlinear": np.array([i for i, _, _ in others], np.int64),
     }
     return arrays, others
 
 
-def coupled(couplers: list[Coupler], column: dict[str, int]) -> dict[str, np.ndarray]:
+# --- coordinates ---
+
+
+def linear_couplers(couplers: list[Coupler], column: dict[str, int]) -> Arrays:
     """Linear couplers, drivers first, folded into one gather and one multiply-add over all columns."""
     count = len(column) + 1
     source, slope, offset = np.arange(count), np.ones(count), np.zeros(count)
@@ -140,9 +239,10 @@ def coupled(couplers: list[Coupler], column: dict[str, int]) -> dict[str, np.nda
     return {"coupled_source": source, "coupled_slope": slope, "coupled_offset": offset}
 
 
-def drivers_first(couplers: list[Coupler], body: Body) -> list[Coupler]:
-    """Couplers ordered so that one coordinate's driver is known before it; a loop is an error."""
-    ordered, waiting = [], list(couplers)
+def active_couplers(body: Body, ignored: Container[str], column: dict[str, int]) -> list[Coupler]:
+    """Enforced couplers of coordinates with a column, drivers first; ValueError where they form a loop."""
+    known = [c for c in body.couplers if c.enforced and c.dependent not in ignored]
+    waiting, ordered = [c for c in known if c.dependent in column and c.independent in column], []
     while waiting:
         pending = {c.dependent for c in waiting}
         ready = [c for c in waiting if c.independent not in pending]
@@ -154,40 +254,30 @@ def drivers_first(couplers: list[Coupler], body: Body) -> list[Coupler]:
     return ordered
 
 
-def mapped(ranges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Middle and half range that D3KE maps a network's output to."""
+def output_ranges(ranges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Middle and half of the range that D3KE maps a network's output to."""
     # D3KE: a range with an end beyond a full turn counts as ±2π.
     wide = (np.abs(ranges) > 2 * np.pi).any(1, keepdims=True)
     low, high = np.where(wide, [-2 * np.pi, 2 * np.pi], np.fmod(ranges, 2 * np.pi)).T
     return (low + high) / 2, (high - low) / 2
 
 
-def parents_among(chosen: list[Joint], kept: tuple[Joint, ...]) -> tuple[int, ...]:
-    """For each chosen joint the nearest chosen one above it, −1 where there is none."""
-    index = {j.child.body: i for i, j in enumerate(chosen)}
-    above = {j.child.body: j.parent.body for j in kept}
-
-    def nearest(body: str) -> int:
-        while body != "ground" and body not in index:
-            body = above[body]
-        return index.get(body, -1)
-
-    return tuple(nearest(j.parent.body) for j in chosen)
+# --- vectors ---
 
 
-def three(axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
-    return (*axes, STILL, STILL, STILL)[:3]
+def _three(axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
+    return (*axes, _STILL, _STILL, _STILL)[:3]
 
 
-def cross(axis: tuple[float, ...]) -> np.ndarray:
+def _cross(axis: tuple[float, ...]) -> np.ndarray:
     x, y, z = axis
     return np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
 
 
-def rotation(angles: tuple[float, ...]) -> np.ndarray:
+def _rotation(angles: tuple[float, ...]) -> np.ndarray:
     """Body-fixed rotations about x, then y, then z (OpenSim's orientation)."""
     R = np.eye(3)
     for axis, angle in zip(np.eye(3), angles, strict=True):
-        K = cross(tuple(axis))
+        K = _cross(tuple(axis))
         R = R @ (np.eye(3) + np.sin(angle) * K + (1 - np.cos(angle)) * (K @ K))
     return R

@@ -1,69 +1,42 @@
-"""Forward kinematics of an OpenSim body: Pose → Points, batched and differentiable.
+"""Forward kinematics of an OpenSim model: Pose → Points, batched and differentiable.
 
-The tree is never walked joint by joint. All joint rotations are made at once, then the chains are composed by
-pointer doubling: after k rounds every body knows its rotation relative to its 2ᵏ-th ancestor, so a spine of
-25 joints takes five products. Points and their derivatives are chain.py's. Inside, components come first and
-the batch last: see components.py.
+What is computed is reference.py's loop over joints. Here the tree is never walked: all joint rotations are
+made at once, then the chains are composed by pointer doubling: after k rounds every body knows its rotation
+relative to its 2ᵏ-th ancestor, so a spine of 25 joints takes five products. Points and their derivatives are
+tree.py's. Inside, components come first and the batch last: see layout.py.
 """
 
+from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from jaxtyping import Float
+from torch import Tensor
 from torch.nn.functional import pad
 
-from d3ke_lib.body import constants as tables
-from d3ke_lib.body import tree as chain
-from d3ke_lib.body.layout import applied
+from d3ke_lib.body import constants
+from d3ke_lib.body.layout import rotate
 from d3ke_lib.body.opensim.model import Axis, Body
-from d3ke_lib.body.spec import Spec
-from d3ke_lib.body.tree import Tree
+from d3ke_lib.body.pose import Points, Pose
+from d3ke_lib.body.spec import D3KE, Spec, body_file
+from d3ke_lib.body.tree import KinematicTree, PosedTree, axis_frames, points_of, pose_tree
 
-ROOT = 1  # its slot: the first joint on the ground, the one that R_ground_root turns
-
-
-class Pose(NamedTuple):
-    """What a network predicts of a person.
-
-    angles: coordinate values, rad (m for translations), in the order of `Skeleton.coordinates`.
-    scales: scale factors as the .osim writes them (absolute), in the order of `Skeleton.bodies`.
-    R_ground_root: rotation of the root body's joint frame, or None: the root moves by its coordinates.
-    """
-
-    angles: Float[Tensor, "*batch coord"]
-    scales: Float[Tensor, "*batch body 3"]
-    R_ground_root: Float[Tensor, "*batch 3 3"] | None = None
+ROOT = 1  # its slot: the first joint on the ground, the one that R_ground_root rotates
 
 
-class Points(NamedTuple):
-    """Positions in ground, m, in the order of `Skeleton.joints` and `Skeleton.markers`."""
+class PosedSkeleton(NamedTuple):
+    """A skeleton at given coordinates, in ground, components first; slots as in `Skeleton.order`."""
 
-    joints: Float[Tensor, "*batch joint 3"]
-    markers: Float[Tensor, "*batch marker 3"]
-
-
-class Validity(NamedTuple):
-    """Which labels count: False where a coordinate or point is not known or not in the picture."""
-
-    angles: Bool[Tensor, "*batch coord"]
-    joints: Bool[Tensor, "*batch joint"]
-    markers: Bool[Tensor, "*batch marker"]
+    R: Tensor  # (3, 3, slot, batch) rotation of the joint's child body
+    origin: Tensor  # (3, slot, batch) the joint's, m
+    markers: Tensor  # (3, marker, batch) m
+    directions: Tensor  # (3, axis, batch) what an axis rotates about (unit), or moves its body by (m per m)
 
 
-class Trace(NamedTuple):
-    """A posed tree, components first; slots in the order of `Skeleton.order`."""
-
-    turns: Tensor  # (3, 3, turn, batch), see chain.Tree
-    R: Tensor  # (3, 3, slot, batch) rotation of the joint's child body in ground
-    origin: Tensor  # (3, slot, batch) the joint's
-    markers: Tensor  # (3, marker, batch)
-    ratio: Tensor  # (3, slot, batch or 1) scale of the child body over the file's
-
-
-class Skeleton(nn.Module):
-    """The body as a layer without weights: `skeleton(pose) -> Points`.
+class Skeleton(constants.ExactConstants):
+    """The skeleton as a layer without weights: `skeleton(pose) -> Points`.
 
     Without `spec` it has every coordinate, body, joint and marker of the file, and a coordinate with
     an enforced coupler follows it. With one it has the spec's selection: coordinates the spec leaves
@@ -77,7 +50,7 @@ class Skeleton(nn.Module):
     factors, `ranges` (coord, 2); `angle_middle`, `angle_half` (coord,), and with a spec `scale_middle`,
     `scale_half` (unique,), `scale_index` (body, 3), `marker_weights` (marker,).
 
-    Raises `ValueError` naming what a spec asks for and the body does not have.
+    Raises `ValueError` naming what a spec asks for and the model does not have.
     """
 
     def __init__(self, body: Body, spec: Spec | None = None) -> None:
@@ -88,44 +61,64 @@ class Skeleton(nn.Module):
         self.joints = (*spec.joints, *spec.leaf_joints) if spec else tuple(j.name for j in body.joints)
         self.markers = spec.markers if spec else tuple(m.name for m in body.markers)
         self._refuse_missing()
-        self._exact: dict[str, np.ndarray] = {}
-        kept = tables.ancestry(body, self.bodies, self.joints, self.markers)
-        self._slots = (tables.GROUND, *tables.by_depth(kept))
+        self._slots = constants.needed_slots(body, self.bodies, self.joints, self.markers)
         self.order = tuple(j.name for j in self._slots)
         self._make_points()
-        self._make_coordinates([c.name for j in kept for c in j.coordinates])
+        self._make_axes(self._make_coordinates())
         self._make_ranges()
         self._apply(lambda tensor: tensor)
 
     # -- use -----------------------------------------------------------------
 
     def forward(self, pose: Pose) -> Points:
-        """Joint origins and markers in ground; with `R_ground_root` the root joint is the origin."""
-        batch, angles, scales, R_ground_root = _flat(pose)
-        ratio = self._ratios(scales)
-        amounts, links = self._amounts_and_links(angles, ratio, placed=R_ground_root is not None)
-        tree = self._tree("point", placed=R_ground_root is not None)
-        points = chain.points(tree, amounts, links)
+        """Joint origins and markers in ground, m; with `R_ground_root` the root joint is the origin."""
+        batch, angles, scales, R_ground_root = _flatten(pose)
+        root_given = R_ground_root is not None
+        amounts, links = self._amounts_and_links(angles, self._ratios(scales), root_given)
+        points = points_of(self._tree("chosen", root_given), amounts, links)
         if R_ground_root is not None:
-            points = applied(R_ground_root.permute(1, 2, 0)[:, :, None], points)
-        points = points.permute(2, 1, 0).reshape(*batch, len(self.point_hooks), 3)
+            points = rotate(R_ground_root.permute(1, 2, 0)[:, :, None], points)
+        points = points.permute(2, 1, 0).reshape(*batch, len(self.chosen_parent_joint), 3)
         count = len(self.joints)
         return Points(points[..., :count, :], points[..., count:, :])
 
     def frames(self, pose: Pose) -> tuple[Float[Tensor, "*batch body 3 3"], Float[Tensor, "*batch body 3"]]:
         """Rotation and origin (m) in ground of the frame of each of `bodies`."""
-        batch, trace = self._trace(pose)
-        R, origin, ratio = (
-            part.index_select(-2, self.body_slots) for part in (trace.R, trace.origin, trace.ratio)
-        )
+        batch, _, _, R_ground_root = _flatten(pose)
+        tree, ratio = self._pose(pose)
+        R, joint, ratio = (part.index_select(-2, self.body_slots) for part in (tree.R, tree.points, ratio))
         inward = self.child_translation.index_select(0, self.body_slots).T[..., None] * ratio
-        p = origin - applied(R, inward.expand_as(origin))
+        p = joint - rotate(R, inward.expand_as(joint))
         R, p = R.permute(3, 2, 0, 1), p.permute(2, 1, 0)
-        if pose.R_ground_root is not None:
-            turned = pose.R_ground_root.expand(*batch, 3, 3).reshape(batch.numel(), 1, 3, 3)
-            R, p = turned @ R, (turned @ p[..., None])[..., 0]
+        if R_ground_root is not None:
+            R, p = R_ground_root[:, None] @ R, (R_ground_root[:, None] @ p[..., None])[..., 0]
         count = len(self.body_slots)
         return R.reshape(*batch, count, 3, 3), p.reshape(*batch, count, 3)
+
+    def posed(self, pose: Pose) -> PosedSkeleton:
+        """All joints, markers and directions of axes; leading axes as one, without `R_ground_root`."""
+        posed, ratio = self._pose(pose)
+        R_parents = posed.R.index_select(2, self.parent_slots)
+        tree = self._tree("every", pose.R_ground_root is not None)
+        frames = axis_frames(tree, posed.rotations, R_parents)
+        rotations = rotate(frames, tree.axis.expand(frames.shape[1:]))
+        along = self.slide_direction[..., None].expand(-1, -1, -1, R_parents.shape[-1]).unbind(1)
+        stretch = self._stretch(ratio)
+        slides = [rotate(R_parents, along[i]) * stretch[i] for i in range(3)]
+        count = len(self.order)
+        origin, markers = posed.points[:, :count], posed.points[:, count:]
+        return PosedSkeleton(posed.R, origin, markers, torch.cat([rotations, *slides], 1))
+
+    def axis_amounts(self, angles: Float[Tensor, "batch coord"]) -> Float[Tensor, "axis batch"]:
+        """How far every axis rotates (rad) or slides (m): the axis rotations, then 3 × slot slides."""
+        values = self._all_coordinates(angles)
+        return torch.cat([self._amounts(kind, values) for kind in ("rotation", "slide")])
+
+    def coupled(self, angles: Float[Tensor, "batch coord"]) -> Float[Tensor, "batch coord"]:
+        """The coordinates with those that follow a coupler set by it; those of a spec follow none."""
+        if self.spec:
+            return angles
+        return self._all_coordinates(angles)[self.coordinate_source[:-1].argsort()].T.contiguous()
 
     def spread_scales(self, unique: Float[Tensor, "*batch unique"]) -> Float[Tensor, "*batch body 3"]:
         """Tied scale factors given to their bodies and axes."""
@@ -144,47 +137,46 @@ class Skeleton(nn.Module):
 
     # -- computation -----------------------------------------------------------
 
-    def _trace(self, pose: Pose) -> tuple[torch.Size, Trace]:
-        """The pose's leading axes, and the tree with them as one; not yet turned by `R_ground_root`."""
-        batch, angles, scales, R_ground_root = _flat(pose)
-        placed = R_ground_root is not None
-        tree = self._tree("whole", placed)
+    def _pose(self, pose: Pose) -> tuple[PosedTree, Float[Tensor, "3 slot ratio"]]:
+        """The tree with every joint and marker, not yet rotated by `R_ground_root`; scale ratio by slot."""
+        _, angles, scales, R_ground_root = _flatten(pose)
+        root_given = R_ground_root is not None
         ratio = self._ratios(scales)
-        amounts, links = self._amounts_and_links(angles, ratio, placed)
-        hung = chain.hung(tree, amounts, links)
-        origin, markers = hung.points[:, : len(self.order)], hung.points[:, len(self.order) :]
-        return batch, Trace(hung.turns, hung.R, origin, markers, ratio.index_select(1, self.ratio_source))
+        amounts, links = self._amounts_and_links(angles, ratio, root_given)
+        posed = pose_tree(self._tree("every", root_given), amounts, links)
+        return posed, ratio.index_select(1, self.ratio_source)
 
-    def _tree(self, points: str, placed: bool) -> Tree:
-        """With the points chosen ("point") or all ("whole"); free, or the root placed by a rotation."""
-        mode = "placed" if placed else "free"
-        turning = (getattr(self, f"{mode}_{part}") for part in ("base", "sine", "versine", "axis", "fixed"))
-        slots = (getattr(self, part) for part in ("first", "second", "third", "turn_order"))
-        above = tuple(getattr(self, f"above_{i}") for i in range(self.rounds))
-        hooks, pulled = (getattr(self, f"{points}_{part}") for part in ("hooks", "pulled"))
-        return Tree(*turning, *slots, self.carrier, self.beyond, self.turned, hooks, pulled, above)
+    def _tree(self, points: str, root_given: bool) -> KinematicTree:
+        """With the "chosen" points or "every" one; the root's rotation given, or made by its coordinates."""
+        mode = "given" if root_given else "free"
+        matrices = (getattr(self, f"{mode}_{part}") for part in ("base", "sine", "versine", "axis", "fixed"))
+        slots = (self.first, self.second, self.third, self.rotation_order)
+        masks = (self.carrier, self.ancestor_mask, self.link_mask)
+        of_points = (getattr(self, f"{points}_{part}") for part in ("parent_joint", "point_mask"))
+        ancestors = tuple(getattr(self, f"ancestors_{i}") for i in range(self._rounds))
+        return KinematicTree(*matrices, *slots, *masks, *of_points, ancestors)
 
-    def _amounts_and_links(self, angles: Tensor, ratio: Tensor, placed: bool) -> tuple[Tensor, Tensor]:
-        """What chain.py takes; when `placed`, the root's own turns (see Tree) and link do not count."""
+    def _amounts_and_links(self, angles: Tensor, ratio: Tensor, root_given: bool) -> tuple[Tensor, Tensor]:
+        """What tree.py takes; with a given root its own axis rotations and link do not count."""
         values = self._all_coordinates(angles)
         links = self.link.T[..., None] * ratio.index_select(1, self.link_source)
         links = links.expand(-1, -1, angles.shape[0])
-        if self.sliding and not (placed and self.sliding == [ROOT]):
+        if self._sliding and not (root_given and self._sliding == [ROOT]):
             links = links.index_add(1, self.slide_slots, self._slides(values, ratio))
-        if placed:
+        if root_given:
             # D3KE: with a predicted rotation the root's parent offset and translations are dropped.
             links = torch.cat([torch.zeros_like(links[:, : ROOT + 1]), links[:, ROOT + 1 :]], 1)
-        return self._amounts("turn", values), links
+        return self._amounts("rotation", values), links
 
     def _all_coordinates(self, angles: Float[Tensor, "batch coord"]) -> Float[Tensor, "column batch"]:
-        """Every coordinate of the kept joints: given, coupled, or 0; one row more, always 0."""
+        """Every coordinate of the slots' joints: given, coupled, or 0; one row more, always 0."""
         values = pad(angles.T, (0, 0, 0, 1)).index_select(0, self.coordinate_source)
         for dependent, independent, function in self.couplers:
             row = function(values[independent])[None]
             values = torch.cat([values[:dependent], row, values[dependent + 1 :]])
-        if self.linear_couplers:
-            followed = values.index_select(0, self.coupled_source)
-            values = torch.addcmul(self.coupled_offset[:, None], self.coupled_slope[:, None], followed)
+        if self._linear_couplers:
+            driver = values.index_select(0, self.coupled_source)
+            values = torch.addcmul(self.coupled_offset[:, None], self.coupled_slope[:, None], driver)
         return values
 
     def _ratios(self, scales: Tensor) -> Tensor:
@@ -194,12 +186,12 @@ class Skeleton(nn.Module):
         return ratio.unflatten(0, (-1, 3)).transpose(0, 1)
 
     def _amounts(self, kind: str, values: Float[Tensor, "column batch"]) -> Float[Tensor, "axis batch"]:
-        """How far each turn (see chain.Tree) turns, rad, or each slide slides, m (place · slots + slot)."""
+        """How far each axis rotates, rad, or slides, m (position · slots + slot)."""
         source, slope, offset = (getattr(self, f"{kind}_{part}") for part in ("source", "slope", "offset"))
         amount = torch.addcmul(offset[:, None], slope[:, None], values.index_select(0, source))
         if functions := getattr(self, f"{kind}_functions"):
-            bent = torch.stack([function(values[column]) for _, column, function in functions])
-            amount = amount.index_copy(0, getattr(self, f"{kind}_bent"), bent)
+            found = torch.stack([function(values[column]) for _, column, function in functions])
+            amount = amount.index_copy(0, getattr(self, f"{kind}_nonlinear"), found)
         return amount
 
     def _slides(self, values: Tensor, ratio: Tensor) -> Tensor:
@@ -218,23 +210,6 @@ class Skeleton(nn.Module):
 
     # -- construction ------------------------------------------------------------
 
-    def _constant(self, name: str, values: object) -> None:
-        """A buffer that is not saved; floats keep their float64 value, whatever dtype the module has."""
-        array = np.asarray(values)
-        tensor = torch.as_tensor(array)
-        if array.dtype == np.float64:
-            self._exact[name] = array
-            tensor = tensor.to(torch.get_default_dtype())
-        self.register_buffer(name, tensor, persistent=False)
-
-    def _apply(self, fn: object, recurse: bool = True) -> "Skeleton":
-        """`.double()`, `.to(...)`: constants are cast from their exact values, not from rounded ones."""
-        super()._apply(fn, recurse)
-        for name, exact in self._exact.items():
-            buffer = self._buffers[name]
-            self._buffers[name] = torch.as_tensor(exact).to(device=buffer.device, dtype=buffer.dtype)
-        return self
-
     def _refuse_missing(self) -> None:
         has = {
             "coordinates": {c.name for c in self.body.coordinates},
@@ -245,103 +220,72 @@ class Skeleton(nn.Module):
         for kind, names in has.items():
             missing = [n for n in getattr(self, kind) if n not in names]
             if missing:
-                raise ValueError(
-                    f"{self.body.source}: the spec asks for {kind} that the body lacks: {missing}"
-                )
+                raise ValueError(f"{self.body.source}: expected {kind} {missing} of the spec, found none")
 
     def _make_points(self) -> None:
-        arrays = tables.tree(self._slots)
-        self.slot = {j.child.body: i for i, j in enumerate(self._slots)}
         markers = {m.name: m for m in self.body.markers}
-        marker_slots = np.array([self.slot[markers[n].body] for n in self.markers], np.int64)
-        local = np.reshape([markers[n].location for n in self.markers], (-1, 3))
-        hanging = tables.links(arrays, marker_slots, local)
-        for name, array in (arrays | hanging).items():
-            self._constant(name, array)
-        rounds = tables.rounds(arrays["parent_slots"])
-        for i, above in enumerate(rounds):
-            self._constant(f"above_{i}", above)
-        self.rounds = len(rounds)
         chosen = [self.order.index(n) for n in self.joints]
-        for kind, joints in (("point", chosen), ("whole", range(len(self.order)))):
-            hooks = np.array([*joints, *marker_slots], np.int64)
-            self._constant(f"{kind}_hooks", hooks)
-            self._constant(f"{kind}_pulled", hanging["beyond"][hooks].T)
-        bodies = {name: i for i, name in enumerate(self.bodies)}
-        sources = np.array([bodies.get(n, len(bodies)) for n in self.slot])
-        self._constant("ratio_source", sources)
-        self._constant("link_source", sources[hanging["carrier"]])
-        self._constant(
-            "body_slots", np.array([self.slot[n] for n in self.bodies if n in self.slot], np.int64)
-        )
-        self._constant("eye", np.eye(3))
-        self.parents = tables.parents_among([self._slots[i] for i in chosen], self._slots)
+        found = [markers[n] for n in self.markers]
+        self.register_exact(constants.points(self._slots, self.bodies, chosen, found))
+        rounds = constants.ancestor_rounds(self._slots)
+        self.register_exact({f"ancestors_{i}": ancestors for i, ancestors in enumerate(rounds)})
+        self._rounds = len(rounds)
+        self.parents = constants.chosen_parents([self._slots[i] for i in chosen], self._slots)
 
-    def _make_coordinates(self, names: list[str]) -> None:
+    def _make_coordinates(self) -> dict[str, int]:
+        """The column of each coordinate's value."""
+        names = [c.name for j in self._slots for c in j.coordinates]
         column = {n: i for i, n in enumerate(names)}
         given = {n: i for i, n in enumerate(self.coordinates)}
-        self._constant("coordinate_source", [*(given.get(n, len(given)) for n in names), len(given)])
-        self._make_couplers(column)
-        driven = {n for n in names if n in given} | {names[i] for i in self.following}
-        turning = [tuple(a for a in j.rotations if _turns(a, driven)) for j in self._slots]
-        self.turns = tables.places(turning)
-        self._make_turns(turning)
-        by_slot = [tables.three(j.translations) for j in self._slots]
-        slides = [axis for place in zip(*by_slot, strict=True) for axis in place]
-        for kind, every in (
-            ("turn", [turning[slot][place] for slot, place in self.turns]),
-            ("slide", slides),
-        ):
-            arrays, others = tables.lines(kind, every, column)
-            for name, array in arrays.items():
-                self._constant(name, array)
-            setattr(self, f"{kind}_functions", others)
-            self._constant(f"{kind}_bent", np.array([i for i, _, _ in others], np.int64))
-        moving = [any(a.coordinate or a.function.line[1] for a in j.translations) for j in self._slots]
-        self.sliding = [i for i, moves in enumerate(moving) if moves]
-        self._constant("slide_slots", np.array(self.sliding, np.int64))
-
-    def _make_turns(self, turning: list[tuple[Axis, ...]]) -> None:
-        for name, array in tables.turn_slots(turning).items():
-            self._constant("turn_order" if name == "order" else name, array)
-        for mode, root in (("free", None), ("placed", ROOT)):
-            for name, array in tables.turns(turning, self._exact, root).items():
-                self._constant(f"{mode}_{name}", array)
-
-    def _make_couplers(self, column: dict[str, int]) -> None:
-        free = set(self.coordinates) if self.spec else set()
-        active = [c for c in self.body.couplers if c.enforced and c.dependent not in free]
-        known = [c for c in active if c.dependent in column and c.independent in column]
-        active = tables.drivers_first(known, self.body)
-        all_linear = all(c.function.is_linear for c in active)
-        for name, array in tables.coupled(active if all_linear else [], column).items():
-            self._constant(name, array)
-        self.linear_couplers = bool(active) and all_linear
-        nonlinear = [] if all_linear else active
+        source = np.array([*(given.get(n, len(given)) for n in names), len(given)])
+        active = constants.active_couplers(self.body, given if self.spec else {}, column)
+        linear = all(c.function.is_linear for c in active)
+        self.register_exact({"coordinate_source": source})
+        self.register_exact(constants.linear_couplers(active if linear else [], column))
+        self._linear_couplers = bool(active) and linear
+        nonlinear = [] if linear else active
         self.couplers = [(column[c.dependent], column[c.independent], c.function) for c in nonlinear]
-        self.following = [column[c.dependent] for c in active]
+        self._driven = {n for n in names if n in given} | {c.dependent for c in active}
+        return column
+
+    def _make_axes(self, column: dict[str, int]) -> None:
+        axes = constants.rotation_axes(self._slots, self._driven)
+        self.rotations = constants.rotation_positions(axes)
+        self.register_exact(constants.rotation_slots(axes))
+        for mode, root in (("free", None), ("given", ROOT)):
+            found = constants.rotation_matrices(axes, self._slots, root)
+            self.register_exact({f"{mode}_{name}": array for name, array in found.items()})
+        by_kind: dict[str, list[Axis]] = {
+            "rotation": [axes[slot][position] for slot, position in self.rotations],
+            "slide": constants.slides(self._slots),
+        }
+        for kind, every in by_kind.items():
+            arrays, others = constants.axis_functions(kind, every, column)
+            self.register_exact(arrays)
+            setattr(self, f"{kind}_functions", others)
+        self._sliding = constants.sliding_slots(self._slots)
+        self.register_exact({"slide_slots": np.array(self._sliding, np.int64)})
 
     def _make_ranges(self) -> None:
         limits = {c.name: c.range for c in self.body.coordinates}
         ranges = np.reshape([limits[n] for n in self.coordinates], (-1, 2))
-        self._constant("ranges", ranges)
-        for name, values in zip(("angle_middle", "angle_half"), tables.mapped(ranges), strict=True):
-            self._constant(name, values)
+        middle, half = constants.output_ranges(ranges)
         factors = {s.name: s.scale_factors for s in self.body.segments}
-        self._constant("generic_scales", np.reshape([factors[n] for n in self.bodies], (-1, 3)))
+        generic = np.reshape([factors[n] for n in self.bodies], (-1, 3))
+        self.register_exact({"ranges": ranges, "generic_scales": generic})
+        self.register_exact({"angle_middle": middle, "angle_half": half})
         if self.spec:
-            self._constant("scale_middle", self.spec.unique_scale_mean)
-            self._constant("scale_half", self.spec.unique_scale_amplitude)
-            self._constant("scale_index", self.spec.body_scale_mapping)
-            self._constant("marker_weights", np.asarray(self.spec.marker_ik_weight, float))
+            self.register_exact(
+                {
+                    "scale_middle": np.array(self.spec.unique_scale_mean),
+                    "scale_half": np.array(self.spec.unique_scale_amplitude),
+                    "scale_index": np.array(self.spec.body_scale_mapping),
+                    "marker_weights": np.array(self.spec.marker_ik_weight, float),
+                }
+            )
 
 
-def _turns(axis: Axis, driven: set[str]) -> bool:
-    """Whether a turn can be other than none."""
-    return axis.coordinate in driven or not axis.function.is_linear or axis.function.line[1] != 0.0
-
-
-def _flat(pose: Pose) -> tuple[torch.Size, Tensor, Tensor, Tensor | None]:
+def _flatten(pose: Pose) -> tuple[torch.Size, Tensor, Tensor, Tensor | None]:
     """Leading axes as one, with angles all over it; scales without any become one row."""
     angles, scales, R_ground_root = pose
     shapes = [angles.shape[:-1], scales.shape[:-2]]
@@ -356,3 +300,18 @@ def _flat(pose: Pose) -> tuple[torch.Size, Tensor, Tensor, Tensor | None]:
     if R_ground_root is not None:
         R_ground_root = R_ground_root.expand(*batch, 3, 3).reshape(count, 3, 3)
     return batch, angles, scales, R_ground_root
+
+
+@cache
+def _load(path: Path) -> Body:
+    from d3ke_lib.body.opensim.read import load_osim  # the XML reader: for those who read a file alone
+
+    return load_osim(path)
+
+
+def default_skeleton() -> Skeleton:
+    """The skeleton layer of `spec.body_file` with D3KE's interface, float32 on the CPU.
+
+    Raises OsimError for a file that cannot be read, ValueError naming what D3KE predicts and the model lacks.
+    """
+    return Skeleton(_load(body_file()), D3KE)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 
-class _Composed(Function):
+class _Compose(Function):
     generate_vmap_rule = True
 
     @staticmethod
@@ -27,7 +27,7 @@ class _Composed(Function):
         return compose(grad, b.transpose(0, 1)), compose(a.transpose(0, 1), grad)
 
 
-class _Applied(Function):
+class _Rotate(Function):
     generate_vmap_rule = True
 
     @staticmethod
@@ -44,7 +44,7 @@ class _Applied(Function):
         outer = grad[:, None] * x[None]
         if a.shape[2] != outer.shape[2]:
             outer = outer.sum(2, keepdim=True)
-        return outer, applied(a.transpose(0, 1), grad)
+        return outer, rotate(a.transpose(0, 1), grad)
 
 
 def _rows(a: Tensor, b: Tensor) -> Tensor:
@@ -62,12 +62,12 @@ def _columns(a: Tensor, x: Tensor) -> Tensor:
 
 def compose(a: Tensor, b: Tensor) -> Tensor:
     """a · b for (3, 3, …) of the same shape."""
-    return _Composed.apply(a, b) if _needs_gradient(a, b) else _rows(a, b)
+    return _Compose.apply(a, b) if _needs_gradient(a, b) else _rows(a, b)
 
 
-def applied(a: Tensor, x: Tensor) -> Tensor:
+def rotate(a: Tensor, x: Tensor) -> Tensor:
     """a · x for (3, 3, …) and (3, …) of the same shape, or (3, 3, 1, batch) and (3, point, batch)."""
-    return _Applied.apply(a, x) if _needs_gradient(a, x) else _columns(a, x)
+    return _Rotate.apply(a, x) if _needs_gradient(a, x) else _columns(a, x)
 
 
 def _needs_gradient(a: Tensor, b: Tensor) -> bool:

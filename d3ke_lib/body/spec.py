@@ -7,14 +7,7 @@ geometry they are applied to is ours, or the user's.
 import json
 import os
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from d3ke_lib.body.opensim.read import load_osim
-
-if TYPE_CHECKING:
-    from d3ke_lib.body.kinematics import Skeleton
 
 BODY_FILE = Path(__file__).parents[2] / "data" / "body" / "d3ke_body.osim"
 
@@ -83,21 +76,6 @@ D3KE = _load(Path(__file__).with_name("d3ke_spec.json"))
 def body_file() -> Path:
     """Our own body, or the .osim that the environment names in D3KE_BODY (`BODY=` to make): D3KE's own, say.
 
-    For the real data alone: the embedded pictures are of our own body.
+    For the real data alone: the embedded images are of our own body.
     """
     return Path(os.environ.get("D3KE_BODY") or BODY_FILE)
-
-
-@cache
-def _body(path: Path):
-    return load_osim(path)
-
-
-def default_skeleton() -> "Skeleton":
-    """The skeleton layer of `body_file` with D3KE's interface, float32 on the CPU.
-
-    Raises OsimError for a file that cannot be read, ValueError naming what D3KE predicts and the body lacks.
-    """
-    from d3ke_lib.body.kinematics import Skeleton
-
-    return Skeleton(_body(body_file()), D3KE)

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from d3ke_lib.body.kinematics import Points, Validity
+from d3ke_lib.body.pose import Points, Validity
 from d3ke_lib.data.augment_pixels import ColorConfig, Images, OccluderConfig, occlude, recolor, uniform
 from d3ke_lib.data.batch import Batch
 from d3ke_lib.data.camera import Camera, crop_camera, pixel_centers, pixels

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from d3ke_lib.body.kinematics import Points, Pose, Validity
+from d3ke_lib.body.pose import Points, Pose, Validity
 from d3ke_lib.data import records
 from d3ke_lib.data.batch import Batch, apply
 from d3ke_lib.data.camera import Camera

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.data import records
 from d3ke_lib.data.bmlmovi import convert as bmlmovi
 from d3ke_lib.data.bmlmovi.convert import BmlmoviConfig

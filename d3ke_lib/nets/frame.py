@@ -5,7 +5,8 @@ from pathlib import Path
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from d3ke_lib.body.kinematics import Points, Pose, Skeleton
+from d3ke_lib.body.kinematics import Skeleton
+from d3ke_lib.body.pose import Points, Pose
 from d3ke_lib.nets import backbone as backbones
 from d3ke_lib.nets import head
 from d3ke_lib.nets.weights import seeded

@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from d3ke_lib.body.kinematics import Points, Pose, Skeleton, Validity
+from d3ke_lib.body.kinematics import Skeleton
+from d3ke_lib.body.pose import Points, Pose, Validity
 
 Norm = Literal["L1", "L2"]  # of a position difference
 NORMS = {"L1": 1, "L2": 2}

@@ -4,7 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from d3ke_lib.body.kinematics import Points, Pose, Skeleton
+from d3ke_lib.body.kinematics import Skeleton
+from d3ke_lib.body.pose import Points, Pose
 from d3ke_lib.nets import head
 from d3ke_lib.nets.lstm import LSTM
 from d3ke_lib.nets.tcn import TCN

@@ -22,7 +22,7 @@ from bmlmovi_fixture.smplh_body import (
     skeleton,
     t_pose,
 )
-from d3ke_lib.body.kinematics import Pose
+from d3ke_lib.body.pose import Pose
 from d3ke_lib.body.spec import D3KE
 from d3ke_lib.data.synthetic.motion import limits, soft_clamp
 

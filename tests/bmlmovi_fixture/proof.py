@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 
 from bmlmovi_fixture.shapes import selection
-from d3ke_lib.body.kinematics import Pose, Skeleton
+from d3ke_lib.body.kinematics import Skeleton
+from d3ke_lib.body.pose import Pose
 from d3ke_lib.data import records
 
 # A coordinate counts as observable where 1 mm in the bony landmarks moves it by 10° at most: each marker with

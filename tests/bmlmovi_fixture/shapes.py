@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from d3ke_lib.body.kinematics import Pose, Skeleton
+from d3ke_lib.body.kinematics import Skeleton, default_skeleton
 from d3ke_lib.body.opensim.scaling import D3KE_MEASUREMENTS
-from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.body.pose import Pose
 from d3ke_lib.data.bmlmovi.points import GROUND, MEANS, arms_spread
 
 BETAS = 16

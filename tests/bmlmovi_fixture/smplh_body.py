@@ -18,7 +18,8 @@ from torch import Tensor
 
 from bmlmovi_fixture.shapes import selection as skeleton
 from bmlmovi_fixture.shapes import shapes, spread_arms
-from d3ke_lib.body.kinematics import Pose, Skeleton
+from d3ke_lib.body.kinematics import Skeleton
+from d3ke_lib.body.pose import Pose
 from d3ke_lib.data.bmlmovi.points import VERTICES
 from d3ke_lib.data.renderer.body_surface import load_flesh
 

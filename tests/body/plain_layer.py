@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor
 
-from d3ke_lib.body.kinematics import Points, Pose, Skeleton
+from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.opensim.model import Axis, Joint
+from d3ke_lib.body.pose import Points, Pose
 
 
 def plain(skeleton: Skeleton, pose: Pose) -> Points:

@@ -5,9 +5,10 @@ import pytest
 import roma
 import torch
 
-from d3ke_lib.body.kinematics import Points, Pose, Skeleton
+from d3ke_lib.body.kinematics import Skeleton, default_skeleton
 from d3ke_lib.body.opensim.coordinates import all_coordinates
-from d3ke_lib.body.spec import BODY_FILE, default_skeleton
+from d3ke_lib.body.pose import Points, Pose
+from d3ke_lib.body.spec import BODY_FILE
 
 FRAMES = 6
 

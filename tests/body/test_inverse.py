@@ -11,10 +11,11 @@ from torch import Tensor
 from d3ke_lib.body.ik.initialise import unwound
 from d3ke_lib.body.ik.normal_equations import axes_of, equations
 from d3ke_lib.body.ik.solve import Prior, UnseenFrames, prepared, solve
-from d3ke_lib.body.kinematics import Pose, Skeleton
+from d3ke_lib.body.kinematics import Skeleton, default_skeleton
 from d3ke_lib.body.opensim.motion_files import Trajectories, read_mot, write_trc
 from d3ke_lib.body.opensim.read import load_osim
-from d3ke_lib.body.spec import BODY_FILE, default_skeleton
+from d3ke_lib.body.pose import Pose
+from d3ke_lib.body.spec import BODY_FILE
 
 FRAMES, RATE = 24, 60.0
 

@@ -10,9 +10,10 @@ import torch
 from plain_layer import plain
 from torch import Tensor
 
-from d3ke_lib.body.kinematics import Points, Pose, Skeleton
+from d3ke_lib.body.kinematics import Skeleton, default_skeleton
 from d3ke_lib.body.opensim.read import load_osim
-from d3ke_lib.body.spec import BODY_FILE, D3KE, default_skeleton
+from d3ke_lib.body.pose import Points, Pose
+from d3ke_lib.body.spec import BODY_FILE, D3KE
 
 MODELS = ["d3ke_body", "full_body_wo_hands", "full_body"]
 
@@ -60,7 +61,7 @@ def test_equals_opensim(model_path):
     angles = random_angles(skeleton, 50)
     names = [c.name for j in body.joints for c in j.coordinates]
     ours = skeleton(Pose(angles, skeleton.generic_scales))
-    theirs = opensim_points(model_path, skeleton, skeleton._all_coordinates(angles)[:-1].T, names)
+    theirs = opensim_points(model_path, skeleton, skeleton.coupled(angles), names)
     torch.testing.assert_close(ours.joints, torch.stack([p.joints for p in theirs]), rtol=0, atol=1e-9)
     torch.testing.assert_close(ours.markers, torch.stack([p.markers for p in theirs]), rtol=0, atol=1e-9)
 
@@ -135,8 +136,8 @@ def test_tied_scales_round_trip():
 
 COMPILE = """
 import torch
-from d3ke_lib.body.kinematics import Pose
-from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.body.kinematics import default_skeleton
+from d3ke_lib.body.pose import Pose
 skeleton = default_skeleton()
 pose = Pose(torch.randn(4, 69), skeleton.generic_scales.expand(4, -1, -1), torch.eye(3).expand(4, 3, 3))
 whole = torch.compile(skeleton, fullgraph=True, backend="eager")

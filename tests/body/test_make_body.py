@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from d3ke_lib.body.kinematics import Pose, Skeleton
+from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.opensim.read import load_osim
+from d3ke_lib.body.pose import Pose
 from d3ke_lib.body.spec import D3KE
 from d3ke_lib.experiment.studies.opensim_oracle import opensim_markers
 

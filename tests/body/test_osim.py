@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_kinematics import opensim_points, random_angles
 
-from d3ke_lib.body.kinematics import Pose, Skeleton
+from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.opensim.motion_files import read_mot, read_trc
 from d3ke_lib.body.opensim.read import OsimError, load_osim
+from d3ke_lib.body.pose import Pose
 
 PACKAGES = {"nimblephysics": 1, "Pose2Sim": 2, "bioscout": 3}  # how many .osim files each brings at least
 REFUSED = {"Full_Body_with_ball", "GPK_v4_016", "Digital_Athlete"}  # loops closed by a WeldConstraint
@@ -28,7 +29,7 @@ def agrees(path: Path, tolerance: float = 1e-9) -> None:
     angles = random_angles(skeleton, 10).clamp(-1.5, 1.5)
     names = [c.name for j in body.joints for c in j.coordinates]
     ours = skeleton(Pose(angles, skeleton.generic_scales))
-    theirs = opensim_points(path, skeleton, skeleton._all_coordinates(angles)[:-1].T, names)
+    theirs = opensim_points(path, skeleton, skeleton.coupled(angles), names)
     joints = torch.stack([p.joints for p in theirs])
     torch.testing.assert_close(ours.joints, joints, rtol=0, atol=tolerance)
     if skeleton.markers:

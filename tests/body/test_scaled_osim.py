@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from d3ke_lib.body.kinematics import Pose, Skeleton
+from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.opensim.motion_files import write_osim
 from d3ke_lib.body.opensim.read import load_osim
+from d3ke_lib.body.pose import Pose
 from d3ke_lib.body.spec import BODY_FILE, D3KE
 
 

@@ -6,8 +6,8 @@ import torch
 from d3ke_lib.body.ik.joint_scaling import solve_with_scales
 from d3ke_lib.body.ik.least_squares import TOLERANCE
 from d3ke_lib.body.ik.solve import solve
-from d3ke_lib.body.kinematics import Pose
-from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.body.kinematics import default_skeleton
+from d3ke_lib.body.pose import Pose
 
 FRAMES = 12
 NOISE = 2e-3  # m an axis

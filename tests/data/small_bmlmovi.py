@@ -12,8 +12,8 @@ import numpy as np
 import scipy.io
 import torch
 
-from d3ke_lib.body.kinematics import Pose, Skeleton
-from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.body.kinematics import Skeleton, default_skeleton
+from d3ke_lib.body.pose import Pose
 from d3ke_lib.data.bmlmovi import smplh
 from d3ke_lib.data.bmlmovi.points import JOINTS, VERTICES
 

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from d3ke_lib.body.kinematics import Points, Pose, Validity
-from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.body.kinematics import default_skeleton
+from d3ke_lib.body.pose import Points, Pose, Validity
 from d3ke_lib.data import camera as cameras
 from d3ke_lib.data.augment import AugmentConfig, ViewConfig, augment, crop, resample, view
 from d3ke_lib.data.augment_pixels import ColorConfig, OccluderConfig, chroma, occlude, recolor

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import small_bmlmovi
 
-from d3ke_lib.body.spec import D3KE, default_skeleton
+from d3ke_lib.body.kinematics import default_skeleton
+from d3ke_lib.body.spec import D3KE
 from d3ke_lib.data import records
 from d3ke_lib.data.bmlmovi import convert as bmlmovi
 from d3ke_lib.data.bmlmovi import subject as bmlmovi_subject

@@ -7,7 +7,8 @@ import pytest
 import small_bmlmovi
 import torch
 
-from d3ke_lib.body.spec import D3KE, default_skeleton
+from d3ke_lib.body.kinematics import default_skeleton
+from d3ke_lib.body.spec import D3KE
 from d3ke_lib.data.bmlmovi import boxes as bmlmovi_boxes
 from d3ke_lib.data.bmlmovi import labels as bmlmovi_labels
 from d3ke_lib.data.bmlmovi import points as bmlmovi_points

@@ -12,7 +12,7 @@ from example_records import NAMES, SIZES, example, save
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from d3ke_lib.body.kinematics import Points, Pose
+from d3ke_lib.body.pose import Points, Pose
 from d3ke_lib.data import records
 from d3ke_lib.data.datasets import (
     FrameSet,

@@ -15,8 +15,9 @@ from bmlmovi_fixture import smplh_body as fixture_body
 from bmlmovi_fixture.generate import FixtureConfig
 from scipy.spatial.transform import Rotation
 
-from d3ke_lib.body.kinematics import Pose
-from d3ke_lib.body.spec import D3KE, default_skeleton
+from d3ke_lib.body.kinematics import default_skeleton
+from d3ke_lib.body.pose import Pose
+from d3ke_lib.body.spec import D3KE
 from d3ke_lib.data import records
 from d3ke_lib.data.bmlmovi.points import JOINTS, VERTICES
 from d3ke_lib.data.camera import calibrated, project

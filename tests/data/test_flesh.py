@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from d3ke_lib.body.kinematics import Pose
-from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.body.kinematics import default_skeleton
+from d3ke_lib.body.pose import Pose
 from d3ke_lib.data.renderer.appearance import draw_appearance, paint
 from d3ke_lib.data.renderer.body_surface import FLESH_FILE, load_flesh, pose_flesh, stout
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from d3ke_lib.body.kinematics import Points, Pose
-from d3ke_lib.body.spec import D3KE, default_skeleton
+from d3ke_lib.body.kinematics import default_skeleton
+from d3ke_lib.body.pose import Points, Pose
+from d3ke_lib.body.spec import D3KE
 from d3ke_lib.data.synthetic.motion import ACTIONS, CHANNELS, Motion, Style, draw_style, motion
 
 FPS = 60

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from d3ke_lib.body.kinematics import Pose
+from d3ke_lib.body.pose import Pose
 from d3ke_lib.data import records
 from d3ke_lib.data.camera import calibrated, pixels, project
 from d3ke_lib.data.datasets import FrameSet

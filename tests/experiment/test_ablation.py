@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import toy
 
-from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.data import records
 from d3ke_lib.data.datasets import FrameSet
 from d3ke_lib.experiment.report import deviations, tables

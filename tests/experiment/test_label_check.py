@@ -2,7 +2,7 @@
 
 import pytest
 
-from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.data.bmlmovi import convert as bmlmovi
 from d3ke_lib.data.bmlmovi import subject as bmlmovi_subject
 from d3ke_lib.data.bmlmovi.config import described

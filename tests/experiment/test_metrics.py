@@ -8,8 +8,9 @@ import scipy.spatial
 import torch
 from scipy.spatial.transform import Rotation
 
-from d3ke_lib.body.kinematics import Points, Pose, Skeleton
+from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.opensim.read import load_osim
+from d3ke_lib.body.pose import Points, Pose
 from d3ke_lib.body.spec import D3KE
 from d3ke_lib.nets import metrics
 

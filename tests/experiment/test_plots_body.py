@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.experiment.report import body_plots
 
 EXTENT = (-1.0, 1.0, -0.5, 0.5)

@@ -10,10 +10,11 @@ import torch
 from test_report import script
 from torch import Tensor, nn
 
-from d3ke_lib.body.kinematics import Points, Pose
+from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.body.opensim.motion_files import read_mot, read_trc
 from d3ke_lib.body.opensim.read import load_osim
-from d3ke_lib.body.spec import BODY_FILE, default_skeleton
+from d3ke_lib.body.pose import Points, Pose
+from d3ke_lib.body.spec import BODY_FILE
 from d3ke_lib.data import video
 from d3ke_lib.data.camera import pixels
 from d3ke_lib.data.video import VideoError

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from d3ke_lib.body.kinematics import Pose
-from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.body.kinematics import default_skeleton
+from d3ke_lib.body.pose import Pose
 from d3ke_lib.data import records
 from d3ke_lib.data.schema import Metadata, file_name, names_of
 from d3ke_lib.experiment.run.config import FrameConfig, Phase, TemporalConfig

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from d3ke_lib.body.kinematics import Points, Pose, Skeleton, Validity
+from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.opensim.read import load_osim
+from d3ke_lib.body.pose import Points, Pose, Validity
 from d3ke_lib.body.spec import BODY_FILE, D3KE
 from d3ke_lib.nets import head
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from d3ke_lib.body.kinematics import Points, Pose, Validity
+from d3ke_lib.body.pose import Points, Pose, Validity
 from d3ke_lib.nets import losses as L
 
 

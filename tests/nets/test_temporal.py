@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from d3ke_lib.body.kinematics import Points, Pose
+from d3ke_lib.body.pose import Points, Pose
 from d3ke_lib.nets import head, losses, temporal
 from d3ke_lib.nets.released import checkpoints
 from d3ke_lib.nets.tcn import TCN

@@ -13,7 +13,8 @@ from torch import Tensor
 from d3ke_lib.body.ik.least_squares import STEP_CAP, Problem, descend, held_factor
 from d3ke_lib.body.ik.normal_equations import equations
 from d3ke_lib.body.ik.solve import Prior, Residuals, prepared, solve, window
-from d3ke_lib.body.kinematics import Pose, Skeleton
+from d3ke_lib.body.kinematics import Skeleton
+from d3ke_lib.body.pose import Pose
 
 FRAMES = 24  # that decide the size, evenly spread over those with a marker
 RIDGE = 1e-6  # m²/rad²: directions of a frame's coordinates that no marker sees

@@ -14,9 +14,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.func import jvp
 
-from d3ke_lib.body import tree as chain
-from d3ke_lib.body.kinematics import Pose, Skeleton, Trace
-from d3ke_lib.body.layout import applied
+from d3ke_lib.body.kinematics import PosedSkeleton, Skeleton
+from d3ke_lib.body.pose import Pose
 
 
 class Axes(NamedTuple):
@@ -58,10 +57,10 @@ def axes_of(skeleton: Skeleton, free: Int[Tensor, " unknown"]) -> Axes:
         raise ValueError(f"{skeleton.body.source}: these coordinates move nothing: {idle}")
     further = [axis for axis in found if axis is not primary[axis[1]]]
     slots, drivers, slopes = zip(*primary.values(), *further, strict=True)
-    like = skeleton.eye
+    like = skeleton.ranges
     slot = torch.tensor(slots, device=like.device)
-    turning = slot < len(skeleton.turns)
-    joint = torch.tensor([*(at for at, _ in skeleton.turns), *3 * list(range(len(skeleton.order)))])
+    turning = slot < len(skeleton.rotations)
+    joint = torch.tensor([*(at for at, _ in skeleton.rotations), *3 * list(range(len(skeleton.order)))])
     joint = joint.to(slot)[slot]
     above, beyond = _reach(skeleton)
     same = (joint[:, None] == joint).triu(1).to(like)
@@ -76,7 +75,7 @@ def _all_axes(skeleton: Skeleton) -> list[tuple[int, int, float | None]]:
     driver = _drivers(skeleton)
     given = skeleton.coordinate_source.tolist()
     axes, offset = [], 0
-    for kind in ("turn", "slide"):
+    for kind in ("rotation", "slide"):
         bent = {slot for slot, _, _ in getattr(skeleton, f"{kind}_functions")}
         columns = getattr(skeleton, f"{kind}_source").tolist()
         for slot, (column, slope) in enumerate(zip(columns, getattr(skeleton, f"{kind}_slope").tolist())):
@@ -104,8 +103,8 @@ def _drivers(skeleton: Skeleton) -> list[tuple[int, float | None]]:
 def _reach(skeleton: Skeleton) -> tuple[Tensor, Tensor]:
     """Which slots are strictly above which (slot, slot), and move which markers (slot, marker)."""
     count = len(skeleton.order)
-    beyond = skeleton.whole_pulled
-    return beyond[:, :count] - torch.eye(count).to(skeleton.eye), beyond[:, count:]
+    beyond = skeleton.every_point_mask
+    return beyond[:, :count] - torch.eye(count).to(skeleton.ranges), beyond[:, count:]
 
 
 def equations(
@@ -117,11 +116,11 @@ def equations(
     weight: Float[Tensor, "frame marker"],
 ) -> Equations:
     """Normal equations of Σ weight · |target − marker|²; targets are finite even where the weight is 0."""
-    _, trace = skeleton._trace(Pose(angles, scales))
-    markers = trace.markers.permute(2, 1, 0)
+    posed = skeleton.posed(Pose(angles, scales))
+    markers = posed.markers.permute(2, 1, 0)
     # Moments about a point among the markers: about a far ground origin float32 would cancel.
     center = markers.mean(-2, keepdim=True)
-    twists = _twists(skeleton, axes, trace, center[:, 0]) * slopes_at(skeleton, axes, angles)[..., None]
+    twists = _twists(axes, posed, center[:, 0]) * slopes_at(skeleton, axes, angles)[..., None]
     residual = target - markers
     moments, wrench = _moments(markers - center, residual, weight, axes)
     hessian, descent = _reduced(axes, twists, _applied(moments, twists), wrench)
@@ -129,17 +128,10 @@ def equations(
     return Equations(hessian, descent, (weight * square).sum(-1), square.sqrt())
 
 
-def _twists(skeleton: Skeleton, axes: Axes, trace: Trace, center: Tensor) -> Float[Tensor, "frame axis 6"]:
+def _twists(axes: Axes, posed: PosedSkeleton, center: Tensor) -> Float[Tensor, "frame axis 6"]:
     """Angular velocity and the velocity of the point at the centre, for unit speed of each axis."""
-    above = trace.R.index_select(2, skeleton.parent_slots)
-    tree = skeleton._tree("whole", placed=False)
-    frames = chain.frames_of_turns(tree, trace.turns, above)
-    turned = applied(frames, tree.axis.expand(frames.shape[1:]))
-    stretch = skeleton._stretch(trace.ratio)
-    along = skeleton.slide_direction[..., None].expand(-1, -1, -1, above.shape[-1]).unbind(1)
-    slid = [applied(above, along[i]) * stretch[i] for i in range(3)]
-    direction = torch.cat([turned, *slid], 1).index_select(1, axes.slot).permute(2, 1, 0)
-    origin = trace.origin.index_select(1, axes.joint).permute(2, 1, 0) - center[:, None]
+    direction = posed.directions.index_select(1, axes.slot).permute(2, 1, 0)
+    origin = posed.origin.index_select(1, axes.joint).permute(2, 1, 0) - center[:, None]
     turning = axes.turning[:, None]
     linear = torch.where(turning, torch.linalg.cross(origin, direction), direction)
     return torch.cat([torch.where(turning, direction, 0.0), linear], -1)
@@ -150,11 +142,7 @@ def slopes_at(skeleton: Skeleton, axes: Axes, angles: Tensor) -> Tensor:
     if axes.slope is not None:
         return axes.slope
 
-    def amounts(at: Tensor) -> Tensor:
-        values = skeleton._all_coordinates(at)
-        return torch.cat([skeleton._amounts(kind, values) for kind in ("turn", "slide")])
-
-    return jvp(amounts, (angles,), (torch.ones_like(angles),))[1][axes.slot].T
+    return jvp(skeleton.axis_amounts, (angles,), (torch.ones_like(angles),))[1][axes.slot].T
 
 
 def _moments(at: Tensor, residual: Tensor, weight: Tensor, axes: Axes) -> tuple[Tensor, Tensor]:

@@ -7,8 +7,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from d3ke_lib.body.ik.least_squares import Problem
-from d3ke_lib.body.kinematics import Pose, Skeleton
+from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.opensim.model import Axis, Joint
+from d3ke_lib.body.pose import Pose
 
 
 def placed(problem: Problem, angles: Float[Tensor, "frame coord"]) -> Float[Tensor, "frame coord"]:

@@ -16,7 +16,8 @@ from torch import Tensor
 from d3ke_lib.body.ik.initialise import KEY_EVERY, OUTLYING, from_keys, outliers, repaired, unwound
 from d3ke_lib.body.ik.least_squares import Problem, descend, settle
 from d3ke_lib.body.ik.normal_equations import axes_of
-from d3ke_lib.body.kinematics import Pose, Skeleton
+from d3ke_lib.body.kinematics import Skeleton
+from d3ke_lib.body.pose import Pose
 
 SPEED = 4.0  # half ranges a s: what a coordinate may well do
 WINDOW, OVERLAP = 960, 24  # frames solved together, and how many of them are solved twice
@@ -239,7 +240,7 @@ def _around(frames: Bool[Tensor, " frame"]) -> list[tuple[slice, slice]]:
 
 def _answer(skeleton: Skeleton, problem: Problem, angles: Tensor, rested: Tensor) -> tuple[Pose, Residuals]:
     whole = problem.skeleton
-    angles = _coupled(whole, angles)
+    angles = whole.coupled(angles)
     pose = Pose(angles, problem.scales.expand(len(angles), -1, 3))
     joints, markers = whole(pose)
     distance = (markers - problem.target).norm(dim=-1)
@@ -253,12 +254,6 @@ def _answer(skeleton: Skeleton, problem: Problem, angles: Tensor, rested: Tensor
         joints[:, whole.joints.index(whole.body.joints[0].name)],
     )  # fmt: skip
     return _selected(skeleton, whole, pose), residuals
-
-
-def _coupled(whole: Skeleton, angles: Tensor) -> Tensor:
-    """Dependent coordinates as their couplers make them."""
-    columns = whole.coordinate_source[:-1].argsort()
-    return whole._all_coordinates(angles)[columns].T.contiguous()
 
 
 def _selected(skeleton: Skeleton, whole: Skeleton, pose: Pose) -> Pose:

@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from d3ke_lib.body.kinematics import Pose, Skeleton
+from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.opensim.model import Body
 from d3ke_lib.body.opensim.motion_files import Trajectories
+from d3ke_lib.body.pose import Pose
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from d3ke_lib.body.kinematics import Skeleton, Validity
+from d3ke_lib.body.kinematics import Skeleton
+from d3ke_lib.body.pose import Validity
 from d3ke_lib.data.bmlmovi.labels import Labels
 from d3ke_lib.data.bmlmovi.read import Ranges
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from d3ke_lib.body.kinematics import Skeleton
-from d3ke_lib.body.spec import D3KE, default_skeleton
+from d3ke_lib.body.kinematics import Skeleton, default_skeleton
+from d3ke_lib.body.spec import D3KE
 from d3ke_lib.data import records
 from d3ke_lib.data.batch import apply
 from d3ke_lib.data.bmlmovi import labels as bmlmovi_labels

@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from d3ke_lib.body.kinematics import Pose, Skeleton
+from d3ke_lib.body.kinematics import Skeleton
+from d3ke_lib.body.pose import Pose
 from d3ke_lib.data.renderer.round_cones import Cones
 
 FLESH_FILE = Path(__file__).parents[3] / "data" / "body" / "flesh.json"

@@ -22,8 +22,8 @@ from jaxtyping import UInt8
 from torch import Tensor
 from tqdm import tqdm
 
-from d3ke_lib.body.kinematics import Skeleton
-from d3ke_lib.body.spec import BODY_FILE, D3KE, body_file, default_skeleton
+from d3ke_lib.body.kinematics import Skeleton, default_skeleton
+from d3ke_lib.body.spec import BODY_FILE, D3KE, body_file
 from d3ke_lib.data import records
 from d3ke_lib.data.camera import calibrated
 from d3ke_lib.data.records import RecordError

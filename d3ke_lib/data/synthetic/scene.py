@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from d3ke_lib.body.kinematics import Points, Pose, Skeleton
+from d3ke_lib.body.kinematics import Skeleton
+from d3ke_lib.body.pose import Points, Pose
 from d3ke_lib.body.spec import D3KE
 from d3ke_lib.data.batch import apply
 from d3ke_lib.data.camera import Camera, crop_camera, pixels, to_camera

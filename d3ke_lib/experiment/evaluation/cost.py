@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.experiment.run import artifacts, devices, run_folder
 from d3ke_lib.experiment.run.config import EvaluationConfig, FrameConfig, TemporalConfig
 from d3ke_lib.nets import temporal

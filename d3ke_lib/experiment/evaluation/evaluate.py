@@ -28,7 +28,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from d3ke_lib.body.kinematics import Points, Pose, Skeleton
+from d3ke_lib.body.kinematics import Skeleton
+from d3ke_lib.body.pose import Points, Pose
 from d3ke_lib.data.batch import Batch
 from d3ke_lib.experiment.evaluation import stats
 from d3ke_lib.experiment.run import stored_predictions

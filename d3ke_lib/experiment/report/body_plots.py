@@ -11,7 +11,8 @@ from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
 from numpy import ndarray
 
-from d3ke_lib.body.kinematics import Pose, Skeleton
+from d3ke_lib.body.kinematics import Skeleton
+from d3ke_lib.body.pose import Pose
 from d3ke_lib.body.spec import BODY_FILE
 
 COLOURS = {

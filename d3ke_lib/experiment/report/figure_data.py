@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from d3ke_lib.body.kinematics import Pose, Skeleton
-from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.body.kinematics import Skeleton, default_skeleton
+from d3ke_lib.body.pose import Pose
 from d3ke_lib.data.batch import Batch
 from d3ke_lib.data.datasets import FrameSet
 from d3ke_lib.experiment.report.method_names import methods_of, setting_of

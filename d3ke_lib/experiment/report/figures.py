@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from d3ke_lib.body.kinematics import Pose
+from d3ke_lib.body.pose import Pose
 from d3ke_lib.data.datasets import FrameSet
 from d3ke_lib.experiment.report import image_grids, plots
 from d3ke_lib.experiment.report.figure_data import Material, gather

@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from d3ke_lib.body.kinematics import Points, Skeleton
+from d3ke_lib.body.kinematics import Skeleton
+from d3ke_lib.body.pose import Points
 from d3ke_lib.data.camera import Camera, pixels
 from d3ke_lib.experiment.report.plots import COLOURS, figure
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.data.datasets import FrameSet
 from d3ke_lib.experiment.run import artifacts, devices, run_folder, stored_predictions
 from d3ke_lib.experiment.run.codec import from_values

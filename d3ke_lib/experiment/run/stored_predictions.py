@@ -14,7 +14,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
-from d3ke_lib.body.kinematics import Points, Pose, Skeleton
+from d3ke_lib.body.kinematics import Skeleton
+from d3ke_lib.body.pose import Points, Pose
 from d3ke_lib.data import augment, records
 from d3ke_lib.data.batch import apply
 from d3ke_lib.data.datasets import FrameSet, TemporalSet, stream

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from d3ke_lib.body.kinematics import Points, Pose, Skeleton
+from d3ke_lib.body.kinematics import Skeleton
+from d3ke_lib.body.pose import Points, Pose
 from d3ke_lib.data.batch import Batch, apply
 from d3ke_lib.data.datasets import FrameSet, TemporalSet, window_offsets
 from d3ke_lib.data.seeds import seed_generator

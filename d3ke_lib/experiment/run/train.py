@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from d3ke_lib.body.kinematics import Pose, Skeleton
-from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.body.kinematics import Skeleton, default_skeleton
+from d3ke_lib.body.pose import Pose
 from d3ke_lib.data import augment, records
 from d3ke_lib.data.batch import Batch
 from d3ke_lib.data.datasets import FrameSet, TemporalSet, stream

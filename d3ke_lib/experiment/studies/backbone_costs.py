@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.experiment.evaluation import cost
 from d3ke_lib.experiment.report.tables import Table, markdown
 from d3ke_lib.experiment.run import artifacts, devices

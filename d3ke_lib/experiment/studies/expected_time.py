@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import torch
 
-from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.data import records
 from d3ke_lib.data.bmlmovi import check as bmlmovi_check
 from d3ke_lib.data.bmlmovi.config import BmlmoviConfig

@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Float
 from numpy import ndarray
 
+from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.body.opensim.motion_files import write_osim
-from d3ke_lib.body.spec import body_file, default_skeleton
+from d3ke_lib.body.spec import body_file
 from d3ke_lib.data.bmlmovi.labels import Labels, load, targets
 from d3ke_lib.data.bmlmovi.read import VIDEO_HZ
 from d3ke_lib.experiment.run.artifacts import D3keError

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from d3ke_lib.body.kinematics import Points, Pose, Skeleton, Validity
+from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.opensim.read import load_osim
+from d3ke_lib.body.pose import Points, Pose, Validity
 from d3ke_lib.body.spec import D3KE
 from d3ke_lib.experiment.run.artifacts import D3keError
 from d3ke_lib.nets import head, losses, metrics, temporal

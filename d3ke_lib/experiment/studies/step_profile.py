@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.data import augment
 from d3ke_lib.data.datasets import FrameSet
 from d3ke_lib.data.seeds import seed_generator

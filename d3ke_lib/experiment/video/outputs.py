@@ -14,7 +14,7 @@ from jaxtyping import Float
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from d3ke_lib.body.kinematics import Pose, Skeleton
+from d3ke_lib.body.kinematics import Skeleton, default_skeleton
 from d3ke_lib.body.opensim.coordinates import all_coordinates
 from d3ke_lib.body.opensim.motion_files import (
     TRANSLATIONS,
@@ -25,7 +25,8 @@ from d3ke_lib.body.opensim.motion_files import (
     write_text,
     write_trc,
 )
-from d3ke_lib.body.spec import body_file, default_skeleton
+from d3ke_lib.body.pose import Pose
+from d3ke_lib.body.spec import body_file
 from d3ke_lib.data import video as videos
 from d3ke_lib.data.camera import Camera, pixels
 from d3ke_lib.experiment.report import image_grids
