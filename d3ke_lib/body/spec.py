@@ -5,12 +5,12 @@ geometry they are applied to is ours, or the user's.
 """
 
 import json
-import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from d3ke_lib import settings
 from d3ke_lib.body.opensim.read import load_osim
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def body_file() -> Path:
 
     For the real data alone: the embedded pictures are of our own body.
     """
-    return Path(os.environ.get("D3KE_BODY") or BODY_FILE)
+    return settings.read().body or BODY_FILE
 
 
 @cache
