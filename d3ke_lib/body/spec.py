@@ -5,9 +5,10 @@ geometry they are applied to is ours, or the user's.
 """
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from d3ke_lib import settings
 
 BODY_FILE = Path(__file__).parents[2] / "data" / "body" / "d3ke_body.osim"
 
@@ -78,4 +79,4 @@ def body_file() -> Path:
 
     For the real data alone: the embedded images are of our own body.
     """
-    return Path(os.environ.get("D3KE_BODY") or BODY_FILE)
+    return settings.read().body or BODY_FILE

@@ -1,8 +1,6 @@
 """What a run leaves on disk: JSON, tensors and checkpoints that exist whole or not at all, and its log.
 
-Every file is written beside its place, flushed to the disk and then renamed over it, so a process killed
-at any point leaves the old file or the new one. Nothing is ever unpickled: tensors are safetensors, all
-else is JSON.
+Nothing is ever unpickled: tensors are safetensors, all else is JSON.
 """
 
 import fcntl
@@ -20,23 +18,24 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-REPOSITORY = Path(__file__).parents[3]
+from d3ke_lib import settings
+from d3ke_lib.files import D3keError, replacing, sha256, write_text
+from d3ke_lib.settings import REPOSITORY
 
-
-class D3keError(ValueError):
-    """Something the person who started the run can mend; the message names it."""
+__all__ = ["REPOSITORY", "D3keError", "replacing", "sha256"]  # imported from here, too
 
 
 def out_root() -> Path:
     """Where runs are written: the environment's D3KE_OUT, else `out/` in the repository."""
-    return Path(os.environ.get("D3KE_OUT") or REPOSITORY / "out")
+    return settings.read().out
 
 
 def raw_folder() -> Path:
     """Where BMLmovi's downloads are: the environment's D3KE_RAW. Raises D3keError where it is not set."""
-    if not os.environ.get("D3KE_RAW"):
+    raw = settings.read().raw
+    if raw is None:
         raise D3keError("BMLmovi: say where the downloads are: RAW=folder (data/README.md)")
-    return Path(os.environ["D3KE_RAW"])
+    return raw
 
 
 def git_revision() -> str:
@@ -54,11 +53,6 @@ def git_revision() -> str:
         return "unknown"
 
 
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def digest(tensors: Mapping[str, Tensor]) -> str:
     """SHA-256 of names, types, shapes and values, whatever file they are in and however laid out."""
     total = hashlib.sha256()
@@ -68,38 +62,13 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
     return total.hexdigest()
 
 
-# --- whole files ---
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Gives a path beside `path` to write to; when the block ends well, that file takes `path`'s place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield beside
-        _flush(beside)
-        os.replace(beside, path)
-        _flush(path.parent)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+# --- JSON and tensors ---
 
 
 def write_json(path: Path, value: Any) -> Path:
     """Sorted keys, so that equal contents are equal bytes. A NaN or infinity is an error, not `NaN`."""
-    with replacing(path) as beside:
-        beside.write_text(
-            json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8"
-        )
-    return path
+    text = json.dumps(value, indent=1, sort_keys=True, allow_nan=False)
+    return write_text(path, text + "\n")
 
 
 def read_json(path: Path) -> Any:
@@ -116,9 +85,9 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str,
     """One safetensors file; `about` (JSON) travels in its header, so both are written in the same instant."""
     dense = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     header = {"about": json.dumps(about or {}, sort_keys=True, allow_nan=False)}
-    with replacing(path) as beside:
-        save_file(dense, beside, metadata=header)
-        beside.chmod(0o644)  # safetensors leaves it readable by nobody else
+    with replacing(path) as partial:
+        save_file(dense, partial, metadata=header)
+        partial.chmod(0o644)  # safetensors leaves it readable by nobody else
     return path
 
 

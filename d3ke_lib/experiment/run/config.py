@@ -4,18 +4,20 @@ Sources: P paper (Sensors 2023, 23(1), 341), C the released code, where the pape
 """
 
 import math
-import os
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from d3ke_lib import settings
 from d3ke_lib.data.augment import AugmentConfig, ViewConfig
 from d3ke_lib.data.bmlmovi.config import BmlmoviConfig
 from d3ke_lib.data.synthetic.generate import DataConfig
 from d3ke_lib.data.synthetic.motion import ACTIONS
-from d3ke_lib.experiment.run.artifacts import D3keError
+from d3ke_lib.experiment.run import overrides
 from d3ke_lib.experiment.run.codec import check_types
+from d3ke_lib.files import D3keError
 from d3ke_lib.nets import backbone, temporal
 from d3ke_lib.nets.losses import LossWeights, Norm
+from d3ke_lib.settings import Settings
 
 # How a run is carried out, not what comes of it: left out of fingerprints.
 HOW = {"how": True}
@@ -293,19 +295,13 @@ BMLMOVI = Profile(
 PROFILES = {profile.name: profile for profile in (SMOKE, DEMO, GPU, BMLMOVI)}
 
 
-def profile(name: str) -> Profile:
-    """The profile of that name, with the seeds that the environment names in D3KE_SEEDS (`SEEDS=` to make).
+def profile(name: str, asked: Settings | None = None) -> Profile:
+    """The profile of that name, with the seeds and overrides of `asked` (default: the environment's).
 
-    Raises D3keError listing the profiles there are, or saying what was expected of seeds.
+    Overrides give a profile a name of its own, and so its own folder: `bmlmovi.tiny` with tiny.toml.
+    Raises D3keError listing the profiles there are, or naming the override that fits no field.
     """
     _check_known("profile", name, tuple(PROFILES))
-    asked = os.environ.get("D3KE_SEEDS")
-    return replace(PROFILES[name], seeds=_seeds(asked)) if asked else PROFILES[name]
-
-
-def _seeds(text: str) -> tuple[int, ...]:
-    words = text.replace(",", " ").split()
-    found = tuple(int(word) for word in words if word.isdecimal())
-    if not found or len(set(found)) < len(words):
-        raise D3keError(f"SEEDS: expected whole numbers, each once, such as 0 1 2; found {text!r}")
-    return found
+    asked = asked or settings.read()
+    found = overrides.apply(PROFILES[name], asked.overrides) if asked.overrides else PROFILES[name]
+    return replace(found, seeds=asked.seeds) if asked.seeds else found

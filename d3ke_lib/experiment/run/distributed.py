@@ -5,7 +5,6 @@ DistributedDataParallel: gradients are averaged over the processes, batch-norm s
 process of rank 0 leads: it alone validates and writes.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -15,11 +14,9 @@ from jaxtyping import Int
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from d3ke_lib import settings
 from d3ke_lib.experiment.run import devices
 from d3ke_lib.experiment.run.artifacts import D3keError
-
-# What torchrun says, and what holds for a process that it did not start.
-RANKS = (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0))
 
 
 class Crew(NamedTuple):
@@ -86,5 +83,5 @@ def joined(device: str, batch: int) -> Iterator[Crew]:
 
 def place() -> tuple[int, int, int]:
     """This process' rank, how many processes torchrun started (1 without it), and its rank on the machine."""
-    rank, size, local = (int(os.environ.get(key, default)) for key, default in RANKS)
-    return rank, size, local
+    found = settings.read()
+    return found.rank, found.processes, found.local_rank

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from d3ke_lib import settings
 from d3ke_lib.experiment.run import artifacts
 from d3ke_lib.experiment.run.artifacts import Checkpoint, D3keError
 from d3ke_lib.experiment.run.distributed import Crew
@@ -118,11 +119,12 @@ def opened(
 @contextmanager
 def terminal() -> Iterator[TextIO | None]:
     """Where somebody sees a bar: run_notebook's terminal, an interactive one, a browser; or None."""
-    if pipe := os.environ.get("D3KE_TERMINAL"):
-        with open(pipe, "w") as opened:
-            yield opened
+    found = settings.read()
+    if found.terminal:
+        with found.terminal.open("w") as pipe:
+            yield pipe
     else:
-        yield sys.stderr if sys.stderr.isatty() or "JPY_SESSION_NAME" in os.environ else None
+        yield sys.stderr if sys.stderr.isatty() or found.browser else None
 
 
 @contextmanager
