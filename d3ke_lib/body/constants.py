@@ -122,7 +122,7 @@ def lines(kind: str, axes: list[Axis], column: dict[str, int]) -> tuple[dict[str
     sources = [column[a.coordinate] if a.coordinate else len(column) for a in axes]
     others = [(i, s, a.function) for i, (s, a) in enumerate(zip(sources, axes)) if not a.function.is_linear]
     arrays = {
-        f"{kind}_source": np.array(sources),
+        f"{kind}_source": np.array(sources, np.int64),
         f"{kind}_slope": np.array([slope for slope, _ in line], float),
         f"{kind}_offset": np.array([offset for _, offset in line], float),
     }

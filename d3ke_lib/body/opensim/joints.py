@@ -65,11 +65,12 @@ def _coordinate(element: Element, path: Path) -> Coordinate:
 
 def _default_coordinates(element: Element) -> list[Element]:
     """Those that OpenSim makes for a joint that is written without any."""
+    names = [f"_coord_{i}" for i in range(len(_BUILT_IN.get(element.tag, ("", "", ""))[2]))]
     if element.tag == "CustomJoint":
         axes = element.findall("SpatialTransform/TransformAxis/coordinates")
         names = list(dict.fromkeys(chain.from_iterable((axis.text or "").split() for axis in axes)))
-    else:
-        names = [f"_coord_{i}" for i in range(len(_BUILT_IN.get(element.tag, ("", "", ""))[2]))]
+    elif element.find("coordinates") is not None:  # written as none
+        names = []
     return [Element("Coordinate", name=name) for name in names]
 
 

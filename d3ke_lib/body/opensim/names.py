@@ -13,7 +13,7 @@ _SPACES_GO_BEFORE = 30500  # until then OpenSim takes whitespace out of names
 
 
 def resolve_names(model: Element, version: int, path: Path) -> None:
-    """Each body, joint, coordinate, marker and constraint gets a name of its own among its siblings, in place.
+    """Each body, joint, coordinate, marker and constraint gets a name of its own in its set, in place.
 
     A part without a name has its class's in lower case; of equal names the second gets `_0`, then `_1` …
     (others refer to the first). Raises OsimError for a name that OpenSim refuses.

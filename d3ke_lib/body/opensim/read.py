@@ -41,9 +41,11 @@ def load_osim(path: str | Path, markers: str | Path | None = None, loops: bool =
     )
     others = [e for e in objects(model, "ConstraintSet") if e.tag != "CoordinateCouplerConstraint"]
     points = tuple(marker(e, frames, path) for e in objects(model, "MarkerSet"))
-    if markers is not None:
-        points = _replace_markers(points, read_marker_set(markers, frames))
     checks.check_bodies_exist(path, segments, joints, points)
+    if markers is not None:
+        replacing = read_marker_set(markers, frames)
+        checks.check_bodies_exist(Path(markers), segments, (), replacing)
+        points = _replace_markers(points, replacing)
     checks.check_coordinates_exist(path, joints, couplings)
     checks.check_couplers(path, couplings)
     joints = checks.order_from_root(checks.distinguish_coordinates(joints), path)
