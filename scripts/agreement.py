@@ -11,13 +11,20 @@ reason.
 import argparse
 import importlib.util
 import json
+import multiprocessing
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from d3ke_lib.body.kinematics import Skeleton
-from d3ke_lib.body.opensim.read import Body, OsimError, load_osim
+from d3ke_lib.body.opensim.model import Body, OsimError
+from d3ke_lib.body.opensim.read import load_osim
+from d3ke_lib.body.opensim.xml import parse, serialize
 from d3ke_lib.body.pose import Pose
 from d3ke_lib.body.spec import BODY_FILE
 from d3ke_lib.experiment.studies.opensim_oracle import Places, opensim_places
@@ -25,9 +32,10 @@ from d3ke_lib.experiment.studies.opensim_oracle import Places, opensim_places
 PACKAGES = ("nimblephysics", "Pose2Sim", "bioscout")
 SHARED = BODY_FILE.parents[3] / "shared/assets/d3ke"
 WIDEST = 3.0  # rad, m: ranges beyond this are cut
+WITHOUT_KINEMATICS = ("ForceSet", "ContactGeometrySet", "ControllerSet", "ProbeSet", "ComponentSet")
 
 
-def at_hand() -> list[tuple[str, Path]]:
+def installed_models() -> list[tuple[str, Path]]:
     """(who brings it, file)"""
     specs = {name: importlib.util.find_spec(name) for name in PACKAGES}
     folders = {name: Path(spec.submodule_search_locations[0]) for name, spec in specs.items() if spec}
@@ -56,23 +64,25 @@ def agreement(source: str, path: Path, poses: int) -> dict:
 def differences(path: Path, body: Body, poses: int) -> dict[str, float]:
     """Largest difference of a coordinate of any joint, body origin or marker, m; of a rotation's entries."""
     exact, single = Skeleton(body).double(), Skeleton(body)
-    angles, free = drawn(exact, poses)
+    angles, free = draw_angles(exact, poses)
     names = tuple(exact.coordinates[i] for i in free)
     draws = np.random.default_rng(1)
     factors = {s.name: draws.uniform(0.8, 1.25, 3) for s in body.segments}
     ratio = torch.from_numpy(np.array([factors[name] for name in exact.bodies]))
     theirs = opensim_places(path, body, names, angles[:, free].numpy())
     scaled = opensim_places(path, body, names, angles[:, free].numpy(), factors)
-    ours = places(exact, angles, exact.generic_scales)
+    ours = skeleton_places(exact, angles, exact.generic_scales)
     return {
-        "float64_m": farthest(ours, theirs),
+        "float64_m": largest_distance(ours, theirs),
         "float64_rotation": float(np.abs(ours.R - theirs.R).max()),
-        "scaled_float64_m": farthest(places(exact, angles, exact.generic_scales * ratio), scaled),
-        "float32_m": farthest(places(single, angles.float(), single.generic_scales), theirs),
+        "scaled_float64_m": largest_distance(
+            skeleton_places(exact, angles, exact.generic_scales * ratio), scaled
+        ),
+        "float32_m": largest_distance(skeleton_places(single, angles.float(), single.generic_scales), theirs),
     }
 
 
-def drawn(skeleton: Skeleton, poses: int) -> tuple[torch.Tensor, list[int]]:
+def draw_angles(skeleton: Skeleton, poses: int) -> tuple[torch.Tensor, list[int]]:
     """Coordinates anywhere in their ranges, and which of them follow no coupler."""
     draws = torch.Generator().manual_seed(0)
     low, high = skeleton.ranges.clamp(-WIDEST, WIDEST).unbind(-1)
@@ -81,15 +91,65 @@ def drawn(skeleton: Skeleton, poses: int) -> tuple[torch.Tensor, list[int]]:
     return angles, [i for i, name in enumerate(skeleton.coordinates) if name not in follows]
 
 
-def places(skeleton: Skeleton, angles: torch.Tensor, scales: torch.Tensor) -> Places:
+def skeleton_places(skeleton: Skeleton, angles: torch.Tensor, scales: torch.Tensor) -> Places:
     pose = Pose(angles, scales)
     (joints, markers), (R, origins) = skeleton(pose), skeleton.frames(pose)
     return Places(*(part.double().numpy() for part in (joints, origins, markers, R)))
 
 
-def farthest(ours: Places, theirs: Places) -> float:
+def largest_distance(ours: Places, theirs: Places) -> float:
     pairs = zip(ours[:3], theirs[:3], strict=True)
     return max(float(np.abs(a - b).max(initial=0.0)) for a, b in pairs)
+
+
+def kinematics_alone(path: Path, folder: Path) -> Path:
+    """A copy without forces and contacts, for a model whose meshes or plugins OpenSim does not have."""
+    document = parse(path)
+    model = document.find("Model")
+    for element in [e for e in model if e.tag in WITHOUT_KINEMATICS]:
+        model.remove(element)
+    copy = folder / path.name
+    copy.write_text(serialize(document), encoding="utf-8")
+    return copy
+
+
+def opensim_distances(path: Path, poses: int, loops: bool = False) -> tuple[float, float]:
+    """(at the default coordinates, over random ones) largest distance, m, of a joint, body or marker.
+
+    Raises OpenSim's RuntimeError for a model that it does not read either.
+    """
+    body = load_osim(path, loops=loops)
+    skeleton = Skeleton(body).double()
+    angles, free = draw_angles(skeleton, poses)
+    default = {c.name: c.default for c in body.coordinates}
+    first = torch.tensor([[default[n] for n in skeleton.coordinates]], dtype=torch.float64)
+    angles = torch.cat([first, angles])
+    names = tuple(skeleton.coordinates[i] for i in free)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            theirs = opensim_places(path, body, names, angles[:, free].numpy())
+        except RuntimeError:
+            alone = kinematics_alone(path, Path(folder))
+            theirs = opensim_places(alone, body, names, angles[:, free].numpy())
+    ours = skeleton_places(skeleton, angles, skeleton.generic_scales)
+    at_default = largest_distance(*(Places(*(part[:1] for part in places)) for places in (ours, theirs)))
+    return at_default, largest_distance(ours, theirs)
+
+
+class OwnProcess:
+    """Calls in a process of their own, started again after a crash: OpenSim ends the process it runs in."""
+
+    def __init__(self) -> None:
+        self._pool = None
+
+    def __call__(self, function: Callable, *arguments: object) -> object:
+        """What the function returns or raises; RuntimeError where it crashed."""
+        self._pool = self._pool or ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+        try:
+            return self._pool.submit(function, *arguments).result()
+        except BrokenProcessPool as error:
+            self._pool = None
+            raise RuntimeError("OpenSim crashed") from error
 
 
 def main() -> None:
@@ -99,7 +159,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    models = [("given", path) for path in options.models] or at_hand()
+    models = [("given", path) for path in options.models] or installed_models()
     rows = [agreement(source, path, options.poses) for source, path in models]
     print(json.dumps(rows, indent=1))
     if options.out:

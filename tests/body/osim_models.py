@@ -138,3 +138,29 @@ def nested() -> str:
         "<location>0.1 0.2 0.3</location></Marker>"
     )
     return document(body("a"), pin, marker)
+
+
+def connectors() -> str:
+    """As versions 305xx write it: a JointSet, bodies named by connectors, frames still as four vectors."""
+    connector = "<Connector_PhysicalFrame_ name='{}'><connectee_name>../{}</connectee_name></Connector_PhysicalFrame_>"
+    pin = (
+        f"<PinJoint name='pin'><connectors>{connector.format('parent_body', 'ground')}"
+        f"{connector.format('child_body', 'a')}</connectors><location_in_parent>0.1 0.2345678901 0</location_in_parent>"
+        "<orientation_in_parent>0.3 0 0.1</orientation_in_parent><location_in_child>0 0.5 0.1</location_in_child>"
+        "<orientation_in_child>0 0.2 0</orientation_in_child>"
+        f"<CoordinateSet><objects>{coordinate('q')}</objects></CoordinateSet><reverse>false</reverse></PinJoint>"
+    )
+    marker = (
+        f"<Marker name='m'><connectors>{connector.format('parent_frame', '../bodyset/a')}</connectors>"
+        "<location>0.1 0 0.2</location></Marker>"
+    )
+    return document(body("a"), pin, marker).replace("40000", "30501")
+
+
+def connectee_names() -> str:
+    """As version 30516 writes it: sockets end in _connectee_name."""
+    sockets = every_kind().replace("40000", "30516")
+    for side in ("parent_frame", "child_frame", "parent"):
+        sockets = sockets.replace(f"<socket_{side}>", f"<socket_{side}_connectee_name>")
+        sockets = sockets.replace(f"</socket_{side}>", f"</socket_{side}_connectee_name>")
+    return sockets

@@ -16,15 +16,16 @@ from d3ke_lib.body.opensim.functions import (
 from d3ke_lib.body.opensim.model import Coupler, OsimError
 from d3ke_lib.body.opensim.xml import flag, floats, text
 
-FUNCTIONS = {
+_FUNCTIONS = {
     "Constant": lambda e, p: constant(floats(e, "value", p, 1, "0")[0]),
     "LinearFunction": lambda e, p: linear(*floats(e, "coefficients", p, 2)),
     "PolynomialFunction": lambda e, p: polynomial(floats(e, "coefficients", p)),
     "SimmSpline": lambda e, p: simm_spline(floats(e, "x", p), floats(e, "y", p)),
     "NaturalCubicSpline": lambda e, p: simm_spline(floats(e, "x", p), floats(e, "y", p)),
+    "natCubicSpline": lambda e, p: simm_spline(floats(e, "x", p), floats(e, "y", p)),
     "PiecewiseLinearFunction": lambda e, p: piecewise_linear(floats(e, "x", p), floats(e, "y", p)),
 }
-DEEPEST = 8  # MultiplierFunctions within each other
+_DEEPEST = 8  # MultiplierFunctions within each other
 
 
 def function_of(element: Element, owner: str, path: Path) -> tuple[str, Function] | None:
@@ -38,7 +39,7 @@ def function_of(element: Element, owner: str, path: Path) -> tuple[str, Function
 def _functions(element: Element) -> Iterator[Element]:
     """Directly below the element, or wrapped as versions before 4 write it."""
     for child in element:
-        if child.tag in FUNCTIONS or child.tag.endswith(("Function", "Spline")):
+        if child.tag in _FUNCTIONS or child.tag.endswith(("Function", "Spline")):
             yield child
         elif child.tag in ("function", "coupled_coordinates_function"):
             yield from child
@@ -47,29 +48,24 @@ def _functions(element: Element) -> Iterator[Element]:
 def _function(element: Element, owner: str, path: Path, depth: int = 0) -> Function:
     if element.tag == "MultiplierFunction":
         inner = next(_functions(element), None)
-        if inner is None or depth > DEEPEST:
+        if inner is None or depth > _DEEPEST:
             raise OsimError(f"{path}: {owner}: a MultiplierFunction without a function")
         factor = floats(element, "scale", path, 1, "1")[0]
         return multiplied(_function(inner, owner, path, depth + 1), factor)
-    if element.tag not in FUNCTIONS:
-        known = ", ".join([*FUNCTIONS, "MultiplierFunction"])
+    if element.tag not in _FUNCTIONS:
+        known = ", ".join([*_FUNCTIONS, "MultiplierFunction"])
         raise OsimError(f"{path}: {owner}: function {element.tag} is not modelled; known: {known}")
     try:
-        return FUNCTIONS[element.tag](element, path)
+        return _FUNCTIONS[element.tag](element, path)
     except OsimError:
         raise
     except ValueError as error:
         raise OsimError(f"{path}: {owner}: {element.tag}: {error}") from error
 
 
-def coupler(element: Element, path: Path) -> Coupler | None:
-    """A constraint between two coordinates; None for another kind that is switched off."""
-    name, enforced = element.get("name", ""), flag(element, "isEnforced", path, "true")
-    if element.tag != "CoordinateCouplerConstraint":
-        if not enforced:
-            return None
-        known = "only CoordinateCouplerConstraint is modelled"
-        raise OsimError(f"{path}: constraint {name!r} is a {element.tag}; {known}")
+def coupler(element: Element, path: Path) -> Coupler:
+    """A <CoordinateCouplerConstraint>; raises OsimError for several independent coordinates."""
+    name = element.get("name", "")
     independent = text(element, "independent_coordinate_names", path).split()
     if len(independent) != 1:
         raise OsimError(f"{path}: coupler {name!r} has independent coordinates {independent}, expected one")
@@ -82,5 +78,5 @@ def coupler(element: Element, path: Path) -> Coupler | None:
         dependent=text(element, "dependent_coordinate_name", path),
         independent=independent[0],
         function=found[1] if scale == 1.0 else multiplied(found[1], scale),
-        enforced=enforced,
+        enforced=flag(element, "isEnforced", path, "true"),
     )

@@ -1,6 +1,7 @@
-"""Frames fixed to bodies, however deep one hangs on another, resolved to their body."""
+"""Frames fixed to bodies, through however many frames between, resolved to their body."""
 
 from collections.abc import Iterator
+from copy import copy
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -9,8 +10,8 @@ from scipy.spatial.transform import Rotation
 from d3ke_lib.body.opensim.model import Offset, OsimError
 from d3ke_lib.body.opensim.xml import floats, text
 
-NOTHING = (0.0, 0.0, 0.0)
-SETS = ("bodyset", "jointset", "componentset")
+_NONE = (0.0, 0.0, 0.0)
+_SETS = ("bodyset", "jointset", "componentset")
 
 
 class Frames:
@@ -25,6 +26,12 @@ class Frames:
                 raise OsimError(f"{path}: {owner!r} has two frames {key[1]!r}")
             self.found[key] = frame
 
+    def named_in(self, path: Path) -> "Frames":
+        """The same frames for sockets of another file, which errors then name."""
+        other = copy(self)
+        other.path = path
+        return other
+
     def base(self, socket: str, owner: str = "", seen: tuple = ()) -> str:
         """Name of the body that a frame is fixed to."""
         return self.offset(socket, owner, seen).body
@@ -34,15 +41,15 @@ class Frames:
         steps = [s for s in socket.strip().split("/") if s not in ("", ".", "..")]
         name = steps[-1] if steps else ""
         key = (steps[-2] if len(steps) > 1 else owner, name)
-        if socket.strip().startswith("/") and len(steps) > 2 and steps[0] not in SETS:
+        if socket.strip().startswith("/") and len(steps) > 2 and steps[0] not in _SETS:
             raise OsimError(f"{self.path}: {owner or 'a socket'}: there is no frame {socket.strip()!r}")
         if key not in self.found:
             rooted = socket.strip().startswith(("/", ".."))
             if steps[:-1] and not (rooted and steps[:-1] == ["bodyset"]):
                 raise OsimError(f"{self.path}: {owner or 'a socket'}: there is no frame {socket.strip()!r}")
-            return Offset(name, NOTHING, NOTHING)
+            return Offset(name, _NONE, _NONE)
         if key in seen:
-            raise OsimError(f"{self.path}: frame {name!r} hangs on itself")
+            raise OsimError(f"{self.path}: frame {name!r} is fixed to itself")
         frame = self.found[key]
         below = self.offset(text(frame, "socket_parent", self.path), key[0], (*seen, key))
         translation = floats(frame, "translation", self.path, 3, "0 0 0")
@@ -52,13 +59,13 @@ class Frames:
 def _offset_frames(model: Element) -> Iterator[tuple[str, Element]]:
     """(name of the component that owns it, frame)."""
     for element in model.iter():
-        for holder in ("frames", "components"):
+        for holder in ("frames", "components", "FrameSet/objects"):
             for frame in element.findall(f"{holder}/PhysicalOffsetFrame"):
                 yield element.get("name", ""), frame
 
 
 def _on(below: Offset, translation: tuple, orientation: tuple) -> Offset:
-    if below.translation == NOTHING and below.orientation == NOTHING:
+    if below.translation == _NONE and below.orientation == _NONE:
         return Offset(below.body, translation, orientation)
     R = Rotation.from_euler("XYZ", below.orientation)
     moved = R.apply(translation) + below.translation
@@ -66,9 +73,9 @@ def _on(below: Offset, translation: tuple, orientation: tuple) -> Offset:
     return Offset(below.body, tuple(moved.tolist()), tuple(turned.tolist()))
 
 
-def placed(offset: Offset, location: tuple[float, ...]) -> tuple[float, ...]:
+def to_body(offset: Offset, location: tuple[float, ...]) -> tuple[float, ...]:
     """A point of an offset frame in its body's frame."""
-    if offset.translation == NOTHING and offset.orientation == NOTHING:
+    if offset.translation == _NONE and offset.orientation == _NONE:
         return location
     moved = Rotation.from_euler("XYZ", offset.orientation).apply(location) + offset.translation
     return tuple(moved.tolist())

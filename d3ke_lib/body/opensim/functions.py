@@ -69,6 +69,10 @@ def multiplied(function: Function, factor: float) -> Function:
     return replace(function, coefficients=rows, scaled=True)
 
 
+def negated(function: Function) -> Function:
+    return replace(function, coefficients=tuple(tuple(-c for c in row) for row in function.coefficients))
+
+
 def piecewise_linear(x: tuple[float, ...], y: tuple[float, ...]) -> Function:
     """Straight between the points, the end pieces continued."""
     x, y = _checked(x, y, 2)

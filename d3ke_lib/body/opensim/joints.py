@@ -1,7 +1,7 @@
 """Joints of an .osim document: OpenSim's ready-made ones and CustomJoint."""
 
 from dataclasses import replace
-from itertools import combinations
+from itertools import chain, combinations
 from operator import mul
 from pathlib import Path
 from xml.etree.ElementTree import Element
@@ -14,7 +14,7 @@ from d3ke_lib.body.opensim.xml import flag, floats, text
 
 # Axes of OpenSim's ready-made joints, in the order of their coordinates (Simbody's mobilizers):
 # (rotation axes, translation axes, order of the coordinates: r = rotation, t = translation).
-BUILT_IN = {
+_BUILT_IN = {
     "WeldJoint": ("", "", ""),
     "PinJoint": ("z", "", "r"),
     "SliderJoint": ("", "x", "t"),
@@ -24,19 +24,22 @@ BUILT_IN = {
     "PlanarJoint": ("z", "xy", "rtt"),
     "FreeJoint": ("xyz", "xyz", "rrrttt"),
 }
-LETTERS = {"x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0)}
+_LETTERS = {"x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0)}
+
+_AXES = {f"{kind}{i}": _LETTERS[a] for kind in ("rotation", "translation") for i, a in enumerate("xyz", 1)}
 
 
 def joint(element: Element, frames: Frames, path: Path) -> Joint:
     """One element of the JointSet; raises OsimError naming a kind that is not modelled."""
     name = element.get("name", "")
-    coordinates = tuple(coordinate(c, path) for c in element.findall("coordinates/Coordinate"))
+    written = element.findall("coordinates/Coordinate") or _default_coordinates(element)
+    coordinates = tuple(_coordinate(c, path) for c in written)
     if element.tag == "CustomJoint":
         rotations, translations = _spatial_transform(element, path)
-    elif element.tag in BUILT_IN:
+    elif element.tag in _BUILT_IN:
         rotations, translations = _built_in(element.tag, name, coordinates, path)
     else:
-        known = ", ".join(["CustomJoint", *BUILT_IN])
+        known = ", ".join(["CustomJoint", *_BUILT_IN])
         raise OsimError(f"{path}: joint {name!r} is a {element.tag}, which is not modelled; known: {known}")
     parent, child = (
         frames.offset(text(element, f"socket_{side}_frame", path), name) for side in ("parent", "child")
@@ -44,7 +47,7 @@ def joint(element: Element, frames: Frames, path: Path) -> Joint:
     return Joint(name, element.tag, parent, child, rotations, translations, coordinates)
 
 
-def coordinate(element: Element, path: Path) -> Coordinate:
+def _coordinate(element: Element, path: Path) -> Coordinate:
     name = element.get("name", "")
     low, high = floats(element, "range", path, 2, "-10 10")
     if low > high:
@@ -60,30 +63,45 @@ def coordinate(element: Element, path: Path) -> Coordinate:
     )
 
 
+def _default_coordinates(element: Element) -> list[Element]:
+    """Those that OpenSim makes for a joint that is written without any."""
+    names = [f"_coord_{i}" for i in range(len(_BUILT_IN.get(element.tag, ("", "", ""))[2]))]
+    if element.tag == "CustomJoint":
+        axes = element.findall("SpatialTransform/TransformAxis/coordinates")
+        names = list(dict.fromkeys(chain.from_iterable((axis.text or "").split() for axis in axes)))
+    elif element.find("coordinates") is not None:  # written as none
+        names = []
+    return [Element("Coordinate", name=name) for name in names]
+
+
 def _built_in(tag: str, name: str, coordinates: tuple[Coordinate, ...], path: Path) -> tuple:
-    rotation_axes, translation_axes, order = BUILT_IN[tag]
+    rotation_axes, translation_axes, order = _BUILT_IN[tag]
     if len(coordinates) != len(order):
         raise OsimError(f"{path}: {tag} {name!r} has {len(coordinates)} coordinates, expected {len(order)}")
     by_kind = {k: [c.name for c, o in zip(coordinates, order, strict=True) if o == k] for k in "rt"}
 
     def axes(letters: str, names: list[str]) -> tuple[Axis, ...]:
-        return tuple(Axis(n, LETTERS[a], linear(1.0, 0.0)) for a, n in zip(letters, names, strict=True))
+        return tuple(Axis(n, _LETTERS[a], linear(1.0, 0.0)) for a, n in zip(letters, names, strict=True))
 
     return axes(rotation_axes, by_kind["r"]), axes(translation_axes, by_kind["t"])
 
 
 def _spatial_transform(element: Element, path: Path) -> tuple[tuple[Axis, ...], tuple[Axis, ...]]:
+    """Rotations and translations; an axis that is not written is still, along x, y or z."""
     name = element.get("name")
     every = element.findall("SpatialTransform/TransformAxis")
-    found = {e.get("name"): e for e in every}
-    expected = [f"{kind}{i}" for kind in ("rotation", "translation") for i in (1, 2, 3)]
-    if sorted(str(e.get("name")) for e in every) != sorted(expected):
+    found = {str(e.get("name")): e for e in every}
+    if len(found) < len(every) or not found.keys() <= _AXES.keys():
         names = [e.get("name") for e in every]
-        raise OsimError(f"{path}: CustomJoint {name!r} has axes {names}, expected {expected}")
-    axes = [_axis(found[e], f"joint {name!r}", path) for e in expected]
+        raise OsimError(f"{path}: CustomJoint {name!r} has axes {names}, expected each once of {list(_AXES)}")
+    axes = [
+        _axis(found[e], f"joint {name!r}", path) if e in found else Axis(None, unit, constant(0.0))
+        for e, unit in _AXES.items()
+    ]
     for a, b in combinations(range(6), 2):
         if a // 3 == b // 3 and abs(sum(map(mul, axes[a].axis, axes[b].axis))) > 1 - 1e-12:
-            raise OsimError(f"{path}: CustomJoint {name!r}: {expected[a]} and {expected[b]} share one axis")
+            both = [list(_AXES)[i] for i in (a, b)]
+            raise OsimError(f"{path}: CustomJoint {name!r}: {both[0]} and {both[1]} share one axis")
     return tuple(axes[:3]), tuple(axes[3:])
 
 

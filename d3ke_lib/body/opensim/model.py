@@ -86,8 +86,21 @@ class Marker:
 
 
 @dataclass(frozen=True)
+class Constraint:
+    """A relation between two bodies that the kinematics does not impose on its coordinates."""
+
+    name: str
+    kind: str
+    bodies: tuple[str, str]
+
+
+@dataclass(frozen=True)
 class Body:
-    """A whole model, rooted in "ground"; a joint comes after the joint that moves its parent body."""
+    """A whole model, rooted in "ground"; a joint comes after the joint that moves its parent body.
+
+    `constraints` are those that restrict coordinates without being couplers: the points at given coordinates
+    do not depend on them.
+    """
 
     name: str
     source: str
@@ -95,6 +108,7 @@ class Body:
     joints: tuple[Joint, ...]
     couplers: tuple[Coupler, ...]
     markers: tuple[Marker, ...]
+    constraints: tuple[Constraint, ...] = ()
 
     @property
     def coordinates(self) -> tuple[Coordinate, ...]:

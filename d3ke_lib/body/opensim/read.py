@@ -1,4 +1,4 @@
-"""OpenSim model files (.osim, versions 30000 to 4xxxx) as plain frozen descriptions.
+"""OpenSim model files (.osim, versions 10901 to 4xxxx) as plain frozen descriptions.
 
 XML ends here: what leaves this module is numbers and names.  Anything the kinematics could not follow exactly
 is refused by name rather than read approximately.
@@ -7,60 +7,66 @@ is refused by name rather than read approximately.
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
+from d3ke_lib.body.opensim import checks
 from d3ke_lib.body.opensim.couplers import coupler
-from d3ke_lib.body.opensim.frames import Frames, placed
+from d3ke_lib.body.opensim.frames import Frames
 from d3ke_lib.body.opensim.joints import joint
-from d3ke_lib.body.opensim.model import (
-    IDENTITY_SCALE,
-    Axis,
-    Body,
-    Coordinate,
-    Coupler,
-    Joint,
-    Marker,
-    Offset,
-    OsimError,
-    Segment,
-)
-from d3ke_lib.body.opensim.version3 import upgraded
-from d3ke_lib.body.opensim.xml import floats, objects, parse, text
+from d3ke_lib.body.opensim.markers import marker, read_marker_set
+from d3ke_lib.body.opensim.model import IDENTITY_SCALE, Body, Marker, OsimError, Segment
+from d3ke_lib.body.opensim.names import resolve_names
+from d3ke_lib.body.opensim.older_versions import upgrade
+from d3ke_lib.body.opensim.xml import floats, objects, parse
 
-__all__ = [
-    "Axis", "Body", "Coordinate", "Coupler", "Joint", "Marker", "Offset", "OsimError", "Segment", "load_osim",
-]  # fmt: skip
+_OLDEST, _UPGRADED_BEFORE, _NEWEST = 10901, 40000, 49999
 
 
-def load_osim(path: str | Path) -> Body:
-    """Read an OpenSim model file.
+def load_osim(path: str | Path, markers: str | Path | None = None, loops: bool = False) -> Body:
+    """Read an OpenSim model file, with the markers of a MarkerSet file (.xml) where one is given.
+
+    Names are as OpenSim resolves them (see `names`); markers of the set replace the model's of the same name
+    and follow the others, as OpenSim's updateMarkerSet has it. With `loops`, constraints that close a loop
+    of joints are kept in `Body.constraints` instead of being refused: the points at given coordinates are
+    exact, but nothing makes the coordinates fulfil them.
 
     Raises `OsimError` for a file that is not one, for an element, joint or function the library does not
-    model, and for inconsistent content (unknown bodies, duplicate names, loops of joints or couplers).
+    model, and for inconsistent content (unknown bodies, loops of joints, couplers or constraints).
     """
     path = Path(path)
-    root = parse(path)
-    model = model_element(root, path)
+    model = model_element(parse(path), path)
     frames = Frames(model, path)
     segments = tuple(_segment(e, path) for e in objects(model, "BodySet"))
     joints = tuple(joint(e, frames, path) for e in objects(model, "JointSet"))
-    markers = tuple(_marker(e, frames, path) for e in objects(model, "MarkerSet"))
-    couplers = tuple(c for e in objects(model, "ConstraintSet") if (c := coupler(e, path)))
-    _check_names(path, segments, joints, markers, couplers)
-    if root.get("Version", "") >= "40000":  # in older files OpenSim replaces them
-        _check_letters(path, (*segments, *joints, *markers, *(c for j in joints for c in j.coordinates)))
-    _check_couplers(path, couplers)
-    joints = _from_the_root(joints, path)
-    _check_hung(path, segments, joints)
-    return Body(model.get("name", path.stem), path.name, segments, joints, couplers, markers)
+    couplings = tuple(
+        coupler(e, path) for e in objects(model, "ConstraintSet") if e.tag == "CoordinateCouplerConstraint"
+    )
+    others = [e for e in objects(model, "ConstraintSet") if e.tag != "CoordinateCouplerConstraint"]
+    points = tuple(marker(e, frames, path) for e in objects(model, "MarkerSet"))
+    checks.check_bodies_exist(path, segments, joints, points)
+    if markers is not None:
+        replacing = read_marker_set(markers, frames)
+        checks.check_bodies_exist(Path(markers), segments, (), replacing)
+        points = _replace_markers(points, replacing)
+    checks.check_coordinates_exist(path, joints, couplings)
+    checks.check_couplers(path, couplings)
+    joints = checks.order_from_root(checks.distinguish_coordinates(joints), path)
+    checks.check_every_body_has_a_joint(path, segments, joints)
+    constraints = checks.other_constraints(others, frames, joints, path, loops)
+    return Body(model.get("name", path.stem), path.name, segments, joints, couplings, points, constraints)
 
 
 def model_element(root: Element, path: Path) -> Element:
-    """The document's <Model>, as version 4 has it."""
+    """The document's <Model> as version 4 has it, parts named as OpenSim resolves them (in place)."""
     model, version = root.find("Model"), root.get("Version", "none")
     if root.tag != "OpenSimDocument" or model is None:
         raise OsimError(f"{path}: expected <OpenSimDocument><Model>, found <{root.tag}>")
-    if not version.isdecimal() or not 30000 <= int(version) < 50000:
-        raise OsimError(f"{path}: file version {version}; this library reads 30000 to 49999")
-    return model if int(version) >= 40000 else upgraded(model, path)
+    if not version.isdecimal() or not _OLDEST <= int(version) <= _NEWEST:
+        raise OsimError(
+            f"{path}: file version {version}, expected {_OLDEST} to {_NEWEST}, as OpenSim 4 reads"
+        )
+    if int(version) < _UPGRADED_BEFORE:
+        upgrade(model, path)
+    resolve_names(model, int(version), path)
+    return model
 
 
 def _segment(element: Element, path: Path) -> Segment:
@@ -82,72 +88,6 @@ def _segment(element: Element, path: Path) -> Segment:
     )
 
 
-def _marker(element: Element, frames: Frames, path: Path) -> Marker:
-    offset = frames.offset(text(element, "socket_parent_frame", path), element.get("name", ""))
-    return Marker(element.get("name", ""), offset.body, placed(offset, floats(element, "location", path, 3)))
-
-
-def _check_names(path: Path, segments: tuple, joints: tuple, markers: tuple, couplers: tuple) -> None:
-    bodies = {"ground", *(s.name for s in segments)}
-    coordinates = [c.name for j in joints for c in j.coordinates]
-    groups = {"bodies": [s.name for s in segments], "joints": [j.name for j in joints]}
-    for kind, names in {**groups, "markers": [m.name for m in markers], "coordinates": coordinates}.items():
-        twice = sorted({n for n in names if names.count(n) > 1})
-        if twice or "" in names:
-            raise OsimError(f"{path}: {kind} without a name of their own: {twice or ['(empty)']}")
-    used = [(f"marker {m.name!r}", m.body) for m in markers]
-    used += [(f"joint {j.name!r}", o.body) for j in joints for o in (j.parent, j.child)]
-    for owner, body in used:
-        if body not in bodies:
-            raise OsimError(f"{path}: {owner} is on body {body!r}, which the file does not have")
-    for j in joints:
-        own = {c.name for c in j.coordinates}
-        for axis in (*j.rotations, *j.translations):
-            if axis.coordinate is not None and axis.coordinate not in own:
-                raise OsimError(f"{path}: joint {j.name!r} names coordinate {axis.coordinate!r}, not its own")
-    for owner, name in ((c, n) for c in couplers for n in (c.dependent, c.independent)):
-        if name not in coordinates:
-            raise OsimError(f"{path}: coupler {owner.name!r} names coordinate {name!r}, which is not there")
-
-
-def _check_letters(path: Path, parts: tuple) -> None:
-    if bad := [part.name for part in parts if set(part.name) & set("\\*+/ \t\n\r")]:
-        raise OsimError(f"{path}: names that OpenSim does not allow: {bad[:5]}")
-
-
-def _check_couplers(path: Path, couplers: tuple[Coupler, ...]) -> None:
-    """Each coordinate follows one other at most, and none itself in the end."""
-    driver: dict[str, str] = {}
-    for c in (c for c in couplers if c.enforced):
-        if c.dependent in driver:
-            raise OsimError(f"{path}: coordinate {c.dependent!r} follows two couplers, {c.name!r} the second")
-        driver[c.dependent] = c.independent
-    for start in driver:
-        name, seen = start, set()
-        while name in driver:
-            if name in seen:
-                raise OsimError(f"{path}: couplers make coordinate {name!r} follow itself in a loop")
-            seen.add(name)
-            name = driver[name]
-
-
-def _from_the_root(joints: tuple[Joint, ...], path: Path) -> tuple[Joint, ...]:
-    """Joints reordered (stably) so that parents come first; every body hangs on the ground exactly once."""
-    placed_joints, reached, waiting = [], {"ground"}, list(joints)
-    while waiting:
-        ready = next((j for j in waiting if j.parent.body in reached), None)
-        if ready is None:
-            raise OsimError(f"{path}: joints {[j.name for j in waiting]} form a loop or hang on nothing")
-        if ready.child.body in reached:
-            raise OsimError(f"{path}: body {ready.child.body!r} is the child of more than one joint")
-        waiting.remove(ready)
-        placed_joints.append(ready)
-        reached.add(ready.child.body)
-    return tuple(placed_joints)
-
-
-def _check_hung(path: Path, segments: tuple[Segment, ...], joints: tuple[Joint, ...]) -> None:
-    """OpenSim gives a body without a joint six coordinates of its own; nobody means that."""
-    loose = sorted({s.name for s in segments} - {j.child.body for j in joints})
-    if loose:
-        raise OsimError(f"{path}: no joint holds the bodies {loose}")
+def _replace_markers(own: tuple[Marker, ...], new: tuple[Marker, ...]) -> tuple[Marker, ...]:
+    replaced = {m.name for m in new}
+    return (*(m for m in own if m.name not in replaced), *new)

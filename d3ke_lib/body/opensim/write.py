@@ -3,18 +3,19 @@
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from xml.etree.ElementTree import Element, SubElement, tostring
+from xml.etree.ElementTree import Element, SubElement
 
 import numpy as np
 from jaxtyping import Float
 
 from d3ke_lib.body.opensim.frames import Frames
 from d3ke_lib.body.opensim.inertia import scaled_segments
-from d3ke_lib.body.opensim.read import OsimError, Segment, load_osim
-from d3ke_lib.body.opensim.xml import objects, parse, text
+from d3ke_lib.body.opensim.model import OsimError, Segment
+from d3ke_lib.body.opensim.read import load_osim, model_element
+from d3ke_lib.body.opensim.xml import objects, parse, serialize, text
 from d3ke_lib.files import write_text
 
-LEFT = ("PathPoint", "WrapSphere", "WrapCylinder", "WrapEllipsoid", "WrapTorus")
+_NOT_SCALED = ("PathPoint", "WrapSphere", "WrapCylinder", "WrapEllipsoid", "WrapTorus")
 
 
 class NotScaled(UserWarning):
@@ -38,6 +39,7 @@ def write_osim(
     """
     path, source = Path(path), Path(source)
     body, document = load_osim(source), parse(source)
+    model = model_element(document, source)
     if not document.get("Version", "").startswith("4"):
         raise OsimError(
             f"{source}: file version {document.get('Version')}; open and save it with OpenSim 4 first"
@@ -45,9 +47,8 @@ def write_osim(
     own = {segment.name: np.array(segment.scale_factors) for segment in body.segments}
     ratios = {name: scale / own[name] for name, scale in _checked(source, own, scales).items()}
     segments = {s.name: s for s in scaled_segments(body, ratios, mass, keep_masses)}
-    _scale(document.find("Model"), source, lambda name: ratios.get(name, np.ones(3)), segments)
-    xml = tostring(document, encoding="unicode")
-    write_text(path, f'<?xml version="1.0" encoding="UTF-8"?>\n{xml}\n')
+    _scale(model, source, lambda name: ratios.get(name, np.ones(3)), segments)
+    write_text(path, serialize(document))
 
 
 def _checked(source: Path, own: Mapping, scales: Mapping) -> dict[str, np.ndarray]:
@@ -75,7 +76,7 @@ def _scale(
     for joint in objects(model, "JointSet"):
         base = frames.base(text(joint, "socket_parent_frame", source), joint.get("name"))
         _scale_slides(joint, ratio(base))
-    if left := sorted({e.tag for e in model.iter() if e.tag in LEFT}):
+    if left := sorted({e.tag for e in model.iter() if e.tag in _NOT_SCALED}):
         warnings.warn(f"{source}: {', '.join(left)} stay as they are", NotScaled, stacklevel=4)
 
 

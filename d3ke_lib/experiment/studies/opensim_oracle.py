@@ -24,7 +24,8 @@ def opensim_markers(
     """Where OpenSim puts the markers, m, in ground, when the coordinates have these values (rad, m).
 
     Coordinates left out are 0, or follow their enforced coupler by OpenSim's own function. Raises
-    `ImportError` where opensim is not installed, and OpenSim's `RuntimeError` for unknown names.
+    `ImportError` where opensim is not installed, `KeyError` for unknown coordinates, and
+    OpenSim's `RuntimeError` for what it cannot read.
     """
     import opensim
 
@@ -102,18 +103,30 @@ def _scale(opensim, model, factors: dict[str, Float[ndarray, " 3"]]) -> None:
 
 
 def _set(opensim, model, state, values: dict[str, float]) -> None:
-    everything = model.getCoordinateSet()
+    everything = _coordinates(model)
     for i in range(model.getConstraintSet().getSize()):
         coupler = opensim.CoordinateCouplerConstraint.safeDownCast(model.getConstraintSet().get(i))
+        if coupler is None:  # values are set as they are: other constraints move nothing
+            continue
         follower = coupler.getDependentCoordinateName()
         if coupler.get_isEnforced() and follower not in values:
             driver = coupler.getIndependentCoordinateNames().get(0)
             values[follower] = coupler.getFunction().calcValue(opensim.Vector(1, values.get(driver, 0.0)))
-    for i in range(everything.getSize()):
-        everything.get(i).setClamped(state, False)
-        everything.get(i).setLocked(state, False)  # a locked one ignores setValue without a word
+    for coordinate in everything.values():
+        coordinate.setClamped(state, False)
+        coordinate.setLocked(state, False)  # a locked one ignores setValue without a word
     for name, value in values.items():
-        everything.get(name).setValue(state, value, False)
+        everything[name].setValue(state, value, False)
+
+
+def _coordinates(model) -> dict:
+    """Coordinates by name; of one name the first, others as `joint/name`, as load_osim has them."""
+    found: dict = {}
+    for joint in (model.getJointSet().get(i) for i in range(model.getJointSet().getSize())):
+        for coordinate in (joint.get_coordinates(i) for i in range(joint.numCoordinates())):
+            name = coordinate.getName()
+            found[f"{joint.getName()}/{name}" if name in found else name] = coordinate
+    return found
 
 
 def opensim_inverse(

@@ -1,0 +1,202 @@
+"""Which public .osim files are read, which are refused, and how far those read are from OpenSim.
+
+    python scripts/public_models.py FOLDER [--poses 5] [--out data/results/public_models.json]
+
+FOLDER has a folder per repository with any .osim below; files of the same content count once. The table has a
+row per construct found in the files (a file is in several) and one per reason for a refusal.
+"""
+
+import argparse
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+import torch
+from agreement import OwnProcess, opensim_distances
+from tqdm import tqdm
+
+from d3ke_lib.body.opensim.model import OsimError
+from d3ke_lib.body.opensim.read import load_osim
+from d3ke_lib.body.opensim.xml import objects, parse
+
+EQUAL = 1e-9  # m
+SETS = ("BodySet", "JointSet", "MarkerSet")
+COUPLER = "CoordinateCouplerConstraint"
+
+
+def version(root: Element) -> int:
+    return int(root.get("Version", "0"))
+
+
+def joints(root: Element) -> list[Element]:
+    model = root.find("Model")
+    return [*objects(model, "JointSet"), *model.findall("BodySet/objects/Body/Joint/*")]
+
+
+def has_repeated_names(root: Element) -> bool:
+    siblings = [objects(root.find("Model"), name) for name in SETS]
+    siblings.append([c for joint in joints(root) for c in joint.iter("Coordinate")])
+    names = [[e.get("name") for e in group] for group in siblings]
+    return any(len(set(group)) < len(group) for group in names)
+
+
+def has_joint_without_coordinates(root: Element) -> bool:
+    return any(j.tag != "WeldJoint" and next(j.iter("Coordinate"), None) is None for j in joints(root))
+
+
+def turns_nowhere(root: Element) -> bool:
+    """Sliders alone, or custom joints whose rotations have no coordinate."""
+    axes = [a for j in joints(root) for a in j.iter("TransformAxis")]
+    turning = [
+        a
+        for a in axes
+        if a.get("name", "").startswith("rotation") and (a.findtext("coordinates") or "").strip()
+    ]
+    kinds = {j.tag for j in joints(root)}
+    return kinds <= {"SliderJoint", "WeldJoint", "CustomJoint"} and not turning
+
+
+def constraints(root: Element) -> list[Element]:
+    found = objects(root.find("Model"), "ConstraintSet")
+    off = ("isEnforced", "false"), ("isDisabled", "true")
+    return [c for c in found if not any((c.findtext(tag) or "").strip().lower() == no for tag, no in off)]
+
+
+IN_BYTES: dict[str, Callable[[bytes], bool]] = {
+    "tags with ::": lambda content: re.search(rb"<\w+::", content) is not None,
+    "bytes that are not UTF-8": lambda content: not is_utf8(content),
+    "blank line before <?xml": lambda content: content[:1].isspace(),
+}
+IN_DOCUMENT: dict[str, Callable[[Element], bool]] = {
+    "version 10901 to 20303": lambda root: version(root) < 30000,
+    "version 30000 to 30517": lambda root: 30000 <= version(root) < 40000,
+    "version 40000 and later": lambda root: version(root) >= 40000,
+    "no rotation": turns_nowhere,
+    "joint without a name": lambda root: any(not j.get("name") for j in joints(root)),
+    "joint without coordinates": has_joint_without_coordinates,
+    "name used twice": has_repeated_names,
+    "reversed joint": lambda root: any((j.findtext("reverse") or "").strip() == "true" for j in joints(root)),
+    "coordinate coupler": lambda root: any(c.tag == COUPLER for c in constraints(root)),
+    "other constraint": lambda root: any(c.tag != COUPLER for c in constraints(root)),
+}
+
+
+def is_utf8(content: bytes) -> bool:
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def distinct_files(folder: Path) -> list[Path]:
+    """The .osim files of a folder, each content once."""
+    found: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*.osim")):
+        found.setdefault(hashlib.sha256(path.read_bytes()).hexdigest(), path)
+    return list(found.values())
+
+
+def constructs(path: Path) -> list[str]:
+    """What of the lists above a file has."""
+    found = [name for name, test in IN_BYTES.items() if test(path.read_bytes())]
+    try:
+        root = parse(path)
+        return found + [name for name, test in IN_DOCUMENT.items() if test(root)]
+    except (OsimError, AttributeError):
+        return [*found, "not an OpenSim model"]
+
+
+def refusal(path: Path, error: OsimError) -> str:
+    """The reason without names and numbers of this file."""
+    reason = str(error).removeprefix(f"{path}: ").split("; known")[0].split(", expected")[0]
+    reason = re.sub(r"\s*,? between bodies.*| of joints \[.*?\]", "", reason)
+    return re.sub(r"'[^']*'|\[[^]]*\]", "…", reason)
+
+
+def examine(path: Path, poses: int, apart: OwnProcess) -> dict:
+    """Whether the file is read, and its distance to OpenSim (m), at default and at random coordinates."""
+    row = {"constructs": constructs(path), "refused": None, "loop": False, "opensim": None}
+    try:
+        load_osim(path)
+    except OsimError as error:
+        row |= {"refused": refusal(path, error), "loop": "closes a loop" in str(error)}
+    if row["refused"] is None or row["loop"]:
+        try:
+            at_default, random = apart(opensim_distances, path, poses, row["loop"])
+            row |= {"default_m": at_default, "random_m": random}
+        except RuntimeError as error:
+            row["opensim"] = str(error).strip().splitlines()[0][:120]
+    return row
+
+
+def count(rows: Iterable[dict]) -> dict:
+    """Files, and how many are read, equal to OpenSim, not read by OpenSim, refused; the largest distances."""
+    rows = list(rows)
+    read = [row for row in rows if row["refused"] is None]
+    compared = [row for row in read if "random_m" in row]
+    with_loops = [row for row in rows if row["loop"] and row.get("random_m", 1.0) < EQUAL]
+    return {
+        "files": len(rows),
+        "read": len(read),
+        "equal": sum(row["random_m"] < EQUAL for row in compared),
+        "opensim_does_not_read": len(read) - len(compared),
+        "refused": len(rows) - len(read),
+        "equal_with_loops_allowed": len(with_loops),
+        "largest_default_m": max((row["default_m"] for row in compared), default=None),
+        "largest_random_m": max((row["random_m"] for row in compared), default=None),
+    }
+
+
+def table(counts: dict[str, dict]) -> str:
+    head = f"{'':46}{'files':>6}{'read':>6}{'equal':>6}{'refused':>8}{'largest distance, m':>21}"
+    lines = [
+        f"{name:46.46}{c['files']:6}{c['read']:6}{c['equal']:6}{c['refused']:8}"
+        f"{'' if c['largest_random_m'] is None else format(c['largest_random_m'], '.1e'):>21}"
+        for name, c in counts.items()
+    ]
+    return "\n".join([head, *lines])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--poses", type=int, default=5)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    files, apart = distinct_files(options.folder), OwnProcess()
+    if not files:
+        parser.error(f"{options.folder}: expected .osim files, found none")
+    rows = []
+    for path in tqdm(files, disable=None):
+        repository = path.relative_to(options.folder).parts[0]
+        rows.append({"path": path, "repository": repository, **examine(path, options.poses, apart)})
+    summary = {"total": count(rows)}
+    for name in sorted({row["repository"] for row in rows}):
+        summary[name] = count(row for row in rows if row["repository"] == name)
+    for name in [*IN_BYTES, *IN_DOCUMENT, "not an OpenSim model"]:
+        summary[name] = count(row for row in rows if name in row["constructs"])
+    refused = dict(Counter(row["refused"] for row in rows if row["refused"]).most_common())
+    report(rows, summary, refused)
+    if options.out:
+        result = {"poses": options.poses, "counts": summary, "refused": refused}
+        options.out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def report(rows: list[dict], summary: dict[str, dict], refused: dict[str, int]) -> None:
+    print(table(summary), "\n\nrefused", sep="")
+    for reason, number in refused.items():
+        print(f"{number:4}  {reason}")
+    print(f"with loops allowed {summary['total']['equal_with_loops_allowed']} more are equal")
+    for row in rows:
+        if row["opensim"] or row.get("random_m", 0.0) >= EQUAL:
+            print(f"{row['path']}: {row['opensim'] or format(row['random_m'], '.2g') + ' m'}")
+
+
+if __name__ == "__main__":
+    main()
