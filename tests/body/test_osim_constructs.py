@@ -7,11 +7,12 @@ import osim_models as models
 import pytest
 import torch
 
-from d3ke_lib.body.kinematics import Points, Pose, Skeleton
+from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.opensim.markers import read_marker_set
 from d3ke_lib.body.opensim.model import Body, OsimError
 from d3ke_lib.body.opensim.read import load_osim
 from d3ke_lib.body.opensim.write import write_osim
+from d3ke_lib.body.pose import Points, Pose
 from d3ke_lib.experiment.studies.opensim_oracle import opensim_places
 
 WHOLE, OLD = models.every_kind(), models.old()
