@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from d3ke_lib.body.kinematics import Skeleton
-from d3ke_lib.body.opensim.read import Axis, Body, Joint
+from d3ke_lib.body.opensim.model import Axis, Body, Joint
 from d3ke_lib.body.pose import Pose
 
 LETTERS = {(1.0, 0.0, 0.0): "X", (0.0, 1.0, 0.0): "Y", (0.0, 0.0, 1.0): "Z"}
