@@ -9,20 +9,19 @@ it about N of those, in another process, as it may crash.
 import argparse
 import collections
 import json
-import multiprocessing
 import random
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
 import torch
+from agreement import OwnProcess
 
 from d3ke_lib.body.kinematics import Skeleton
+from d3ke_lib.body.opensim.model import Body
 from d3ke_lib.body.opensim.motion_files import read_mot, read_trc
 from d3ke_lib.body.opensim.read import load_osim
 from d3ke_lib.body.pose import Pose
@@ -78,8 +77,8 @@ def change_number(text: str, draws: random.Random) -> str:
 MUTATIONS = {f.__name__: f for f in (cut, insert, repeat, swap_words, change_number)}
 
 
-def ending(read: Callable, path: Path) -> str:
-    """How reading the file and putting the body somewhere ended."""
+def read_and_pose(read: Callable, path: Path) -> str:
+    """How reading the file and posing the body ended."""
     begin = time.monotonic()
     try:
         found = read(path)
@@ -88,32 +87,16 @@ def ending(read: Callable, path: Path) -> str:
     except Exception as error:  # noqa: BLE001  (what this script looks for)
         result = f"CRASHED: {type(error).__name__}"
     else:
-        result = "read" if path.suffix != ".osim" or finite(found) else "NOT FINITE"
+        result = "read" if path.suffix != ".osim" or is_finite(found) else "NOT FINITE"
     return result if time.monotonic() - begin < SLOW else "SLOW"
 
 
-def finite(body) -> bool:
+def is_finite(body: Body) -> bool:
     skeleton = Skeleton(body).double()
     return all(bool(part.isfinite().all()) for part in skeleton(skeleton.rest()))
 
 
-class Judge:
-    """OpenSim in a process of its own, started again after a crash."""
-
-    def __init__(self) -> None:
-        self._pool = None
-
-    def __call__(self, path: Path) -> str:
-        """Whether it has the same points in two poses."""
-        self._pool = self._pool or ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
-        try:
-            return self._pool.submit(_compare, path).result()
-        except BrokenProcessPool:
-            self._pool = None
-            return "OpenSim crashed"
-
-
-def _compare(path: Path) -> str:
+def compare(path: Path) -> str:
     body = load_osim(path)
     skeleton = Skeleton(body).double()
     draws = np.random.default_rng(0).uniform(-1, 1, (2, len(skeleton.coordinates)))
@@ -130,6 +113,13 @@ def _compare(path: Path) -> str:
     return "the same points" if off < NEAR else f"OTHER POINTS ({path.name}: {off:.2g} m)"
 
 
+def ask_opensim(apart: OwnProcess, path: Path) -> str:
+    try:
+        return apart(compare, path)
+    except RuntimeError as error:
+        return str(error)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=3000)
@@ -139,17 +129,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     draws, counts, asked = random.Random(options.seed), collections.Counter(), collections.Counter()
-    judge, texts = Judge(), {name: text() for name, (_, text, _) in SOURCES.items()}
+    apart, texts = OwnProcess(), {name: text() for name, (_, text, _) in SOURCES.items()}
     with tempfile.TemporaryDirectory() as folder:
         for i in range(options.count):
             source, kind = draws.choice(list(SOURCES)), draws.choice(list(MUTATIONS))
             suffix, _, read = SOURCES[source]
             path = (options.keep or Path(folder)) / f"mutated{i}{suffix}"
             path.write_text(MUTATIONS[kind](texts[source], draws), encoding="utf-8")
-            result = ending(read, path)
+            result = read_and_pose(read, path)
             counts[source, kind, result] += 1
             if result == "read" and suffix == ".osim" and asked.total() < options.opensim:
-                asked[judge(path)] += 1
+                asked[ask_opensim(apart, path)] += 1
             if result == "refused by name":
                 path.unlink()
     rows = [{"file": f, "mutation": m, "ended": e, "count": n} for (f, m, e), n in sorted(counts.items())]

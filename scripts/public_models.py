@@ -19,13 +19,13 @@ import torch
 from agreement import OwnProcess, opensim_distances
 from tqdm import tqdm
 
+from d3ke_lib.body.opensim.couplers import COUPLER
 from d3ke_lib.body.opensim.model import OsimError
 from d3ke_lib.body.opensim.read import load_osim
 from d3ke_lib.body.opensim.xml import objects, parse
 
 EQUAL = 1e-9  # m
 SETS = ("BodySet", "JointSet", "MarkerSet")
-COUPLER = "CoordinateCouplerConstraint"
 
 
 def version(root: Element) -> int:

@@ -233,6 +233,16 @@ def test_a_marker_set_equals_opensims_update(tmp_path, version):
     assert_equals_opensim(tmp_path / "updated.osim", body)
 
 
+def test_a_scaled_model_takes_a_marker_set(tmp_path):
+    path, scaled = write(tmp_path, WHOLE), tmp_path / "scaled.osim"
+    markers = marker_set(tmp_path, "30000", MARKERS["30000"])
+    write_osim(scaled, path, {"b1": np.array([1.1, 1.2, 1.3])}, markers=markers)
+    body = load_osim(scaled)
+    assert [m.name for m in body.markers] == [m.name for m in load_osim(path, markers).markers]
+    assert next(m.location for m in body.markers if m.name == "mb2") == pytest.approx((0.0, 0.12, 0.26))
+    assert_equals_opensim(scaled, body)
+
+
 def test_a_marker_set_alone(tmp_path):
     found = read_marker_set(marker_set(tmp_path, "30000", MARKERS["30000"]))
     assert [(m.name, m.body, m.location) for m in found] == [

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
+from d3ke_lib.body.opensim.couplers import COUPLER
 from d3ke_lib.body.opensim.frames import Frames
 from d3ke_lib.body.opensim.functions import negated
 from d3ke_lib.body.opensim.model import Constraint, Coupler, Joint, Marker, OsimError, Segment
@@ -78,7 +79,7 @@ def check_couplers(path: Path, couplers: tuple[Coupler, ...]) -> None:
 def order_from_root(joints: tuple[Joint, ...], path: Path) -> tuple[Joint, ...]:
     """Joints reordered (stably) so that parents come first; every body is the child of one joint.
 
-    A joint whose child is nearer to the ground is turned round, as OpenSim does.
+    A joint whose child is nearer to the ground is reversed, as OpenSim does.
     """
     ordered, reached, waiting = [], {"ground"}, list(joints)
     while waiting:
@@ -86,7 +87,7 @@ def order_from_root(joints: tuple[Joint, ...], path: Path) -> tuple[Joint, ...]:
         if ready is None:
             raise OsimError(f"{path}: joints {[j.name for j in waiting]} form a loop or lead to no ground")
         waiting.remove(ready)
-        joint = ready if ready.parent.body in reached else _turn_round(ready, path)
+        joint = ready if ready.parent.body in reached else _reverse(ready, path)
         if joint.child.body in reached:
             raise OsimError(f"{path}: body {joint.child.body!r} is the child of more than one joint")
         ordered.append(joint)
@@ -94,7 +95,7 @@ def order_from_root(joints: tuple[Joint, ...], path: Path) -> tuple[Joint, ...]:
     return tuple(ordered)
 
 
-def _turn_round(joint: Joint, path: Path) -> Joint:
+def _reverse(joint: Joint, path: Path) -> Joint:
     """The same joint from its child to its parent: the rotations backwards, in the opposite order."""
     if any(
         a.coordinate or not a.function.is_linear or a.function.line != (0.0, 0.0) for a in joint.translations
@@ -113,7 +114,7 @@ def check_every_body_has_a_joint(
         raise OsimError(f"{path}: no joint holds the bodies {loose}")
 
 
-def other_constraints(
+def read_constraints(
     elements: Iterable[Element], frames: Frames, joints: tuple[Joint, ...], path: Path, loops: bool
 ) -> tuple[Constraint, ...]:
     """The enforced ones of constraints that are not couplers; `joints` from the root.
@@ -128,7 +129,7 @@ def other_constraints(
             continue
         named = f"{path}: constraint {element.get('name')!r} is a {element.tag}"
         if element.tag not in _SOCKETS:
-            raise OsimError(f"{named}; known: CoordinateCouplerConstraint, {', '.join(_SOCKETS)}")
+            raise OsimError(f"{named}; known: {COUPLER}, {', '.join(_SOCKETS)}")
         ends = [text(element, f"socket_{socket}", path) for socket in _SOCKETS[element.tag]]
         a, b = (frames.base(end, element.get("name", "")) for end in ends)
         moving = _moving_joints_between(a, b, joints)

@@ -16,6 +16,7 @@ from d3ke_lib.body.opensim.functions import (
 from d3ke_lib.body.opensim.model import Coupler, OsimError
 from d3ke_lib.body.opensim.xml import flag, floats, text
 
+COUPLER = "CoordinateCouplerConstraint"
 _FUNCTIONS = {
     "Constant": lambda e, p: constant(floats(e, "value", p, 1, "0")[0]),
     "LinearFunction": lambda e, p: linear(*floats(e, "coefficients", p, 2)),
@@ -28,7 +29,7 @@ _FUNCTIONS = {
 _DEEPEST = 8  # MultiplierFunctions within each other
 
 
-def function_of(element: Element, owner: str, path: Path) -> tuple[str, Function] | None:
+def read_function(element: Element, owner: str, path: Path) -> tuple[str, Function] | None:
     """Tag and function of an axis or coupler, None where it has none; unknown ones raise OsimError."""
     found = list(_functions(element))
     if len(found) > 1:
@@ -63,13 +64,13 @@ def _function(element: Element, owner: str, path: Path, depth: int = 0) -> Funct
         raise OsimError(f"{path}: {owner}: {element.tag}: {error}") from error
 
 
-def coupler(element: Element, path: Path) -> Coupler:
+def read_coupler(element: Element, path: Path) -> Coupler:
     """A <CoordinateCouplerConstraint>; raises OsimError for several independent coordinates."""
     name = element.get("name", "")
     independent = text(element, "independent_coordinate_names", path).split()
     if len(independent) != 1:
         raise OsimError(f"{path}: coupler {name!r} has independent coordinates {independent}, expected one")
-    found = function_of(element, f"coupler {name!r}", path)
+    found = read_function(element, f"coupler {name!r}", path)
     if found is None:
         raise OsimError(f"{path}: coupler {name!r} has no function")
     scale = floats(element, "scale_factor", path, 1, "1")[0]

@@ -11,6 +11,7 @@ from d3ke_lib.body.opensim.model import Offset, OsimError
 from d3ke_lib.body.opensim.xml import floats, text
 
 _NONE = (0.0, 0.0, 0.0)
+_MODEL = "/"  # owner of the frames that belong to no part
 _SETS = ("bodyset", "jointset", "componentset")
 
 
@@ -20,6 +21,7 @@ class Frames:
     def __init__(self, model: Element, path: Path) -> None:
         self.path = path
         self.found: dict[tuple, Element] = {}
+        self.station_defined = {frame.get("name") for frame in model.iter("StationDefinedFrame")}
         for owner, frame in _offset_frames(model):
             key = (owner, frame.get("name"))
             if self.found.get(key, frame) is not frame:
@@ -41,6 +43,10 @@ class Frames:
         steps = [s for s in socket.strip().split("/") if s not in ("", ".", "..")]
         name = steps[-1] if steps else ""
         key = (steps[-2] if len(steps) > 1 else owner, name)
+        if len(steps) == 1 and key not in self.found:
+            key = (_MODEL, name)
+        if name in self.station_defined:
+            raise OsimError(f"{self.path}: frame {name!r} is a StationDefinedFrame, which is not modelled")
         if socket.strip().startswith("/") and len(steps) > 2 and steps[0] not in _SETS:
             raise OsimError(f"{self.path}: {owner or 'a socket'}: there is no frame {socket.strip()!r}")
         if key not in self.found:
@@ -61,19 +67,19 @@ def _offset_frames(model: Element) -> Iterator[tuple[str, Element]]:
     for element in model.iter():
         for holder in ("frames", "components", "FrameSet/objects"):
             for frame in element.findall(f"{holder}/PhysicalOffsetFrame"):
-                yield element.get("name", ""), frame
+                yield _MODEL if element is model else element.get("name", ""), frame
 
 
 def _on(below: Offset, translation: tuple, orientation: tuple) -> Offset:
     if below.translation == _NONE and below.orientation == _NONE:
         return Offset(below.body, translation, orientation)
     R = Rotation.from_euler("XYZ", below.orientation)
-    moved = R.apply(translation) + below.translation
-    turned = (R * Rotation.from_euler("XYZ", orientation)).as_euler("XYZ")
-    return Offset(below.body, tuple(moved.tolist()), tuple(turned.tolist()))
+    shifted = R.apply(translation) + below.translation
+    rotated = (R * Rotation.from_euler("XYZ", orientation)).as_euler("XYZ")
+    return Offset(below.body, tuple(shifted.tolist()), tuple(rotated.tolist()))
 
 
-def to_body(offset: Offset, location: tuple[float, ...]) -> tuple[float, ...]:
+def in_body_frame(offset: Offset, location: tuple[float, ...]) -> tuple[float, ...]:
     """A point of an offset frame in its body's frame."""
     if offset.translation == _NONE and offset.orientation == _NONE:
         return location

@@ -6,7 +6,7 @@ from operator import mul
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from d3ke_lib.body.opensim.couplers import function_of
+from d3ke_lib.body.opensim.couplers import read_function
 from d3ke_lib.body.opensim.frames import Frames
 from d3ke_lib.body.opensim.functions import Function, constant, linear
 from d3ke_lib.body.opensim.model import Axis, Coordinate, Joint, OsimError
@@ -29,7 +29,7 @@ _LETTERS = {"x": (1.0, 0.0, 0.0), "y": (0.0, 1.0, 0.0), "z": (0.0, 0.0, 1.0)}
 _AXES = {f"{kind}{i}": _LETTERS[a] for kind in ("rotation", "translation") for i, a in enumerate("xyz", 1)}
 
 
-def joint(element: Element, frames: Frames, path: Path) -> Joint:
+def read_joint(element: Element, frames: Frames, path: Path) -> Joint:
     """One element of the JointSet; raises OsimError naming a kind that is not modelled."""
     name = element.get("name", "")
     written = element.findall("coordinates/Coordinate") or _default_coordinates(element)
@@ -113,13 +113,13 @@ def _axis(element: Element, owner: str, path: Path) -> Axis:
     length = sum(v * v for v in direction) ** 0.5
     if length == 0:
         raise OsimError(f"{path}: {owner}: axis {element.get('name')} has no direction")
-    # OpenSim turns about the direction only: a written axis need not have unit length.
+    # OpenSim rotates about the direction only: a written axis need not have unit length.
     unit = tuple(v / length for v in direction)
     return Axis(names[0] if names else None, unit, _axis_function(element, names, owner, path))
 
 
 def _axis_function(element: Element, names: list[str], owner: str, path: Path) -> Function:
-    found = function_of(element, owner, path)
+    found = read_function(element, owner, path)
     if found is None:
         return linear(1.0, 0.0) if names else constant(0.0)
     function = found[1]

@@ -3,17 +3,18 @@
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from d3ke_lib.body.opensim.frames import Frames, to_body
+from d3ke_lib.body.opensim.frames import Frames, in_body_frame
 from d3ke_lib.body.opensim.model import Marker, OsimError
 from d3ke_lib.body.opensim.names import check_name, next_free, without_spaces
 from d3ke_lib.body.opensim.older_versions import upgrade_marker
 from d3ke_lib.body.opensim.xml import floats, parse, text
 
 
-def marker(element: Element, frames: Frames, path: Path) -> Marker:
+def read_marker(element: Element, frames: Frames, path: Path) -> Marker:
     """A <Marker>, in its body's frame whatever frame it is fixed to."""
-    offset = frames.offset(text(element, "socket_parent_frame", path), element.get("name", ""))
-    return Marker(element.get("name", ""), offset.body, to_body(offset, floats(element, "location", path, 3)))
+    name = element.get("name", "")
+    offset = frames.offset(text(element, "socket_parent_frame", path), name)
+    return Marker(name, offset.body, in_body_frame(offset, floats(element, "location", path, 3)))
 
 
 def read_marker_set(path: str | Path, frames: Frames | None = None) -> tuple[Marker, ...]:
@@ -35,5 +36,5 @@ def read_marker_set(path: str | Path, frames: Frames | None = None) -> tuple[Mar
         element.set("name", name)
         upgrade_marker(element, path)
         found.pop(name, None)
-        found[name] = marker(element, frames, path)
+        found[name] = read_marker(element, frames, path)
     return tuple(found.values())

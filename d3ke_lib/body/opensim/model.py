@@ -14,7 +14,7 @@ class OsimError(ValueError):
 
 @dataclass(frozen=True)
 class Segment:
-    """A rigid body. Mass kg, centre m, inertia kg m² (xx yy zz xy xz yz), scale factors as last applied."""
+    """A rigid body. Mass kg, centre m, inertia kg m² (xx yy zz xy xz yz), scales as last applied."""
 
     name: str
     mass: float

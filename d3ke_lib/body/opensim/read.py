@@ -8,10 +8,10 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from d3ke_lib.body.opensim import checks
-from d3ke_lib.body.opensim.couplers import coupler
+from d3ke_lib.body.opensim.couplers import COUPLER, read_coupler
 from d3ke_lib.body.opensim.frames import Frames
-from d3ke_lib.body.opensim.joints import joint
-from d3ke_lib.body.opensim.markers import marker, read_marker_set
+from d3ke_lib.body.opensim.joints import read_joint
+from d3ke_lib.body.opensim.markers import read_marker, read_marker_set
 from d3ke_lib.body.opensim.model import IDENTITY_SCALE, Body, Marker, OsimError, Segment
 from d3ke_lib.body.opensim.names import resolve_names
 from d3ke_lib.body.opensim.older_versions import upgrade
@@ -35,23 +35,22 @@ def load_osim(path: str | Path, markers: str | Path | None = None, loops: bool =
     model = model_element(parse(path), path)
     frames = Frames(model, path)
     segments = tuple(_segment(e, path) for e in objects(model, "BodySet"))
-    joints = tuple(joint(e, frames, path) for e in objects(model, "JointSet"))
-    couplings = tuple(
-        coupler(e, path) for e in objects(model, "ConstraintSet") if e.tag == "CoordinateCouplerConstraint"
-    )
-    others = [e for e in objects(model, "ConstraintSet") if e.tag != "CoordinateCouplerConstraint"]
-    points = tuple(marker(e, frames, path) for e in objects(model, "MarkerSet"))
+    joints = tuple(read_joint(e, frames, path) for e in objects(model, "JointSet"))
+    constraints = objects(model, "ConstraintSet")
+    couplers = tuple(read_coupler(e, path) for e in constraints if e.tag == COUPLER)
+    points = tuple(read_marker(e, frames, path) for e in objects(model, "MarkerSet"))
     checks.check_bodies_exist(path, segments, joints, points)
     if markers is not None:
         replacing = read_marker_set(markers, frames)
         checks.check_bodies_exist(Path(markers), segments, (), replacing)
         points = _replace_markers(points, replacing)
-    checks.check_coordinates_exist(path, joints, couplings)
-    checks.check_couplers(path, couplings)
+    checks.check_coordinates_exist(path, joints, couplers)
+    checks.check_couplers(path, couplers)
     joints = checks.order_from_root(checks.distinguish_coordinates(joints), path)
     checks.check_every_body_has_a_joint(path, segments, joints)
-    constraints = checks.other_constraints(others, frames, joints, path, loops)
-    return Body(model.get("name", path.stem), path.name, segments, joints, couplings, points, constraints)
+    others = (e for e in constraints if e.tag != COUPLER)
+    restricting = checks.read_constraints(others, frames, joints, path, loops)
+    return Body(model.get("name", path.stem), path.name, segments, joints, couplers, points, restricting)
 
 
 def model_element(root: Element, path: Path) -> Element:

@@ -1,4 +1,4 @@
-"""A model at a person's size, as an .osim that OpenSim opens."""
+"""A model scaled to a subject, as an .osim that OpenSim opens."""
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -10,16 +10,17 @@ from jaxtyping import Float
 
 from d3ke_lib.body.opensim.frames import Frames
 from d3ke_lib.body.opensim.inertia import scaled_segments
-from d3ke_lib.body.opensim.model import OsimError, Segment
+from d3ke_lib.body.opensim.model import Marker, OsimError, Segment
 from d3ke_lib.body.opensim.read import load_osim, model_element
 from d3ke_lib.body.opensim.xml import objects, parse, serialize, text
 from d3ke_lib.files import write_text
 
 _NOT_SCALED = ("PathPoint", "WrapSphere", "WrapCylinder", "WrapEllipsoid", "WrapTorus")
+_NOT_SCALED += ("PointConstraint", "ConstantDistanceConstraint", "PointOnLineConstraint")
 
 
 class NotScaled(UserWarning):
-    """Parts of a model that stay as they are: muscles' paths and wrapping surfaces."""
+    """Parts of a model that stay as they are: muscles' paths, wrapping surfaces, points of constraints."""
 
 
 def write_osim(
@@ -28,30 +29,46 @@ def write_osim(
     scales: Mapping[str, Float[np.ndarray, " 3"]],
     mass: float | None = None,
     keep_masses: bool = True,
+    markers: str | Path | None = None,
 ) -> None:
-    """The model `source` at another size: joint frames, markers, meshes, slides, and the bodies' inertia.
+    """The model `source` at another size: joint frames, markers, meshes, translations, bodies' inertia.
 
     `scales` are absolute factors of bodies, as a Pose has them and the file writes them. Masses stay as they
     are (`keep_masses`), or grow with the volume; `mass` (kg) is what they add up to in the end: the inertias
-    are OpenSim's. The file's points stand where the Skeleton of `source` puts them at these scales.
-    Raises OsimError for a source the library does not model or older than version 4, ValueError for a body
-    that it lacks and factors that are not above 0; warns of `NotScaled` parts. Writes all or nothing.
+    are OpenSim's. Markers of a MarkerSet file (`markers`) are put in before, as by `load_osim`. The file's
+    points are where the Skeleton of `source` has them at these scales. Raises OsimError for a source the
+    library does not model or older than version 4, ValueError for a body that it lacks and factors that are
+    not above 0; warns of `NotScaled` parts. Writes all or nothing.
     """
     path, source = Path(path), Path(source)
-    body, document = load_osim(source), parse(source)
+    body, document = load_osim(source, markers), parse(source)
     model = model_element(document, source)
     if not document.get("Version", "").startswith("4"):
         raise OsimError(
             f"{source}: file version {document.get('Version')}; open and save it with OpenSim 4 first"
         )
+    if markers is not None:
+        _write_markers(model, body.markers)
     own = {segment.name: np.array(segment.scale_factors) for segment in body.segments}
-    ratios = {name: scale / own[name] for name, scale in _checked(source, own, scales).items()}
+    ratios = {name: scale / own[name] for name, scale in _check_scales(source, own, scales).items()}
     segments = {s.name: s for s in scaled_segments(body, ratios, mass, keep_masses)}
     _scale(model, source, lambda name: ratios.get(name, np.ones(3)), segments)
     write_text(path, serialize(document))
 
 
-def _checked(source: Path, own: Mapping, scales: Mapping) -> dict[str, np.ndarray]:
+def _write_markers(model: Element, markers: tuple[Marker, ...]) -> None:
+    """The model's MarkerSet made of these, each in its body's frame."""
+    if (old := model.find("MarkerSet")) is not None:
+        model.remove(old)
+    collection = SubElement(SubElement(model, "MarkerSet", name="markerset"), "objects")
+    for marker in markers:
+        element = SubElement(collection, "Marker", name=marker.name)
+        path = "/ground" if marker.body == "ground" else f"/bodyset/{marker.body}"
+        SubElement(element, "socket_parent_frame").text = path
+        SubElement(element, "location").text = _text(marker.location)
+
+
+def _check_scales(source: Path, own: Mapping, scales: Mapping) -> dict[str, np.ndarray]:
     if unknown := sorted(set(scales) - set(own)):
         raise ValueError(f"{source}: scales: expected bodies of the model, found {', '.join(unknown)}")
     found = {name: np.asarray(scale, float) for name, scale in scales.items()}
@@ -65,7 +82,7 @@ def _scale(
 ) -> None:
     frames = Frames(model, source)
     for element in objects(model, "BodySet"):
-        _weigh(element, segments[element.get("name")])
+        _write_inertia(element, segments[element.get("name")])
         for mesh in element.iter("scale_factors"):
             _multiply(mesh, ratio(element.get("name")))
     for marker in objects(model, "MarkerSet"):
@@ -75,12 +92,12 @@ def _scale(
         _multiply(frame.find("translation"), ratio(frames.base(text(frame, "socket_parent", source), owner)))
     for joint in objects(model, "JointSet"):
         base = frames.base(text(joint, "socket_parent_frame", source), joint.get("name"))
-        _scale_slides(joint, ratio(base))
+        _scale_translations(joint, ratio(base))
     if left := sorted({e.tag for e in model.iter() if e.tag in _NOT_SCALED}):
         warnings.warn(f"{source}: {', '.join(left)} stay as they are", NotScaled, stacklevel=4)
 
 
-def _weigh(element: Element, segment: Segment) -> None:
+def _write_inertia(element: Element, segment: Segment) -> None:
     for tag in ("mass", "mass_center", "inertia"):
         value = getattr(segment, tag)
         found = element.find(tag)
@@ -88,16 +105,16 @@ def _weigh(element: Element, segment: Segment) -> None:
         found.text = _text(value if isinstance(value, tuple) else (value,))
 
 
-def _scale_slides(joint: Element, ratio: np.ndarray) -> None:
+def _scale_translations(joint: Element, ratio: np.ndarray) -> None:
     """OpenSim multiplies every translation's function but that of a coordinate written as itself."""
     for axis in joint.iter("TransformAxis"):
         if not axis.get("name", "").startswith("translation"):
             continue
         share = np.abs([float(v) for v in axis.findtext("axis").split()])
-        _stretch(axis, float(share @ ratio / share.sum()))
+        _scale_function(axis, float(share @ ratio / share.sum()))
 
 
-def _stretch(axis: Element, factor: float) -> None:
+def _scale_function(axis: Element, factor: float) -> None:
     holder = axis.find("function") if axis.find("function") is not None else axis
     for function in list(holder):
         if function.tag == "MultiplierFunction":
