@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from d3ke_lib import settings
-from d3ke_lib.body.kinematics import Skeleton
-from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.body.kinematics import Skeleton, default_skeleton
 from d3ke_lib.data import records
 from d3ke_lib.data.bmlmovi import convert as bmlmovi
 from d3ke_lib.data.bmlmovi import folder_tree

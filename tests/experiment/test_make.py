@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from d3ke_lib import settings
-from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.experiment import plan
 from d3ke_lib.experiment.pipeline import Experiment
 from d3ke_lib.experiment.run import config

@@ -15,7 +15,7 @@ import pytest
 import toy
 
 from d3ke_lib import settings
-from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.data.synthetic import generate as synthetic
 from d3ke_lib.experiment import pipeline, plan
 from d3ke_lib.experiment.pipeline import Experiment

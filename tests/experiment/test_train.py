@@ -14,7 +14,7 @@ import pytest
 import torch
 import toy
 
-from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.data import augment, datasets, records
 from d3ke_lib.experiment.run import (
     artifacts,
@@ -143,7 +143,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import toy, torch
-from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.experiment.run import run_folder
 from d3ke_lib.experiment.run.train_frame import train_frame
 from d3ke_lib.nets import backbone
@@ -188,7 +188,7 @@ INTERRUPTED = """
 import os, signal, sys
 from pathlib import Path
 import toy, torch
-from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.experiment.run import run_folder
 from d3ke_lib.experiment.run.train_frame import train_frame
 from d3ke_lib.nets import backbone

@@ -8,7 +8,7 @@ import torch
 import toy
 from torch import nn
 
-from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.data import augment
 from d3ke_lib.experiment.run import artifacts, train_frame
 from d3ke_lib.experiment.run.distributed import ProcessGroup, init

@@ -22,7 +22,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import scipy.stats
 
-from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.experiment.evaluation.evaluate import rounded
 from d3ke_lib.experiment.run import artifacts, devices
 from d3ke_lib.experiment.run.codec import check_types, to_values
