@@ -14,12 +14,11 @@ PYTHON   ?= python3
 VENV     ?= .venv
 PY       := $(VENV)/bin/python
 READY    := $(VENV)/.requirements
-OUT      := out/$(P)
-NB       := $(OUT)/notebooks
+# Overrides give a profile a folder of its own.
+OUT      := $(or $(D3KE_OUT),out)/$(P)$(addprefix .,$(basename $(notdir $(OVERRIDES))))
 ifeq ($(filter $(REFINER),transformer tcn lstm),)
 $(error unknown REFINER '$(REFINER)'; known: transformer, tcn, lstm)
 endif
-RUN      := $(PY) scripts/run_notebook.py
 
 # glibc gives memory back after every step and takes it again page by page: a sixth of a training step.
 export MALLOC_MMAP_THRESHOLD_ ?= 4294967296
@@ -43,6 +42,14 @@ export D3KE_BODY := $(abspath $(BODY))
 endif
 ifdef PARTIAL
 export D3KE_PARTIAL := $(PARTIAL)
+endif
+
+# Values in place of the profile's, from a TOML file: d3ke_lib/experiment/run/overrides.py.
+ifdef OVERRIDES
+export D3KE_OVERRIDES := $(abspath $(OVERRIDES))
+endif
+ifdef D3KE_OUT
+export D3KE_OUT := $(abspath $(D3KE_OUT))
 endif
 
 # Other training seeds than the profile's: SEEDS="0 1 2" trains three runs of each network.
@@ -79,72 +86,13 @@ setup: $(READY)
 lock: | $(READY)
 	$(PY) -m uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements.in -o requirements.lock
 
-# -- the pipeline: every arrow a file -------------------------------------------------------------------
+# -- the pipeline: scripts/pipeline.mk, by the plan that Python writes of what is out of date ------------------
 
-# A room of the library with all that lies below it.
-room = $(shell find d3ke_lib/$(1) -name '*.py' -o -name '*.json' -o -name '*.toml' -o -name '*.html')
-BODY_SRC     := $(call room,body) $(wildcard data/body/*.osim data/body/*.json)
-DATA_SRC     := $(BODY_SRC) $(call room,data)
-TRAIN_SRC    := $(DATA_SRC) $(call room,nets) $(call room,experiment/run) d3ke_lib/experiment/pipeline.py
-EVALUATE_SRC := $(call room,experiment/evaluation)
-FIGURES_SRC  := $(call room,experiment/report)
-REPORT_SRC   := $(FIGURES_SRC) $(wildcard data/*.json scripts/build_report.py scripts/report/* scripts/report/*/*)
-
-# stages.mk lists the profile's runs (RUN_NAMES = backbone.seed …); an unknown profile ends here by name.
-# What was asked for last: with another refiner or other seeds, evaluation and what follows it are made anew.
-ifneq ($(filter reproduce report $(OUT)/%,$(MAKECMDGOALS)),)
-remember = $(shell mkdir -p $(OUT); echo $(2) | cmp -s - $(OUT)/$(1) || echo $(2) > $(OUT)/$(1))
-$(call remember,refiner,$(REFINER))
-$(call remember,seeds,$(SEEDS))
-include $(OUT)/stages.mk
-endif
-
-$(OUT)/stages.mk: $(OUT)/seeds d3ke_lib/experiment/run/config.py d3ke_lib/experiment/pipeline.py | $(READY)
-	@$(PY) -m d3ke_lib.experiment.pipeline $(P) $@
-
-FRAMES    := $(RUN_NAMES:%=$(NB)/04_frame.%.ipynb)
-TEMPORALS := $(RUN_NAMES:%=$(NB)/05_temporal.$(REFINER).%.ipynb)
-backbone   = $(firstword $(subst ., ,$*))
-seed       = $(lastword $(subst ., ,$*))
-
-reproduce: $(OUT)/report/index.html
-	@echo "report: $<"
+reproduce: $(READY)
+	+@$(PY) -m d3ke_lib.experiment.plan write $(P) $(REFINER)
+	+@$(MAKE) --no-print-directory -f scripts/pipeline.mk P=$(P) REFINER=$(REFINER) OUT=$(OUT) PY=$(PY) SPIN=$(SPIN)
+	@echo "report: $(OUT)/report/index.html"
 report: reproduce
-
-$(OUT)/expected_time.json: | $(READY)
-	@$(SPIN) $(PY) scripts/expected_time.py $(P) $@
-
-$(NB)/01_body.ipynb: notebooks/01_body.ipynb $(BODY_SRC) | $(READY) $(OUT)/expected_time.json
-	@$(RUN) $< $@ profile=$(P)
-
-$(NB)/02_data.ipynb: notebooks/02_data.ipynb $(DATA_SRC) | $(READY) $(OUT)/expected_time.json
-	@$(RUN) $< $@ profile=$(P)
-
-$(NB)/03_backbones.ipynb: notebooks/03_backbones.ipynb $(wildcard d3ke_lib/nets/*.py) | $(READY) $(OUT)/expected_time.json
-	@$(RUN) $< $@ profile=$(P)
-
-$(FRAMES): $(NB)/04_frame.%.ipynb: notebooks/04_frame.ipynb $(NB)/02_data.ipynb $(TRAIN_SRC)
-	@$(SPIN) $(RUN) $< $@ profile=$(P) backbone=$(backbone) seed=$(seed)
-
-$(TEMPORALS): $(NB)/05_temporal.$(REFINER).%.ipynb: notebooks/05_temporal.ipynb $(NB)/04_frame.%.ipynb
-	@$(SPIN) $(RUN) $< $@ profile=$(P) backbone=$(backbone) seed=$(seed) refiner=$(REFINER)
-
-$(NB)/06_evaluation.ipynb: notebooks/06_evaluation.ipynb $(FRAMES) $(TEMPORALS) $(OUT)/refiner $(OUT)/seeds $(EVALUATE_SRC)
-	@$(SPIN) $(RUN) $< $@ profile=$(P) refiner=$(REFINER)
-
-$(NB)/07_figures.ipynb: notebooks/07_figures.ipynb $(NB)/06_evaluation.ipynb $(FIGURES_SRC)
-	@$(RUN) $< $@ profile=$(P) refiner=$(REFINER)
-
-$(NB)/08_opensim.ipynb: notebooks/08_opensim.ipynb $(BODY_SRC) $(wildcard $(addprefix data/results/,opensim_agreement.json ik.json skeleton.json)) | $(READY) $(OUT)/expected_time.json
-	@$(RUN) $< $@ profile=$(P)
-
-$(OUT)/report/index.html: $(NB)/01_body.ipynb $(NB)/02_data.ipynb $(NB)/03_backbones.ipynb $(NB)/07_figures.ipynb $(NB)/08_opensim.ipynb $(REPORT_SRC)
-	@$(PY) scripts/build_report.py $(P)
-
-$(NB)/09_faithful.ipynb: notebooks/09_faithful.ipynb $(wildcard d3ke_lib/nets/*.py data/*.json data/results/*.json) | $(READY) $(OUT)/expected_time.json
-	@$(RUN) $< $@ profile=$(P)
-
-$(OUT)/report/index.html: $(NB)/09_faithful.ipynb
 
 # -- the real data ------------------------------------------------------------------------------------------
 

@@ -7,10 +7,10 @@ python -m torch.distributed.run --standalone --nproc-per-node 4 scripts/train.py
 import argparse
 import sys
 
+from d3ke_lib import settings
 from d3ke_lib.data import records
 from d3ke_lib.experiment import pipeline
 from d3ke_lib.experiment.run import config
-from d3ke_lib.experiment.run.distributed import place
 
 
 def main() -> int:
@@ -19,16 +19,16 @@ def main() -> int:
     parser.add_argument("--backbone", default="resnext50_32x4d")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    rank, size, _ = place()
+    started = settings.read()
     made = pipeline.folder(options.profile) / "data" / records.MANIFEST
     try:
-        if size > 1 and not made.is_file():
+        if started.processes > 1 and not made.is_file():
             raise ValueError(f"{made}: expected records, found none; make them in one process first")
         run = pipeline.frame(options.profile, options.backbone, options.seed)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    if rank == 0:
+    if started.rank == 0:
         print(run)
     return 0
 

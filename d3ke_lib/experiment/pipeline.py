@@ -1,4 +1,4 @@
-"""The five stages notebooks and Make call. Each is done once: a finished stage returns at once what it made.
+"""The five stages that notebooks and Make call.
 
     out/<profile>/data/                                      records
     out/<profile>/frame/<backbone>.<seed>/                   run.json, model.safetensors, log.jsonl, …
@@ -6,231 +6,299 @@
     out/<profile>/results.json                               evaluate.py says what is in it
     out/<profile>/figures/
 
-A stage carries out the stages it needs. `profile` is a name or a Profile. Errors are ValueErrors that say
-what was asked for and what there is.
+A stage first carries out the stages it needs, and returns at once what is up to date: what was made from the
+same inputs, configuration and code (`*_up_to_date`; Make asks the same functions, see plan.py). Each takes
+the name of a profile, a Profile, or an Experiment, which is a profile with all that was resolved once.
+Errors are ValueErrors that say what was expected and what was found.
 """
 
 import dataclasses
 import os
-import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from d3ke_lib.body.kinematics import default_skeleton
+from d3ke_lib import settings
+from d3ke_lib.body.kinematics import Skeleton, default_skeleton
 from d3ke_lib.data import records
 from d3ke_lib.data.bmlmovi import convert as bmlmovi
-from d3ke_lib.data.bmlmovi.convert import BmlmoviConfig
-from d3ke_lib.data.datasets import FrameSet
+from d3ke_lib.data.bmlmovi import folder_tree
 from d3ke_lib.data.synthetic import generate as synthetic
 from d3ke_lib.data.synthetic.generate import DataConfig
-from d3ke_lib.experiment.evaluation import cost
-from d3ke_lib.experiment.evaluation.evaluate import (
-    MEAN_POSE,
-    Method,
-    Scores,
-    answered,
-    mean_pose,
-    results,
-    score,
+from d3ke_lib.experiment.evaluation import measure
+from d3ke_lib.experiment.evaluation.evaluate import Method
+from d3ke_lib.experiment.evaluation.measure import Runs, Trained
+from d3ke_lib.experiment.report import figures as drawing
+from d3ke_lib.experiment.run import (
+    artifacts,
+    config,
+    devices,
+    run_folder,
+    train_frame,
+    train_temporal,
 )
-from d3ke_lib.experiment.run import artifacts, config, devices, run_folder, stored_predictions
-from d3ke_lib.experiment.run.codec import fingerprint, to_values
-from d3ke_lib.experiment.run.config import FrameConfig, Profile
-from d3ke_lib.experiment.run.forward import answer_frames, answer_windows, frame_net, temporal_net
-from d3ke_lib.experiment.run.train import records_hash, subjects_for, train_frame, train_temporal
+from d3ke_lib.experiment.run.code_hash import code_hash
+from d3ke_lib.experiment.run.codec import fingerprint
+from d3ke_lib.experiment.run.config import FrameConfig, Profile, TemporalConfig
+from d3ke_lib.experiment.run.forward import predict_frames
+from d3ke_lib.files import D3keError, sha256
+from d3ke_lib.settings import Settings
 
 RESULTS = "results.json"
+IDENTITY = "identity.json"  # of the records' folder, written before the first record
 
 
-def resolved(profile: str | Profile) -> Profile:
-    return profile if isinstance(profile, Profile) else config.profile(profile)
+class Experiment(NamedTuple):
+    """A profile with what its stages need, resolved once."""
+
+    profile: Profile
+    settings: Settings
+    skeleton: Skeleton
+
+    @property
+    def folder(self) -> Path:
+        """Where everything of the profile is written."""
+        return self.settings.out / self.profile.name
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
 
 
-def folder(profile: str | Profile) -> Path:
+Asked = str | Profile | Experiment
+
+
+def resolve(asked: Asked, refiner: str | None = None) -> Experiment:
+    """Everything that the environment and the configuration decide. `refiner`: only this one.
+
+    Raises D3keError for unknown names and for settings that do not fit the profile; writes nothing.
+    """
+    if isinstance(asked, Experiment):
+        found = asked
+    else:
+        environment = settings.read()
+        profile = asked if isinstance(asked, Profile) else config.profile(asked, environment)
+        found = Experiment(_occlude(profile, environment.occluders), environment, default_skeleton())
+    if refiner is None:
+        return found
+    return found._replace(profile=dataclasses.replace(found.profile, refiners=(refiner,)))
+
+
+def _occlude(profile: Profile, cutouts: Path | None) -> Profile:
+    """The profile with occluders cut out of a file."""
+    if cutouts is None:
+        return profile
+    if not cutouts.is_file():
+        raise D3keError(f"{cutouts}: expected cut-outs (make occluders), found no file")
+    augment = profile.frame.augment
+    if augment.occluder is None:
+        raise D3keError(f"profile {profile.name} has no occluders; leave OCCLUDERS out")
+    augment = dataclasses.replace(
+        augment, occluder=dataclasses.replace(augment.occluder, objects=str(cutouts))
+    )
+    return dataclasses.replace(profile, frame=dataclasses.replace(profile.frame, augment=augment))
+
+
+def folder(asked: Asked) -> Path:
     """Where everything of a profile is written."""
-    return artifacts.out_root() / resolved(profile).name
+    return resolve(asked).folder
 
 
-def data(profile: str | Profile) -> Path:
+def find_methods(profile: Profile) -> list[Method]:
+    """The profile's trained methods, the frame networks first."""
+    each = [(backbone, seed) for backbone in profile.backbones for seed in profile.seeds]
+    frames = [Method("frame", *one) for one in each]
+    return frames + [Method("temporal", *one, refiner) for refiner in profile.refiners for one in each]
+
+
+# --- records ----------------------------------------------------------------------------------------------
+
+
+def data(asked: Asked) -> Path:
     """Makes the records, synthetic or from BMLmovi; returns their folder.
 
-    Records of another configuration are set aside. Raises RecordError (a ValueError) naming what of
-    BMLmovi could not be made; with PARTIAL=1 the others are used without it.
+    Records of another configuration or code are set aside; a file that was deleted is made again. Raises
+    RecordError (a ValueError) naming a file that was changed, or what of BMLmovi could not be made; with
+    PARTIAL=1 the others are used without it.
     """
-    ours, made = resolved(profile), folder(profile) / "data"
-    if _is_made(ours.data, made):
+    experiment = resolve(asked)
+    made = experiment.data
+    if data_up_to_date(experiment):
         return made
-    with artifacts.claimed(made), run_folder.bars_on_terminal():
-        if _about(made) and not _is_made(ours.data, made, partial=True):
+    with artifacts.claimed(made), run_folder.redirect_bars():
+        identity = _identify_data(experiment.profile)
+        if any(made.iterdir()) and _read_identity(made) != identity:
             artifacts.set_aside(made)
-        _make_records(ours.data, made)
+        artifacts.write_json(made / IDENTITY, identity)
+        if _find_absent(made):
+            (made / records.MANIFEST).unlink()
+        _refuse_changed(made)
+        _make_records(experiment)
     return made
 
 
-def _is_made(config: DataConfig | BmlmoviConfig, made: Path, partial: bool | None = None) -> bool:
-    """Whether a manifest says so; `partial` (default: PARTIAL=1): also one that lacks files."""
-    found = _about(made)
-    source = bmlmovi if isinstance(config, BmlmoviConfig) else synthetic
-    missing = found.pop("missing", [])
-    return found == source.described(config) and (not missing or (_partial() if partial is None else partial))
+def data_up_to_date(experiment: Experiment) -> bool:
+    """Whether the records are those of this configuration and code, and all of them are as they were made."""
+    made = experiment.data
+    if _read_identity(made) != _identify_data(experiment.profile) or not (made / records.MANIFEST).is_file():
+        return False
+    if _find_absent(made) or _find_changed(made):
+        return False
+    return experiment.settings.partial or not records.load_manifest(made)["config"].get("missing")
 
 
-def _about(made: Path) -> dict[str, Any]:
-    return records.load_manifest(made)["config"] if (made / records.MANIFEST).is_file() else {}
+def _identify_data(profile: Profile) -> dict[str, Any]:
+    source = synthetic if isinstance(profile.data, DataConfig) else bmlmovi
+    found = {"config": source.described(profile.data), "code": code_hash(source.__name__)}
+    return found | {"fingerprint": fingerprint(found["config"], found["code"])}
 
 
-def _make_records(config: DataConfig | BmlmoviConfig, made: Path) -> None:
-    workers = len(os.sched_getaffinity(0))
-    if isinstance(config, DataConfig):
-        synthetic.make(config, made, workers, devices.choose("auto").type)
+def _read_identity(made: Path) -> dict[str, Any] | None:
+    return artifacts.read_json(made / IDENTITY) if (made / IDENTITY).is_file() else None
+
+
+def _find_absent(made: Path) -> list[str]:
+    """Files that the manifest lists and the folder lacks."""
+    if not (made / records.MANIFEST).is_file():
+        return []
+    listed = artifacts.read_json(made / records.MANIFEST)["files"]
+    return [name for name in listed if not (made / name).is_file()]
+
+
+def _find_changed(made: Path) -> list[str]:
+    """Files written after the manifest that have another hash or size than it says."""
+    manifest = made / records.MANIFEST
+    listed = artifacts.read_json(manifest)["files"] if manifest.is_file() else {}
+    since = manifest.stat().st_mtime_ns if listed else 0
+    there = {name: made / name for name in listed if (made / name).is_file()}
+    return [
+        name
+        for name, path in there.items()
+        if path.stat().st_size != listed[name]["bytes"]
+        or (path.stat().st_mtime_ns > since and sha256(path) != listed[name]["sha256"])
+    ]
+
+
+def _refuse_changed(made: Path) -> None:
+    if changed := _find_changed(made):
+        records.verify(made, changed)
+
+
+def _make_records(experiment: Experiment) -> None:
+    workers, asked = len(os.sched_getaffinity(0)), experiment.profile.data
+    if isinstance(asked, DataConfig):
+        synthetic.make(asked, experiment.data, workers, devices.choose("auto").type)
     else:
-        bmlmovi.make(config, artifacts.raw_folder(), made, workers, _partial())
+        raw = check_downloads(experiment)
+        bmlmovi.make(asked, raw, experiment.data, workers, experiment.settings.partial)
 
 
-def _partial() -> bool:
-    return os.environ.get("D3KE_PARTIAL", "") not in ("", "0")
+def needs_downloads(experiment: Experiment) -> bool:
+    """Whether records must be made of BMLmovi's downloads."""
+    return not isinstance(experiment.profile.data, DataConfig) and not data_up_to_date(experiment)
 
 
-def frame(profile: str | Profile, backbone: str, seed: int = 0) -> Path:
+def check_downloads(experiment: Experiment) -> Path:
+    """The folder of BMLmovi's downloads; raises a ValueError where it is not given or is no such folder."""
+    raw = experiment.settings.raw
+    if raw is None:
+        raise D3keError("BMLmovi: say where the downloads are: RAW=folder (data/README.md)")
+    if not folder_tree.find(raw).subjects:
+        raise D3keError(f"{raw}: expected BMLmovi's downloads (data/README.md), found none of their files")
+    return raw
+
+
+# --- networks ---------------------------------------------------------------------------------------------
+
+
+def frame(asked: Asked, backbone: str, seed: int = 0) -> Path:
     """Trains a frame network; returns its run's folder. Any backbone and seed will do."""
-    ours = resolved(profile)
-    run = folder(ours) / Method("frame", backbone, seed).name
-    train_frame(_frame_settings(ours, backbone), data(ours), run, seed)
-    return run
+    experiment = resolve(asked)
+    settings_of(experiment.profile, Method("frame", backbone, seed))  # wrong names end here
+    return _train_frame(experiment, data(experiment), backbone, seed).folder
 
 
-def _frame_settings(ours: Profile, backbone: str) -> FrameConfig:
-    """The profile's, with the cut-outs that the environment names in D3KE_OCCLUDERS (`OCCLUDERS=` to make).
-
-    Raises D3keError where there is no such file and where the profile puts nothing in front of people.
-    """
-    settings = dataclasses.replace(ours.frame, backbone=backbone)
-    path = os.environ.get("D3KE_OCCLUDERS")
-    if not path:
-        return settings
-    if not Path(path).is_file():
-        raise artifacts.D3keError(f"{path}: expected cut-outs (make occluders), found none")
-    if settings.augment.occluder is None:
-        raise artifacts.D3keError(f"profile {ours.name} has no occluders; leave OCCLUDERS out")
-    occluder = dataclasses.replace(settings.augment.occluder, objects=path)
-    return dataclasses.replace(settings, augment=dataclasses.replace(settings.augment, occluder=occluder))
+def temporal(asked: Asked, backbone: str, refiner: str = "transformer", seed: int = 0) -> Path:
+    """Trains a temporal network on a frame network's stored predictions; returns its run's folder."""
+    experiment = resolve(asked, refiner)
+    made = data(experiment)
+    source = _train_frame(experiment, made, backbone, seed)
+    return _train_temporal(experiment, made, source, Method("temporal", backbone, seed, refiner)).folder
 
 
-def temporal(profile: str | Profile, backbone: str, refiner: str = "transformer", seed: int = 0) -> Path:
-    """Trains a temporal network on a frame network's stored answers; returns its run's folder."""
-    ours = resolved(profile)
-    settings = dataclasses.replace(ours.temporal, kind=refiner)
-    source, made = frame(ours, backbone, seed), data(ours)
-    for split, subjects in subjects_for(settings, made).items():
-        answer_frames(source, made, split, subjects, ours.evaluation.batch)
-    run = folder(ours) / Method("temporal", backbone, seed, refiner).name
-    train_temporal(settings, made, source, run, seed)
-    return run
-
-
-def evaluate(profile: str | Profile, refiner: str | None = None) -> Path:
-    """Judges the profile's methods on its test subjects; returns results.json. `refiner`: only this one."""
-    ours = resolved(profile)
-    ours = dataclasses.replace(ours, refiners=(refiner,)) if refiner else ours
-    made, path = data(ours), folder(ours) / RESULTS
-    trained = [run_of(ours, method) for method in methods(ours)]
-    weights = [artifacts.read_json(run / run_folder.RESULT)["weights_sha256"] for run in trained]
-    mark = fingerprint(ours, weights, records_hash(made))
-    if path.is_file() and artifacts.read_json(path)["fingerprint"] == mark:
-        return path
-    found = judge(ours, made)
-    about = {"profile": to_values(ours), "fingerprint": mark, "git": artifacts.git_revision()}
-    facts = {"records": records_hash(made), "counts": records.load_manifest(made)["counts"]}
-    about |= {"machine": devices.describe(), "data": facts, "cost": costs(ours)}
-    about["synthetic"] = isinstance(ours.data, DataConfig)
-    return artifacts.write_json(path, {**found, **about})
-
-
-def figures(profile: str | Profile, refiner: str | None = None) -> list[Path]:
-    """Draws what the report shows of `evaluate(profile, refiner)`; returns the pictures."""
-    from d3ke_lib.experiment.report import figures as drawing
-
-    evaluate(profile, refiner)
-    return drawing.draw(folder(profile))
-
-
-# --- what evaluation needs --------------------------------------------------------------------------------
-
-
-def methods(ours: Profile) -> list[Method]:
-    """The profile's trained methods, the frame networks first."""
-    each = [(backbone, seed) for backbone in ours.backbones for seed in ours.seeds]
-    frames = [Method("frame", *one) for one in each]
-    return frames + [Method("temporal", *one, refiner) for refiner in ours.refiners for one in each]
-
-
-def run_of(ours: Profile, method: Method) -> Path:
+def settings_of(profile: Profile, method: Method) -> FrameConfig | TemporalConfig:
+    """The configuration of a method's network. Raises D3keError for an unknown backbone or refiner."""
     if method.kind == "frame":
-        return frame(ours, method.backbone, method.seed)
-    return temporal(ours, method.backbone, method.refiner, method.seed)
+        return dataclasses.replace(profile.frame, backbone=method.backbone)
+    return dataclasses.replace(profile.temporal, kind=method.refiner)
 
 
-def judge(ours: Profile, made: Path) -> dict[str, Any]:
-    """Answers of every method for the test subjects, then all that results.json says of them."""
-    skeleton = default_skeleton()
-    truth = FrameSet(made, "test", skeleton).labels()
-    constant = mean_pose(FrameSet(made, "train", skeleton).labels(), len(truth.time))
-    subjects = stored_predictions.subjects_of(made, "test")
-    found = {Method(MEAN_POSE): constant}
-    for method in methods(ours):
-        identity = answers(ours, method, made, "test", subjects)
-        pose = stored_predictions.load(run_of(ours, method), "test", subjects, identity, skeleton)
-        found[method] = answered(pose, skeleton)
-    return results(truth, found, training_scores(ours, made), skeleton, ours.evaluation)
+def _train_frame(experiment: Experiment, made: Path, backbone: str, seed: int) -> Trained:
+    method = Method("frame", backbone, seed)
+    run, chosen = experiment.folder / method.name, settings_of(experiment.profile, method)
+    result = train_frame.train_frame(chosen, made, run, seed, experiment.skeleton)
+    return Trained(run, result, run)
 
 
-def answers(ours: Profile, method: Method, made: Path, split: str, subjects: list[int]) -> str:
-    """Stores what is missing of a method's answers; returns their identity."""
-    run, source = run_of(ours, method), frame(ours, method.backbone, method.seed)
-    identity = answer_frames(source, made, split, subjects, ours.evaluation.batch)
-    return identity if method.kind == "frame" else answer_windows(run, source, made, split, subjects)
+def _train_temporal(experiment: Experiment, made: Path, source: Trained, method: Method) -> Trained:
+    run, chosen = experiment.folder / method.name, settings_of(experiment.profile, method)
+    for split, subjects in train_temporal.subjects_for(chosen, made).items():
+        batch = experiment.profile.evaluation.batch
+        predict_frames(source.folder, made, split, subjects, experiment.skeleton, batch)
+    result = train_temporal.train_temporal(chosen, made, source.folder, run, method.seed, experiment.skeleton)
+    return Trained(run, result, source.folder)
 
 
-def training_scores(ours: Profile, made: Path) -> dict[Method, Scores]:
-    """The frame networks on the training subjects whose answers the refiners learnt from."""
-    skeleton = default_skeleton()
-    subjects = stored_predictions.subjects_of(made, "train", ours.temporal.subjects)
-    truth = FrameSet(made, "train", skeleton, subjects=subjects).labels()
-    found = {}
-    for method in methods(ours):
+def _train_all(experiment: Experiment, made: Path) -> Runs:
+    """Every method's run: found finished or trained."""
+    runs: dict[Method, Trained] = {}
+    for method in find_methods(experiment.profile):
         if method.kind == "frame":
-            identity = answers(ours, method, made, "train", subjects)
-            pose = stored_predictions.load(run_of(ours, method), "train", subjects, identity, skeleton)
-            found[method] = score(answered(pose, skeleton), truth, skeleton)
-    return found
+            runs[method] = _train_frame(experiment, made, method.backbone, method.seed)
+        else:
+            source = runs[Method("frame", method.backbone, method.seed)]
+            runs[method] = _train_temporal(experiment, made, source, method)
+    return runs
 
 
-def costs(ours: Profile) -> dict[str, Any]:
-    """Setting → its network's cost on this machine; run → its training's on the machine it ran on."""
-    settings = {}
-    for method in methods(ours):
-        run = run_of(ours, method)
-        if method.setting not in settings and method.kind == "frame":
-            settings[method.setting] = cost.frame_cost(*frame_net(run), ours.evaluation)
-        elif method.setting not in settings:
-            settings[method.setting] = cost.temporal_cost(*temporal_net(run), ours.evaluation)
-    training = {method.name: cost.training_cost(run_of(ours, method)) for method in methods(ours)}
-    return {"networks": settings, "training": training}
+def find_runs(experiment: Experiment) -> Runs:
+    """The methods' finished runs that are up to date; trains nothing. The records must be up to date."""
+    runs: dict[Method, Trained] = {}
+    for method in find_methods(experiment.profile):
+        run, chosen = experiment.folder / method.name, settings_of(experiment.profile, method)
+        source = experiment.folder / Method("frame", method.backbone, method.seed).name
+        if method.kind == "frame":
+            identity = train_frame.identify(chosen, experiment.data, method.seed)
+        elif Method("frame", method.backbone, method.seed) in runs:
+            identity = train_temporal.identify(chosen, experiment.data, source, method.seed)
+        else:
+            continue
+        if result := run_folder.find_finished(run, identity["fingerprint"]):
+            runs[method] = Trained(run, result, source)
+    return runs
 
 
-# --- for Make -------------------------------------------------------------------------------------------
+# --- results ----------------------------------------------------------------------------------------------
 
 
-def main(name: str, target: str) -> None:
-    """Writes what Make includes: the runs of a profile as backbone.seed, so that each is a file to make."""
-    ours = resolved(name)
-    listed = [f"{backbone}.{seed}" for backbone in ours.backbones for seed in ours.seeds]
-    with artifacts.replacing(Path(target)) as beside:
-        beside.write_text(f"RUN_NAMES := {' '.join(listed)}\n")
+def evaluate(asked: Asked, refiner: str | None = None) -> Path:
+    """Evaluates all methods on the test subjects; returns results.json. `refiner`: only this one."""
+    experiment = resolve(asked, refiner)
+    made = data(experiment)
+    runs, path = _train_all(experiment, made), experiment.folder / RESULTS
+    if results_up_to_date(experiment, made, runs):
+        return path
+    found = measure.measure(experiment.profile, made, runs, experiment.skeleton)
+    return artifacts.write_json(path, found)
 
 
-if __name__ == "__main__":
-    try:
-        main(*sys.argv[1:])
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+def results_up_to_date(experiment: Experiment, made: Path, runs: Runs) -> bool:
+    """Whether results.json was computed from these records and runs, by this code."""
+    path = experiment.folder / RESULTS
+    if not path.is_file():
+        return False
+    return artifacts.read_json(path)["fingerprint"] == measure.identify(experiment.profile, made, runs)
+
+
+def figures(asked: Asked, refiner: str | None = None) -> list[Path]:
+    """Draws what the report shows of `evaluate(profile, refiner)`; returns the images."""
+    return drawing.draw(evaluate(asked, refiner).parent)

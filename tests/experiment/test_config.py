@@ -15,7 +15,7 @@ from d3ke_lib.nets.losses import LossWeights
 
 @pytest.mark.parametrize("profile", config.PROFILES.values(), ids=config.PROFILES)
 def test_profiles_round_trip(profile):
-    assert codec.from_json(Profile, codec.to_json(profile)) == profile
+    assert codec.from_values(Profile, codec.to_values(profile)) == profile
 
 
 def test_defaults_are_the_paper():

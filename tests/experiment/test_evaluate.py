@@ -132,7 +132,7 @@ def evaluated(toy_records, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("D3KE_OUT", str(tmp_path_factory.mktemp("out")))
         toy.shrink(patch)
-        patch.setattr(pipeline, "data", lambda profile: toy_records)
+        patch.setattr(pipeline, "data", lambda experiment: toy_records)
         path = pipeline.evaluate(profile)
         again = path.stat().st_mtime_ns
         assert pipeline.evaluate(profile).stat().st_mtime_ns == again  # done once
@@ -193,12 +193,6 @@ def test_costs_are_the_network_s(evaluated):
     convolutions = 4 * (3 * 64 * 2048 + 2048 * 126)
     assert convolutions <= frame["multiply_adds"] < 1.2 * convolutions  # the rest: the skeleton's products
     assert cost["training"]["frame/resnext50_32x4d.0"]["items"] == 32
-
-
-def test_make_is_told_the_runs(tmp_path):
-    pipeline.main("smoke", str(tmp_path / "stages.mk"))
-    names = "resnext50_32x4d.0 resnext101_32x8d.0"
-    assert (tmp_path / "stages.mk").read_text() == f"RUN_NAMES := {names}\n"
 
 
 @pytest.mark.parametrize(

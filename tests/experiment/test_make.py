@@ -1,86 +1,140 @@
 """What make would run, told without running it."""
 
 import os
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from d3ke_lib.experiment.run.artifacts import REPOSITORY
+from d3ke_lib import settings
+from d3ke_lib.body.kinematics import default_skeleton
+from d3ke_lib.experiment import plan
+from d3ke_lib.experiment.pipeline import Experiment
+from d3ke_lib.experiment.run import config
+from d3ke_lib.settings import REPOSITORY
 
-JUDGED = ("notebooks/05_temporal", "notebooks/06_evaluation", "notebooks/07_figures")
+DEPENDENT = ("02", "04", "05", "06", "07")  # on the profile's stages
+
+
+def plan_by_make(folder: Path, *words: str, **environment: str) -> str:
+    # The tests are themselves run by make, whose flags and level a make below it would take over.
+    own = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
+    done = subprocess.run(
+        ["make", "-n", *words],
+        cwd=folder,
+        env=own | environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    return done.stdout + done.stderr
+
+
+def commands_of(text: str) -> list[list[str]]:
+    """Notebook, target and parameters of each that would be executed."""
+    return [
+        line.partition("run_notebook.py ")[2].split() for line in text.splitlines() if "run_notebook" in line
+    ]
+
+
+def plan_smoke(out: Path, refiner: str, **changes: object) -> list[list[str]]:
+    """What pipeline.mk would execute where nothing is made."""
+    profile = replace(config.SMOKE, refiners=(refiner,), **changes)
+    plan.write(Experiment(profile, settings.read({"D3KE_OUT": str(out)}), default_skeleton()))
+    (out / "smoke" / "expected_time.json").touch()
+    words = ("P=smoke", f"REFINER={refiner}", f"OUT={out / 'smoke'}", "PY=python", "SPIN=")
+    return commands_of(plan_by_make(REPOSITORY, "-f", "scripts/pipeline.mk", *words))
+
+
+@pytest.mark.parametrize("refiner", ["transformer", "tcn", "lstm"])
+def test_the_refiner_asked_for_is_trained_evaluated_and_drawn(tmp_path, refiner):
+    commands = plan_smoke(tmp_path, refiner, backbones=("resnet50",))
+    following = [words for words in commands if words[0].startswith(("notebooks/05", "notebooks/06"))]
+    assert len(following) == 2
+    assert following[0][1].endswith(f"05_temporal.{refiner}.resnet50.0.ipynb")
+    assert all(words[-1] == f"refiner={refiner}" for words in following)
+
+
+def test_every_notebook_is_in_the_report_and_in_order(tmp_path):
+    notebooks = [Path(words[0]).name for words in plan_smoke(tmp_path, "tcn")]
+    assert set(notebooks) == {path.name for path in (REPOSITORY / "notebooks").glob("*.ipynb")}
+    following = [name for name in notebooks if name.startswith(DEPENDENT)]
+    assert following[0].startswith("02")
+    assert following.index("04_frame.ipynb") < following.index("05_temporal.ipynb")
+    assert not [name for name in following[: following.index("06_evaluation.ipynb")] if name > "06"]
+
+
+def test_every_run_of_the_seeds_is_made(tmp_path):
+    targets = [Path(words[1]).name for words in plan_smoke(tmp_path, "transformer", seeds=(3, 5))]
+    for backbone in config.SMOKE.backbones:
+        for seed in (3, 5):
+            assert f"04_frame.{backbone}.{seed}.ipynb" in targets
+            assert f"05_temporal.transformer.{backbone}.{seed}.ipynb" in targets
+    assert not [target for target in targets if target.endswith(".0.ipynb")]
+
+
+# --- the Makefile itself, in a copy of the repository -----------------------------------------------------
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A checkout whose environment and list of runs are made."""
-    for name in ("Makefile", "d3ke_lib", "notebooks", "scripts", "data", "requirements.lock"):
+    """A checkout whose environment is made."""
+    for name in ("Makefile", "notebooks", "scripts", "data", "requirements.lock"):
         (tmp_path / name).symlink_to(REPOSITORY / name)
-    for made in (".venv/.requirements", "out/smoke/expected_time.json", "out/smoke/stages.mk"):
-        (tmp_path / made).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / made).write_text("RUN_NAMES := resnet50.0\n")
-    (tmp_path / "out/smoke/seeds").write_text("\n")
-    os.utime(tmp_path / "out/smoke/seeds", (0, 0))
+    without = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(REPOSITORY / "d3ke_lib", tmp_path / "d3ke_lib", ignore=without)
+    python = tmp_path / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    (tmp_path / ".venv/.requirements").touch()
     return tmp_path
 
 
-def planned(copy: Path, *words: str) -> str:
-    # The tests are themselves run by make, whose flags and level a make below it would take over.
-    own = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
-    command = ["make", "-n", *words]
-    done = subprocess.run(command, cwd=copy, env=own, capture_output=True, text=True, timeout=60, check=False)
-    return done.stdout + done.stderr
+@pytest.mark.slow
+def test_only_what_an_edit_changes_is_planned(copy: Path):
+    def pages() -> set[str]:
+        body = f"BODY={copy / 'data/body/d3ke_body.osim'}"  # a user's variable, which hides no source
+        text = plan_by_make(copy, "reproduce", "P=smoke", body, PYTHONPATH=str(copy), D3KE_OUT="")
+        assert "error" not in text.lower(), text
+        return {Path(words[1]).name for words in commands_of(text)}
+
+    (copy / "out/smoke/notebooks").mkdir(parents=True)
+    (copy / "out/smoke/expected_time.json").touch()
+    everything = pages()
+    for page in everything:
+        (copy / "out/smoke/notebooks" / page).touch()
+    unmade = {page for page in everything if page.startswith(DEPENDENT)}
+    for path in (copy / "d3ke_lib").rglob("*.py"):
+        path.touch()
+    source = copy / "d3ke_lib/body/kinematics.py"
+    source.write_text(source.read_text() + "\n# a comment\n")
+    assert pages() == unmade  # whose stages have made nothing yet
+    source.write_text(source.read_text() + "\nEDITED = True\n")
+    assert pages() >= {"01_body.ipynb", "08_opensim.ipynb"} | unmade
 
 
-def stage_of(copy: Path, refiner: str) -> list[str]:
-    lines = planned(copy, "reproduce", "P=smoke", f"REFINER={refiner}").splitlines()
-    return [line.partition("run_notebook.py ")[2] for line in lines if "run_notebook.py" in line]
-
-
-@pytest.mark.parametrize("refiner", ["transformer", "tcn", "lstm"])
-def test_the_refiner_asked_for_is_trained_judged_and_drawn(copy, refiner):
-    stages = [stage for stage in stage_of(copy, refiner) if stage.startswith(JUDGED)]
-    assert len(stages) == 3
-    assert f"05_temporal.{refiner}.resnet50.0.ipynb" in stages[0]
-    assert all(stage.endswith(f"refiner={refiner}") for stage in stages)
-
-
-def test_every_notebook_is_in_the_report(copy):
-    ran = {stage.split()[0] for stage in stage_of(copy, "tcn")}
-    assert ran == {f"notebooks/{path.name}" for path in (REPOSITORY / "notebooks").glob("*.ipynb")}
-
-
-def test_another_refiner_makes_evaluation_anew_and_the_same_does_not(copy):
-    made = [stage.split()[1] for refiner in ("transformer", "tcn") for stage in stage_of(copy, refiner)]
-    for name in [*sorted(set(made)), "out/smoke/report/index.html"]:
-        (copy / name).parent.mkdir(parents=True, exist_ok=True)
-        (copy / name).touch()
-    assert stage_of(copy, "tcn") == []
-    assert [stage.split()[0] for stage in stage_of(copy, "lstm")] == [
-        f"notebooks/{name}.ipynb" for name in ("05_temporal", "06_evaluation", "07_figures")
-    ]
-    assert [stage.split()[0] for stage in stage_of(copy, "transformer")] == [
-        f"notebooks/{name}.ipynb" for name in ("06_evaluation", "07_figures")
-    ]
-
-
-def test_other_seeds_list_the_runs_anew(copy):
-    (copy / ".venv/bin").mkdir()
-    (copy / ".venv/bin/python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
-    (copy / ".venv/bin/python").chmod(0o755)
-    assert "05_temporal.transformer.resnet50.0.ipynb" in planned(copy, "reproduce", "P=smoke")
-    stages = planned(copy, "reproduce", "P=smoke", "SEEDS=3 5")
-    assert "04_frame.resnext50_32x4d.3.ipynb" in stages
-    assert "05_temporal.transformer.resnext101_32x8d.5.ipynb" in stages
-    assert "resnet50.0" not in stages
-    assert "SEEDS: expected whole numbers, each once" in planned(copy, "reproduce", "P=smoke", "SEEDS=3 x")
-
-
-def test_unknown_refiners_end_at_once(copy):
-    assert "unknown REFINER 'gru'; known: transformer, tcn, lstm" in planned(copy, "reproduce", "REFINER=gru")
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["REFINER=gru"], "unknown REFINER 'gru'; known: transformer, tcn, lstm"),
+        (["P=smok"], "error: unknown profile 'smok'; known: smoke, demo"),
+        (["P=smoke", "SEEDS=3 x"], "error: SEEDS: expected whole numbers, each once"),
+        (["P=bmlmovi"], "error: BMLmovi: say where the downloads are: RAW=folder"),
+        (["P=bmlmovi", "RAW=nowhere"], "nowhere: expected the folder of the downloads"),
+    ],
+)
+def test_wrong_values_end_in_one_line(copy: Path, words: list[str], message: str):
+    text = plan_by_make(copy, "reproduce", *words, PYTHONPATH=str(copy), D3KE_OUT="")
+    assert message in text
+    assert "Traceback" not in text
+    assert not (copy / "out").exists()
 
 
 def test_ablation_takes_a_folder_of_records(copy):
-    assert planned(copy, "ablation").strip().endswith("scripts/ablate.py --profile demo")
-    assert "--records out/x/data" in planned(copy, "ablation", "RECORDS=out/x/data")
+    assert plan_by_make(copy, "ablation").strip().endswith("scripts/ablate.py --profile demo")
+    assert "--records out/x/data" in plan_by_make(copy, "ablation", "RECORDS=out/x/data")

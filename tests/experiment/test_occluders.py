@@ -7,7 +7,7 @@ import pytest
 from d3ke_lib.data.augment import AugmentConfig
 from d3ke_lib.data.augment_pixels import OccluderConfig
 from d3ke_lib.experiment import pipeline
-from d3ke_lib.experiment.run import artifacts, train
+from d3ke_lib.experiment.run import artifacts, identity
 from d3ke_lib.experiment.run.artifacts import D3keError
 from d3ke_lib.experiment.run.config import profile
 
@@ -30,7 +30,7 @@ def test_a_run_is_told_by_the_files_content(tmp_path):
     bank = tmp_path / "bank.safetensors"
     bank.write_bytes(b"one")
     config = profile("bmlmovi").frame
-    assert train.occluders_of(config) == {}
+    assert identity.occluders_hash(config) == {}
     augment = AugmentConfig(occluder=OccluderConfig(objects=str(bank)))
-    found = train.occluders_of(dataclasses.replace(config, augment=augment))
+    found = identity.occluders_hash(dataclasses.replace(config, augment=augment))
     assert found == {"occluders": artifacts.sha256(bank)}

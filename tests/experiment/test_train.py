@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,21 +14,25 @@ import pytest
 import torch
 import toy
 
-from d3ke_lib.data import datasets, records
+from d3ke_lib.body.kinematics import default_skeleton
+from d3ke_lib.data import augment, datasets, records
 from d3ke_lib.experiment.run import (
     artifacts,
+    forward,
     run_folder,
     schedule,
     stored_predictions,
     temporal_windows,
-    train,
 )
-from d3ke_lib.experiment.run import forward as inference
 from d3ke_lib.experiment.run.artifacts import D3keError
 from d3ke_lib.experiment.run.config import Phase, Resolution
+from d3ke_lib.experiment.run.train_frame import identify, train_frame
+from d3ke_lib.experiment.run.train_temporal import subjects_for, train_temporal
+from d3ke_lib.nets import losses
 
 pytestmark = pytest.mark.usefixtures("small_networks")
 TIMES = ("seconds", "per_second")
+SKELETON = default_skeleton()
 
 
 class Killed(BaseException):
@@ -45,7 +50,7 @@ def undisturbed(toy_records, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("undisturbed") / "run"
     with pytest.MonkeyPatch.context() as patch:
         toy.shrink(patch)
-        train.train_frame(toy.FRAME, toy_records, folder, seed=1)
+        train_frame(toy.FRAME, toy_records, folder, 1, SKELETON)
     return folder
 
 
@@ -73,25 +78,27 @@ def test_total_is_the_weighted_sum_of_the_terms(undisturbed):
 
 
 def test_a_finished_run_is_returned_and_not_repeated(undisturbed, toy_records, monkeypatch):
-    monkeypatch.setattr(train, "build_frame", lambda *_: pytest.fail("a finished run was trained again"))
-    result = train.train_frame(toy.FRAME, toy_records, undisturbed, seed=1)
+    monkeypatch.setattr(
+        "d3ke_lib.experiment.run.train_frame.build_frame", lambda *_: pytest.fail("trained again")
+    )
+    result = train_frame(toy.FRAME, toy_records, undisturbed, 1, SKELETON)
     assert result == artifacts.read_json(undisturbed / run_folder.RESULT)
     how = replace(toy.FRAME, workers=1, checkpoint_every=5)
-    assert train.train_frame(how, toy_records, undisturbed, seed=1) == result
+    assert train_frame(how, toy_records, undisturbed, 1, SKELETON) == result
 
 
 # --- stopped and resumed ---
 
 
 def stop_after_step(monkeypatch, step: int) -> None:
-    note = run_folder.note
+    record = run_folder.record_losses
 
     def stopping(run, *values) -> None:
-        note(run, *values)
+        record(run, *values)
         if run.step == step:
             raise Killed
 
-    monkeypatch.setattr(run_folder, "note", stopping)
+    monkeypatch.setattr(run_folder, "record_losses", stopping)
 
 
 def stop_before_replacing(monkeypatch, name: str, times: int) -> None:
@@ -124,9 +131,9 @@ def test_a_resumed_run_equals_an_undisturbed_one(undisturbed, toy_records, tmp_p
     with monkeypatch.context() as patch:
         STOPS[stop](patch)
         with pytest.raises(Killed):
-            train.train_frame(toy.FRAME, toy_records, folder, seed=1)
+            train_frame(toy.FRAME, toy_records, folder, 1, SKELETON)
     assert not (folder / run_folder.RESULT).exists()
-    result = train.train_frame(toy.FRAME, toy_records, folder, seed=1)
+    result = train_frame(toy.FRAME, toy_records, folder, 1, SKELETON)
     assert result["weights_sha256"] == artifacts.read_json(undisturbed / run_folder.RESULT)["weights_sha256"]
     assert log_of(folder) == log_of(undisturbed)
     assert sorted(p.name for p in folder.iterdir()) == [run_folder.LOG, run_folder.MODEL, run_folder.RESULT]
@@ -136,7 +143,9 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import toy, torch
-from d3ke_lib.experiment.run import run_folder, train
+from d3ke_lib.body.kinematics import default_skeleton
+from d3ke_lib.experiment.run import run_folder
+from d3ke_lib.experiment.run.train_frame import train_frame
 from d3ke_lib.nets import backbone
 torch.set_num_threads(int(sys.argv[3]))
 backbone.build = toy.small_backbone
@@ -147,7 +156,7 @@ def save_and_be_killed(run):
     run.log.flush()
     os.kill(os.getpid(), signal.SIGKILL)
 run_folder.save = save_and_be_killed
-train.train_frame(toy.FRAME, Path(sys.argv[1]), Path(sys.argv[2]), seed=1)
+train_frame(toy.FRAME, Path(sys.argv[1]), Path(sys.argv[2]), 1, default_skeleton())
 """
 
 
@@ -158,7 +167,7 @@ def test_kill_9_then_resume_equals_an_undisturbed_run(undisturbed, toy_records, 
     ended = subprocess.run(command, env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)}, check=False)
     assert ended.returncode == -signal.SIGKILL
     assert (folder / run_folder.CHECKPOINT).exists()
-    result = train.train_frame(toy.FRAME, toy_records, folder, seed=1)
+    result = train_frame(toy.FRAME, toy_records, folder, 1, SKELETON)
     assert result["weights_sha256"] == artifacts.read_json(undisturbed / run_folder.RESULT)["weights_sha256"]
     assert log_of(folder) == log_of(undisturbed)
 
@@ -169,10 +178,70 @@ def test_stopped_twice_with_an_average_of_the_weights(toy_records, tmp_path, mon
         with monkeypatch.context() as patch:
             stop_after_step(patch, step)
             with pytest.raises(Killed):
-                train.train_frame(config, toy_records, tmp_path / "a", seed=1)
-    stopped = train.train_frame(config, toy_records, tmp_path / "a", seed=1)
-    straight = train.train_frame(config, toy_records, tmp_path / "b", seed=1)
+                train_frame(config, toy_records, tmp_path / "a", 1, SKELETON)
+    stopped = train_frame(config, toy_records, tmp_path / "a", 1, SKELETON)
+    straight = train_frame(config, toy_records, tmp_path / "b", 1, SKELETON)
     assert stopped["weights_sha256"] == straight["weights_sha256"]
+
+
+INTERRUPTED = """
+import os, signal, sys
+from pathlib import Path
+import toy, torch
+from d3ke_lib.body.kinematics import default_skeleton
+from d3ke_lib.experiment.run import run_folder
+from d3ke_lib.experiment.run.train_frame import train_frame
+from d3ke_lib.nets import backbone
+torch.set_num_threads(int(sys.argv[3]))
+backbone.build = toy.small_backbone
+record = run_folder.record_losses
+def record_and_be_interrupted(run, *values):
+    record(run, *values)
+    if run.step == 5:
+        os.kill(os.getpid(), signal.SIGINT)
+run_folder.record_losses = record_and_be_interrupted
+try:
+    train_frame(toy.FRAME, Path(sys.argv[1]), Path(sys.argv[2]), 1, default_skeleton())
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+def test_an_interrupt_loses_no_step(undisturbed, toy_records, tmp_path):
+    folder = tmp_path / "run"
+    paths = [str(artifacts.REPOSITORY), str(Path(toy.__file__).parent)]
+    command = [sys.executable, "-c", INTERRUPTED, str(toy_records), str(folder), str(torch.get_num_threads())]
+    ended = subprocess.run(command, env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)}, check=False)
+    assert ended.returncode == 130
+    assert artifacts.read_checkpoint(folder / run_folder.CHECKPOINT).state["step"] == 5
+    result = train_frame(toy.FRAME, toy_records, folder, 1, SKELETON)
+    assert result["weights_sha256"] == artifacts.read_json(undisturbed / run_folder.RESULT)["weights_sha256"]
+
+
+@pytest.mark.parametrize("damage", ["cut short", "changed"])
+def test_damaged_weights_are_trained_again(undisturbed, toy_records, tmp_path, damage):
+    folder = shutil.copytree(undisturbed, tmp_path / "run")
+    content = bytearray((folder / run_folder.MODEL).read_bytes())
+    if damage == "cut short":
+        del content[-100:]
+    else:
+        content[-100] ^= 1
+    (folder / run_folder.MODEL).write_bytes(content)
+    result = train_frame(toy.FRAME, toy_records, folder, 1, SKELETON)
+    expected = artifacts.read_json(undisturbed / run_folder.RESULT)["weights_sha256"]
+    assert result["weights_sha256"] == expected
+    assert artifacts.digest(artifacts.read_tensors(folder / run_folder.MODEL)[0]) == expected
+
+
+def test_a_damaged_checkpoint_is_refused_by_name(toy_records, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_after_step(patch, 5)
+        with pytest.raises(Killed):
+            train_frame(toy.FRAME, toy_records, tmp_path, 1, SKELETON)
+    path = tmp_path / run_folder.CHECKPOINT
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(D3keError, match=r"checkpoint.safetensors is not a whole .*; delete it"):
+        train_frame(toy.FRAME, toy_records, tmp_path, 1, SKELETON)
 
 
 # --- what is read ---
@@ -191,10 +260,10 @@ def test_training_reads_no_test_subject(toy_records, tmp_path, monkeypatch):
     monkeypatch.setattr(records, "read", watched(read))
     monkeypatch.setattr(records, "sha256", watched(digest))
     frame = tmp_path / "frame"
-    train.train_frame(toy.FRAME, toy_records, frame, seed=1)
-    for split, subjects in train.subjects_for(toy.TEMPORAL, toy_records).items():
-        inference.answer_frames(frame, toy_records, split, subjects)
-    train.train_temporal(toy.TEMPORAL, toy_records, frame, tmp_path / "temporal", seed=1)
+    train_frame(toy.FRAME, toy_records, frame, 1, SKELETON)
+    for split, subjects in subjects_for(toy.TEMPORAL, toy_records).items():
+        forward.predict_frames(frame, toy_records, split, subjects, SKELETON)
+    train_temporal(toy.TEMPORAL, toy_records, frame, tmp_path / "temporal", 1, SKELETON)
     allowed = (*toy.SPLITS["train"], *toy.SPLITS["validation"])
     assert opened == {f"subject_{number:03d}_PG1.arrow" for number in allowed}
     assert [p.name for p in sorted((frame / "predictions" / "train").iterdir())] == [
@@ -210,7 +279,7 @@ def test_damaged_records_stop_a_run(tmp_path):
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     with pytest.raises(records.RecordError, match="subject_001_PG1"):
-        train.train_frame(toy.FRAME, data, tmp_path / "run", seed=1)
+        train_frame(toy.FRAME, data, tmp_path / "run", 1, SKELETON)
 
 
 # --- what is learnt ---
@@ -230,31 +299,31 @@ def test_one_batch_is_learnt_by_heart(toy_records, tmp_path):
     )
     data = toy.make_records(tmp_path / "data", {"train": [1, 2, 3, 8], "validation": [4]})
     assert len(datasets.FrameSet(data, "train", every=6)) == 8
-    train.train_frame(config, data, tmp_path / "run", seed=0)
+    train_frame(config, data, tmp_path / "run", 0, SKELETON)
     totals = [line["total"] for line in log_of(tmp_path / "run") if "total" in line]
     assert totals[-1] < 0.35 * totals[0]
 
 
 def test_another_seed_gives_other_weights(undisturbed, toy_records, tmp_path):
-    other = train.train_frame(toy.FRAME, toy_records, tmp_path / "run", seed=2)
+    other = train_frame(toy.FRAME, toy_records, tmp_path / "run", 2, SKELETON)
     assert other["weights_sha256"] != artifacts.read_json(undisturbed / run_folder.RESULT)["weights_sha256"]
 
 
 def test_optimiser_and_masking_are_switches(undisturbed, toy_records, tmp_path):
     result = artifacts.read_json(undisturbed / run_folder.RESULT)
-    unmasked = train.train_frame(replace(toy.FRAME, mask_angles=False), toy_records, tmp_path / "a", seed=1)
+    unmasked = train_frame(replace(toy.FRAME, mask_angles=False), toy_records, tmp_path / "a", 1, SKELETON)
     assert unmasked["weights_sha256"] == result["weights_sha256"]  # all toy labels are valid
-    adam = train.train_frame(replace(toy.FRAME, optimizer="adam"), toy_records, tmp_path / "b", seed=1)
+    adam = train_frame(replace(toy.FRAME, optimizer="adam"), toy_records, tmp_path / "b", 1, SKELETON)
     assert adam["weights_sha256"] != result["weights_sha256"]
 
 
 def test_growing_resolution_is_used(toy_records, tmp_path, monkeypatch):
-    sides, augment = [], train.augment.augment
+    sides, crop = [], augment.augment
     monkeypatch.setattr(
-        train.augment, "augment", lambda batch, px, *rest: sides.append(px) or augment(batch, px, *rest)
+        augment, "augment", lambda batch, px, *rest: sides.append(px) or crop(batch, px, *rest)
     )
     config = replace(toy.FRAME, resolutions=(Resolution(0.5, 16), Resolution(1.0, 32)))
-    train.train_frame(config, toy_records, tmp_path / "run", seed=1)
+    train_frame(config, toy_records, tmp_path / "run", 1, SKELETON)
     assert sides == [16] * 4 + [32] * 4
 
 
@@ -262,86 +331,86 @@ def test_growing_resolution_is_used(toy_records, tmp_path, monkeypatch):
 
 
 def test_a_loss_that_is_not_finite_names_its_step(toy_records, tmp_path, monkeypatch):
-    total, calls = train.total, []
+    total, calls = losses.total, []
 
     def broken(terms, weights):
         calls.append(1)
         return total(terms, weights) * (float("nan") if len(calls) == 5 else 1)
 
-    monkeypatch.setattr(train, "total", broken)
+    monkeypatch.setattr("d3ke_lib.experiment.run.train_frame.total", broken)
     with pytest.raises(D3keError, match="loss of step 5 is not finite"):
-        train.train_frame(toy.FRAME, toy_records, tmp_path / "run", seed=1)
+        train_frame(toy.FRAME, toy_records, tmp_path / "run", 1, SKELETON)
     assert artifacts.read_checkpoint(tmp_path / "run" / run_folder.CHECKPOINT).state["step"] == 3
 
 
 def test_another_configuration_sets_the_old_run_aside(toy_records, tmp_path):
     folder = tmp_path / "run"
-    first = train.train_frame(toy.FRAME, toy_records, folder, seed=1)
-    second = train.train_frame(replace(toy.FRAME, images=16), toy_records, folder, seed=1)
+    first = train_frame(toy.FRAME, toy_records, folder, 1, SKELETON)
+    second = train_frame(replace(toy.FRAME, images=16), toy_records, folder, 1, SKELETON)
     assert second["step"] == 4
     assert artifacts.read_json(tmp_path / "run.old" / run_folder.RESULT) == first
 
 
 def test_other_records_make_another_run(toy_records, tmp_path):
-    one = train.describe("frame", toy.FRAME, 1, records=train.records_hash(toy_records))
+    one = identify(toy.FRAME, toy_records, 1)
     other = toy.make_records(tmp_path / "data", {"train": [1, 2], "validation": [4]})
-    two = train.describe("frame", toy.FRAME, 1, records=train.records_hash(other))
+    two = identify(toy.FRAME, other, 1)
     assert one["fingerprint"] != two["fingerprint"]
 
 
 def test_too_few_frames_for_a_batch(toy_records, tmp_path):
     with pytest.raises(D3keError, match="one batch is 64 images; there are 36"):
-        train.train_frame(replace(toy.FRAME, batch=64), toy_records, tmp_path / "run", seed=1)
+        train_frame(replace(toy.FRAME, batch=64), toy_records, tmp_path / "run", 1, SKELETON)
 
 
 def test_a_checkpoint_of_another_network_names_the_keys(toy_records, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         stop_after_step(patch, 5)
         with pytest.raises(Killed):
-            train.train_frame(toy.FRAME, toy_records, tmp_path / "run", seed=1)
+            train_frame(toy.FRAME, toy_records, tmp_path / "run", 1, SKELETON)
     smaller = torch.nn.Sequential(torch.nn.Conv2d(3, 2048, 8, stride=16))
     monkeypatch.setattr("d3ke_lib.nets.backbone.build", lambda *_, **__: smaller)
     with pytest.raises(ValueError, match=r"backbone\.1\.weight"):
-        train.train_frame(toy.FRAME, toy_records, tmp_path / "run", seed=1)
+        train_frame(toy.FRAME, toy_records, tmp_path / "run", 1, SKELETON)
 
 
 # --- the temporal networks ---
 
 
 @pytest.fixture(scope="module")
-def answered(undisturbed, toy_records) -> Path:
-    """The undisturbed frame run with its answers for training and validation."""
+def predicted(undisturbed, toy_records) -> Path:
+    """The undisturbed frame run with its predictions for training and validation."""
     with pytest.MonkeyPatch.context() as patch:
         toy.shrink(patch)
-        for split, subjects in train.subjects_for(toy.TEMPORAL, toy_records).items():
-            inference.answer_frames(undisturbed, toy_records, split, subjects)
+        for split, subjects in subjects_for(toy.TEMPORAL, toy_records).items():
+            forward.predict_frames(undisturbed, toy_records, split, subjects, SKELETON)
     return undisturbed
 
 
 @pytest.mark.parametrize("kind", ["transformer", "tcn", "lstm"])
-def test_temporal_runs_resume_too(answered, toy_records, tmp_path, monkeypatch, kind):
+def test_temporal_runs_resume_too(predicted, toy_records, tmp_path, monkeypatch, kind):
     """The TCN and the LSTM have dropout: their draws, too, belong to the step."""
     config = replace(toy.TEMPORAL, kind=kind)
-    straight = train.train_temporal(config, toy_records, answered, tmp_path / "a", seed=1)
+    straight = train_temporal(config, toy_records, predicted, tmp_path / "a", 1, SKELETON)
     assert straight["step"] == 6
     with monkeypatch.context() as patch:
         stop_after_step(patch, 5)
         with pytest.raises(Killed):
-            train.train_temporal(config, toy_records, answered, tmp_path / "b", seed=1)
+            train_temporal(config, toy_records, predicted, tmp_path / "b", 1, SKELETON)
     torch.rand(7)  # what else draws from torch's generator changes nothing
-    resumed = train.train_temporal(config, toy_records, answered, tmp_path / "b", seed=1)
+    resumed = train_temporal(config, toy_records, predicted, tmp_path / "b", 1, SKELETON)
     assert resumed["weights_sha256"] == straight["weights_sha256"]
     assert log_of(tmp_path / "a") == log_of(tmp_path / "b")
 
 
 @pytest.mark.parametrize("kind", ["transformer", "tcn", "lstm"])
-def test_a_causal_refiner_is_trained_and_answers_from_the_past_alone(answered, toy_records, tmp_path, kind):
+def test_a_causal_refiner_is_trained_and_predicts_from_the_past_alone(predicted, toy_records, tmp_path, kind):
     config = replace(toy.TEMPORAL, kind=kind, causal=True)
     run = tmp_path / "run"
-    train.train_temporal(config, toy_records, answered, run, seed=1)
-    net, read = inference.temporal_net(run)
+    train_temporal(config, toy_records, predicted, run, 1, SKELETON)
+    net, read = forward.load_temporal_net(run, SKELETON)
     assert read == config
-    how = (config.window, toy_records, answered, "validation", [4], train.default_skeleton())
+    how = (config.window, toy_records, predicted, "validation", [4], SKELETON)
     made, labels = temporal_windows.open_windows(*how, causal=True)
     target = temporal_windows.target_frame(kind, config.window, causal=True)
     before = stored_predictions.refine(net, made, torch.arange(3), target)
@@ -354,36 +423,36 @@ def test_a_causal_refiner_is_trained_and_answers_from_the_past_alone(answered, t
         torch.testing.assert_close(one[:, target], other)
 
 
-def test_amsgrad_is_the_tcn_s_unless_said(answered, toy_records, tmp_path, monkeypatch):
+def test_amsgrad_is_the_tcn_s_unless_said(predicted, toy_records, tmp_path, monkeypatch):
     found, adam = [], torch.optim.AdamW
     monkeypatch.setattr(torch.optim, "AdamW", lambda *a, **k: found.append(k["amsgrad"]) or adam(*a, **k))
     for kind, amsgrad in (("tcn", None), ("lstm", None), ("tcn", False)):
         config = replace(toy.TEMPORAL, kind=kind, epochs=1, amsgrad=amsgrad)
-        train.train_temporal(config, toy_records, answered, tmp_path / f"{kind}{amsgrad}", seed=1)
+        train_temporal(config, toy_records, predicted, tmp_path / f"{kind}{amsgrad}", 1, SKELETON)
     assert found == [True, False, False]
 
 
-def test_answers_are_computed_once_and_again_for_other_weights(answered, toy_records, tmp_path, monkeypatch):
-    result = artifacts.read_json(answered / run_folder.RESULT)
-    path = stored_predictions.path_of(answered, "train", 1)
+def test_predictions_are_computed_once_for_the_same_weights(predicted, toy_records, tmp_path, monkeypatch):
+    result = artifacts.read_json(predicted / run_folder.RESULT)
+    path = stored_predictions.path_of(predicted, "train", 1)
     before = path.stat().st_mtime_ns
-    monkeypatch.setattr(inference, "frame_net", lambda _: pytest.fail("stored answers were computed again"))
-    inference.answer_frames(answered, toy_records, "train", [1, 2])
+    monkeypatch.setattr(forward, "load_frame_net", lambda *_: pytest.fail("computed again"))
+    forward.predict_frames(predicted, toy_records, "train", [1, 2], SKELETON)
     assert path.stat().st_mtime_ns == before
-    assert stored_predictions.missing(answered, "train", [1, 2, 3], stored_predictions.identity(result)) == [
-        3
-    ]
-    assert stored_predictions.missing(answered, "train", [1, 2], "another") == [1, 2]
+    assert stored_predictions.find_missing(
+        predicted, "train", [1, 2, 3], stored_predictions.identity(result)
+    ) == [3]
+    assert stored_predictions.find_missing(predicted, "train", [1, 2], "another") == [1, 2]
     with pytest.raises(D3keError, match="another network"):
-        stored_predictions.load(answered, "train", [1], "another", train.default_skeleton())
+        stored_predictions.load(predicted, "train", [1], "another", SKELETON)
 
 
-def test_stored_answers_are_the_network_s(answered, toy_records):
-    net, config = inference.frame_net(answered)
+def test_stored_predictions_are_the_network_s(predicted, toy_records):
+    net, config = forward.load_frame_net(predicted, SKELETON)
     frames = datasets.FrameSet(toy_records, "train", subjects=[1, 2])
     direct = stored_predictions.predict(net, frames, torch.arange(len(frames)), config.px, "fp32", batch=5)
-    identity = stored_predictions.identity(artifacts.read_json(answered / run_folder.RESULT))
-    stored = stored_predictions.load(answered, "train", [2, 1], identity, train.default_skeleton())
+    identity = stored_predictions.identity(artifacts.read_json(predicted / run_folder.RESULT))
+    stored = stored_predictions.load(predicted, "train", [2, 1], identity, SKELETON)
     for one, other in zip(direct, stored):
         torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-6)
 

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.experiment.run import artifacts, devices, run_folder
 from d3ke_lib.experiment.run.config import EvaluationConfig, FrameConfig, TemporalConfig
 from d3ke_lib.nets import temporal
@@ -70,8 +69,7 @@ def frame_cost(net: nn.Module, config: FrameConfig, judging: EvaluationConfig) -
 def temporal_cost(net: nn.Module, config: TemporalConfig, judging: EvaluationConfig) -> dict[str, Any]:
     """multiply_adds and latency of one window; without the skeleton layer."""
     device = next(net.parameters()).device
-    skeleton = default_skeleton()
-    features = temporal.feature_count(skeleton)
+    features = temporal.feature_count(net.skeleton)
     window = torch.zeros(1, config.window, features, device=device)
     answer = torch.no_grad()(net.net)
     net.eval()

@@ -19,6 +19,7 @@ from d3ke_lib.experiment.report import image_grids, plots
 from d3ke_lib.experiment.report.figure_data import Material, gather
 from d3ke_lib.experiment.report.method_names import label, methods_of, setting_of, settings_of
 from d3ke_lib.experiment.run import artifacts, run_folder
+from d3ke_lib.experiment.run.code_hash import code_hash
 from d3ke_lib.experiment.run.codec import fingerprint
 from d3ke_lib.nets.metrics import GROUPS
 
@@ -36,28 +37,32 @@ CAPTIONS: dict[str, str] = tomllib.loads(
 )
 
 
+def identify(folder: Path) -> str:
+    """The fingerprint of the figures: of the content of results.json and the code that draws them."""
+    return fingerprint(artifacts.sha256(folder / "results.json"), code_hash(__name__))
+
+
+def find_drawn(folder: Path) -> list[Path] | None:
+    """The figures, where all of them are there and up to date."""
+    listed = folder / "figures" / "captions.json"
+    if not listed.is_file() or artifacts.read_json(listed)["fingerprint"] != identify(folder):
+        return None
+    captions = artifacts.read_json(listed)["captions"]
+    paths = [listed.with_name(f"{name}.png") for name in FIGURES if name in captions]
+    return paths if all(path.is_file() and path.with_suffix(".csv").is_file() for path in paths) else None
+
+
 def draw(folder: Path) -> list[Path]:
-    """All figures of a profile's folder, PNG and CSV, and captions.json; at once if nothing has changed."""
-    results = artifacts.read_json(folder / "results.json")
-    target = folder / "figures"
-    mark = fingerprint(results["fingerprint"], [artifacts.sha256(path) for path in _sources()])
-    listed = target / "captions.json"
-    if listed.is_file() and artifacts.read_json(listed)["fingerprint"] == mark:
-        captions = artifacts.read_json(listed)["captions"]
-        paths = [target / f"{name}.png" for name in FIGURES if name in captions]
-        if all(path.is_file() and path.with_suffix(".csv").is_file() for path in paths):
-            return paths
-    material = gather(folder, results)
+    """All figures of a profile's folder, PNG and CSV, and captions.json; at once if they are up to date."""
+    if paths := find_drawn(folder):
+        return paths
+    material = gather(folder, artifacts.read_json(folder / "results.json"))
     drawn = {name: figure(material) for name, figure in FIGURES.items()}
+    target = folder / "figures"
     paths = [plots.save(*made, target / f"{name}.png") for name, made in drawn.items() if made]
     captions = {path.stem: CAPTIONS[path.stem] for path in paths}
-    artifacts.write_json(listed, {"fingerprint": mark, "captions": captions})
+    artifacts.write_json(target / "captions.json", {"fingerprint": identify(folder), "captions": captions})
     return paths
-
-
-def _sources() -> list[Path]:
-    here = Path(__file__)
-    return [here, *(here.with_name(name) for name in ("plots.py", "image_grids.py", "captions.toml"))]
 
 
 # --- from results.json ------------------------------------------------------------------------------------

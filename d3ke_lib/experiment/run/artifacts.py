@@ -111,7 +111,7 @@ def _opened(path: Path) -> Iterator[Any]:
     except FileNotFoundError:
         raise D3keError(f"{path} does not exist") from None
     except SafetensorError as error:
-        raise D3keError(f"{path} is not a whole safetensors file: {error}") from None
+        raise D3keError(f"{path} is not a whole safetensors file ({error}): delete it") from None
 
 
 def _about(file: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import types
 import typing
 from typing import Any, TypeVar
 
-from d3ke_lib.experiment.run.artifacts import D3keError
+from d3ke_lib.files import D3keError
 
 T = TypeVar("T")
 

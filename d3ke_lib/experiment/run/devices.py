@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from d3ke_lib.experiment.run.artifacts import D3keError
+from d3ke_lib.files import D3keError
 
 
 def choose(name: str) -> torch.device:
@@ -26,8 +26,8 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager:
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
 
 
-def placed(net: nn.Module, device: torch.device) -> nn.Module:
-    """On the device, convolution weights channels last: what both oneDNN and cuDNN run fastest."""
+def move(net: nn.Module, device: torch.device) -> nn.Module:
+    """To the device, convolution weights channels last: what both oneDNN and cuDNN run fastest."""
     net = net.to(device)
     for module in net.modules():
         if isinstance(module, nn.Conv2d):  # not the whole net: the skeleton's constants have other axes

@@ -1,8 +1,8 @@
 """Several processes that train one network, each on its share of every batch: what `torchrun` starts.
 
-A process started alone is the whole crew, and nothing here does anything. The engine is torch's
+A process started alone is a group of one, and nothing here does anything. The engine is torch's
 DistributedDataParallel: gradients are averaged over the processes, batch-norm statistics too on GPUs. The
-process of rank 0 leads: it alone validates and writes.
+process of rank 0 is the main one: it alone validates and writes.
 """
 
 from collections.abc import Iterator
@@ -16,10 +16,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 from d3ke_lib import settings
 from d3ke_lib.experiment.run import devices
-from d3ke_lib.experiment.run.artifacts import D3keError
+from d3ke_lib.files import D3keError
 
 
-class Crew(NamedTuple):
+class ProcessGroup(NamedTuple):
     """Which of how many processes this is, and where it computes."""
 
     device: torch.device
@@ -27,7 +27,7 @@ class Crew(NamedTuple):
     size: int = 1
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         return self.rank == 0
 
     @property
@@ -39,49 +39,42 @@ class Crew(NamedTuple):
         """This process's part of a batch."""
         return items[self.rank :: self.size]
 
-    def prepared(self, net: nn.Module) -> nn.Module:
-        """`net` with norms that see the whole crew's batch; on CPUs torch has none: each sees its share."""
+    def synchronise_norms(self, net: nn.Module) -> nn.Module:
+        """`net` with norms that see the group's whole batch; on CPUs torch has none: each sees its share."""
         alone = self.size == 1 or self.device.type == "cpu"
         return net if alone else nn.SyncBatchNorm.convert_sync_batchnorm(net)
 
-    def joint(self, net: nn.Module) -> nn.Module:
+    def synchronise_gradients(self, net: nn.Module) -> nn.Module:
         """What to call in training, so that gradients are the whole batch's; `net` holds the weights."""
         if self.size == 1:
             return net
         return DistributedDataParallel(net, [self.device] if self.device.type == "cuda" else None)
 
     def wait(self) -> None:
-        """Until everybody is here."""
+        """Until every process is here."""
         if self.size > 1:
             distributed.barrier()
 
 
 @contextmanager
-def joined(device: str, batch: int) -> Iterator[Crew]:
-    """The crew that torchrun's environment names, at work on `device` (as `devices.choose`).
+def init(device: str, batch: int) -> Iterator[ProcessGroup]:
+    """The group that torchrun's environment names, at work on `device` (as `devices.choose`).
 
-    Raises D3keError for a batch that does not part evenly and for more processes than GPUs.
+    Raises D3keError for a batch that does not divide evenly and for more processes than GPUs.
     """
-    rank, size, local = place()
-    chosen = devices.choose(device)
-    if size == 1:
-        yield Crew(chosen)
+    started, chosen = settings.read(), devices.choose(device)
+    if started.processes == 1:
+        yield ProcessGroup(chosen)
         return
-    if batch % size:
-        raise D3keError(f"batch {batch}: expected a multiple of the {size} processes")
+    if batch % started.processes:
+        raise D3keError(f"batch {batch}: expected a multiple of the {started.processes} processes")
     if chosen.type == "cuda":
-        if local >= torch.cuda.device_count():
-            raise D3keError(f"expected at most {torch.cuda.device_count()} processes, one a GPU")
-        chosen = torch.device("cuda", local)
+        if started.local_rank >= torch.cuda.device_count():
+            raise D3keError(f"expected at most {torch.cuda.device_count()} processes, one per GPU")
+        chosen = torch.device("cuda", started.local_rank)
         torch.cuda.set_device(chosen)
     distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     try:
-        yield Crew(chosen, rank, size)
+        yield ProcessGroup(chosen, started.rank, started.processes)
     finally:
         distributed.destroy_process_group()
-
-
-def place() -> tuple[int, int, int]:
-    """This process' rank, how many processes torchrun started (1 without it), and its rank on the machine."""
-    found = settings.read()
-    return found.rank, found.processes, found.local_rank

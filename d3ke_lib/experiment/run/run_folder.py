@@ -1,8 +1,8 @@
-"""The life of a training run in its folder: found finished, resumed or begun; noted, saved, finished.
+"""The life of a training run in its folder: found finished, resumed or begun; logged, saved, finished.
 
-    run.json               what came of it; there only when the run is finished
+    run.json               the result; there only when the run is finished
     model.safetensors      the weights
-    log.jsonl              a line every few steps, a line a validation
+    log.jsonl              one line every few steps, one line per validation
     checkpoint.safetensors weights, optimiser, average and state between two steps; gone when finished
 
 All randomness of a step comes from (seed, epoch, step), so a checkpoint holds no generator: there is none.
@@ -26,8 +26,9 @@ from tqdm import tqdm
 
 from d3ke_lib import settings
 from d3ke_lib.experiment.run import artifacts
-from d3ke_lib.experiment.run.artifacts import Checkpoint, D3keError
-from d3ke_lib.experiment.run.distributed import Crew
+from d3ke_lib.experiment.run.artifacts import Checkpoint
+from d3ke_lib.experiment.run.distributed import ProcessGroup
+from d3ke_lib.files import D3keError
 from d3ke_lib.nets import weights
 from d3ke_lib.nets.losses import Losses
 
@@ -36,10 +37,10 @@ MODEL, RESULT, LOG, CHECKPOINT = "model.safetensors", "run.json", "log.jsonl", "
 
 @dataclass
 class Run:
-    """What changes while a run goes on. `about` does not: configuration, seed, hashes, fingerprint."""
+    """What changes while a run goes on. `identity` does not: configuration, seed, hashes, fingerprint."""
 
     folder: Path
-    about: dict[str, Any]
+    identity: dict[str, Any]
     net: nn.Module
     optimizer: torch.optim.Optimizer
     average: nn.Module | None  # `net` with the moving average of its weights, where one is kept
@@ -47,10 +48,11 @@ class Run:
     log: TextIO
     step: int  # steps done
     seconds: float  # up to the last start; see `elapsed`
+    is_main: bool = True  # whether this process validates and writes
     validation: dict[str, float] = field(default_factory=dict)  # the last one's
     began: float = field(default_factory=time.perf_counter)
     pending: list[Tensor] = field(default_factory=list)  # losses of steps not yet in the log
-    noted: float = field(default_factory=time.perf_counter)  # when the last line was written
+    logged: float = field(default_factory=time.perf_counter)  # when the last line was written
 
     @property
     def best(self) -> nn.Module:
@@ -61,31 +63,37 @@ class Run:
         return self.seconds + time.perf_counter() - self.began
 
 
-def finished(folder: Path, fingerprint: str) -> dict[str, Any] | None:
-    """The result of a finished run of this fingerprint."""
-    whole = (folder / RESULT).is_file() and (folder / MODEL).is_file()
-    result = artifacts.read_json(folder / RESULT) if whole else {}
-    return result if result.get("fingerprint") == fingerprint else None
+def find_finished(folder: Path, fingerprint: str) -> dict[str, Any] | None:
+    """The result of a finished run of this fingerprint whose weights are whole; else None."""
+    if not ((folder / RESULT).is_file() and (folder / MODEL).is_file()):
+        return None
+    result = artifacts.read_json(folder / RESULT)
+    return result if result.get("fingerprint") == fingerprint and _has_its_weights(folder, result) else None
 
 
-def set_aside_others(folder: Path, fingerprint: str) -> None:
-    """Makes room where another configuration has finished or left a checkpoint."""
-    if _fingerprint(folder) not in (None, fingerprint):
-        artifacts.set_aside(folder)
-        folder.mkdir()
+def _has_its_weights(folder: Path, result: dict[str, Any]) -> bool:
+    """Whether the file of weights is whole, and what was trained where it was written after the result."""
+    try:
+        artifacts.read_about(folder / MODEL)
+        changed = (folder / MODEL).stat().st_mtime_ns > (folder / RESULT).stat().st_mtime_ns
+        weights_of = artifacts.read_tensors(folder / MODEL)[0] if changed else {}
+    except D3keError:
+        return False
+    return not changed or artifacts.digest(weights_of) == result["weights_sha256"]
 
 
 @contextmanager
-def held(folder: Path, fingerprint: str, crew: Crew) -> Iterator[None]:
-    """`folder`, held by the crew's leader and free of what another configuration left; then all go on."""
-    with artifacts.claimed(folder) if crew.leads else contextlib.nullcontext():
-        if crew.leads:
-            set_aside_others(folder, fingerprint)
-        crew.wait()
+def claim(folder: Path, fingerprint: str, group: ProcessGroup) -> Iterator[None]:
+    """`folder`, claimed by the main process and free of what another configuration left; then all go on."""
+    with artifacts.claimed(folder) if group.is_main else contextlib.nullcontext():
+        if group.is_main and _read_fingerprint(folder) not in (None, fingerprint):
+            artifacts.set_aside(folder)
+            folder.mkdir()
+        group.wait()
         yield
 
 
-def _fingerprint(folder: Path) -> str | None:
+def _read_fingerprint(folder: Path) -> str | None:
     if (folder / RESULT).is_file():
         return artifacts.read_json(folder / RESULT)["fingerprint"]
     if (folder / CHECKPOINT).is_file():
@@ -94,15 +102,15 @@ def _fingerprint(folder: Path) -> str | None:
 
 
 @contextmanager
-def opened(
+def open_run(
     folder: Path,
-    about: dict[str, Any],
+    identity: dict[str, Any],
     net: nn.Module,
     optimizer: torch.optim.Optimizer,
     ema: float | None = None,
-    logs: bool = True,
+    is_main: bool = True,
 ) -> Iterator[Run]:
-    """A run at its last checkpoint, or at step 0; closes its log. `logs`: whether it writes one."""
+    """A run at its last checkpoint, or at step 0; closes its log, which only the main process writes."""
     average = copy.deepcopy(net).requires_grad_(False) if ema else None
     step, seconds, offset = 0, 0.0, 0
     if (folder / CHECKPOINT).is_file():
@@ -112,12 +120,12 @@ def opened(
         if average:
             weights.fit(average, saved.average, str(folder / CHECKPOINT))
         step, seconds, offset = (saved.state[key] for key in ("step", "seconds", "log_offset"))
-    with artifacts.open_log(folder / LOG, offset) if logs else open(os.devnull, "w") as log:
-        yield Run(folder, about, net, optimizer, average, ema, log, step, seconds)
+    with artifacts.open_log(folder / LOG, offset) if is_main else open(os.devnull, "w") as log:
+        yield Run(folder, identity, net, optimizer, average, ema, log, step, seconds, is_main)
 
 
 @contextmanager
-def terminal() -> Iterator[TextIO | None]:
+def open_terminal() -> Iterator[TextIO | None]:
     """Where somebody sees a bar: run_notebook's terminal, an interactive one, a browser; or None."""
     found = settings.read()
     if found.terminal:
@@ -129,22 +137,22 @@ def terminal() -> Iterator[TextIO | None]:
 
 @contextmanager
 def progress(name: str, total: int, done: int = 0, unit: str = "step", shown: bool = True) -> Iterator[tqdm]:
-    """A bar on the terminal, where there is one: a notebook that is being checked gets no output from it."""
+    """A progress bar on the terminal, where there is one: never in the output of a notebook."""
     with (
-        terminal() if shown else contextlib.nullcontext() as file,
+        open_terminal() if shown else contextlib.nullcontext() as file,
         tqdm(total=total, initial=done, desc=name, file=file, disable=file is None, unit=unit) as bar,
     ):
         yield bar
 
 
 @contextmanager
-def bars_on_terminal() -> Iterator[None]:
+def redirect_bars() -> Iterator[None]:
     """The same for bars that others draw on stderr."""
-    with terminal() as file, contextlib.redirect_stderr(file or io.StringIO()):
+    with open_terminal() as file, contextlib.redirect_stderr(file or io.StringIO()):
         yield
 
 
-def descend(run: Run, rate: float) -> None:
+def update_weights(run: Run, rate: float) -> None:
     """One optimiser step at this learning rate; the average follows, its counters are copied."""
     for group in run.optimizer.param_groups:
         group["lr"] = rate
@@ -156,14 +164,14 @@ def descend(run: Run, rate: float) -> None:
             value.lerp_(newest[name], 1 - run.ema) if value.is_floating_point() else value.copy_(newest[name])
 
 
-def note(run: Run, terms: Losses, total: Tensor) -> None:
+def record_losses(run: Run, terms: Losses, total: Tensor) -> None:
     """Counts a step and keeps its losses on their device: reading each at once would stall a GPU."""
     run.step += 1
     run.pending.append(torch.stack([*terms, total]).detach())
 
 
-def write_line(run: Run, rate: float, batch: int, bar: tqdm) -> None:
-    """One line for the steps since the last: mean losses, learning rate, items a second (training only).
+def log_losses(run: Run, rate: float, batch: int, bar: tqdm) -> None:
+    """One line for the steps since the last: mean losses, learning rate, items per second (training only).
 
     Raises D3keError naming the first step whose loss is not finite; the last checkpoint stays as it was.
     """
@@ -175,18 +183,18 @@ def write_line(run: Run, rate: float, batch: int, bar: tqdm) -> None:
         raise D3keError(f"{run.folder}: the loss of step {step} is not finite: {terms}")
     mean = dict(zip((*Losses._fields, "total"), values.mean(0).tolist()))
     now = time.perf_counter()
-    speed = len(values) * batch / (now - run.noted)
+    speed = len(values) * batch / (now - run.logged)
     line = {"step": run.step, "lr": rate, **mean, "per_second": speed, "seconds": run.elapsed()}
     artifacts.append(run.log, line)
-    bar.set_postfix_str(f"loss {mean['total']:.3f}, {speed:.0f} a second", refresh=False)
+    bar.set_postfix_str(f"loss {mean['total']:.3f}, {speed:.0f} per second", refresh=False)
     bar.update(len(values))
-    run.pending, run.noted = [], now
+    run.pending, run.logged = [], now
 
 
-def write_validation(run: Run, values: dict[str, float]) -> None:
+def log_validation(run: Run, values: dict[str, float]) -> None:
     run.validation = values
     artifacts.append(run.log, {"step": run.step, "validation": values, "seconds": run.elapsed()})
-    run.noted = time.perf_counter()
+    run.logged = time.perf_counter()
 
 
 def save(run: Run) -> None:
@@ -196,7 +204,7 @@ def save(run: Run) -> None:
     """
     assert not run.pending, f"{len(run.pending)} steps are not in the log"
     state = {
-        **run.about,
+        **run.identity,
         "step": run.step,
         "seconds": run.elapsed(),
         "log_offset": artifacts.settle(run.log),
@@ -204,16 +212,16 @@ def save(run: Run) -> None:
     average = run.average.state_dict() if run.average else {}
     checkpoint = Checkpoint(run.net.state_dict(), run.optimizer.state_dict(), average, state)
     artifacts.write_checkpoint(run.folder / CHECKPOINT, checkpoint)
-    run.noted = time.perf_counter()
+    run.logged = time.perf_counter()
 
 
 def finish(run: Run) -> dict[str, Any]:
     """Weights, then run.json, then the checkpoint goes: killed in between, the run is only finished again."""
     artifacts.settle(run.log)
     state = run.best.state_dict()
-    artifacts.write_tensors(run.folder / MODEL, state, run.about)
+    artifacts.write_tensors(run.folder / MODEL, state, run.identity)
     result = {
-        **run.about,
+        **run.identity,
         "step": run.step,
         "seconds": run.elapsed(),
         "validation": run.validation,

@@ -8,8 +8,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from d3ke_lib.data.datasets import epoch_order
-from d3ke_lib.experiment.run.artifacts import D3keError
 from d3ke_lib.experiment.run.config import Phase, Resolution
+from d3ke_lib.files import D3keError
 
 
 def learning_rate(phases: Sequence[Phase], warmup: int, step: int, steps: int) -> float:

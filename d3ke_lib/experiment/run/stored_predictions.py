@@ -1,6 +1,6 @@
-"""Answers of a trained network for whole subjects, stored once: what temporal training and evaluation read.
+"""Predictions of a trained network for whole subjects, stored once, for temporal training and evaluation.
 
-    <run>/predictions/<split>/subject_003.safetensors     angles, unique scales, R_camera_root; a row a frame
+    <run>/predictions/<split>/subject_003.safetensors  angles, unique scales, R_camera_root; one row per frame
 
 Rows are in the order of FrameSet(data, split, subjects=[3]): by camera, motion and time. Points are not
 stored: the skeleton layer gives them back.
@@ -17,11 +17,12 @@ from torch import Tensor, nn
 from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.pose import Points, Pose
 from d3ke_lib.data import augment, records
-from d3ke_lib.data.batch import apply
+from d3ke_lib.data.batch import Batch, apply
 from d3ke_lib.data.datasets import FrameSet, TemporalSet, stream
 from d3ke_lib.experiment.run import artifacts, devices
-from d3ke_lib.experiment.run.artifacts import D3keError
 from d3ke_lib.experiment.run.codec import fingerprint
+from d3ke_lib.files import D3keError
+from d3ke_lib.nets import metrics
 
 CHUNK = 1024  # frames the skeleton layer takes at once
 
@@ -36,36 +37,39 @@ def predict(
     batch: int = 64,
     workers: int = 2,
 ) -> Pose:
-    """A frame network's answers for plain centred crops, on the CPU; the net's mode is left as it was."""
+    """A frame network's predictions for plain centred crops, on the CPU; the net's mode is left as it was."""
     device, training = next(net.parameters()).device, net.training
     net.eval()
-    answers = []
+    predictions = []
     for loaded in stream(frames, indices.split(batch), workers):
         image, _ = augment.crop(loaded.to(device), px)
         with devices.autocast(device, precision):
             pose, _ = net(image.contiguous(memory_format=torch.channels_last))
-        answers.append(apply(Tensor.cpu, pose))
+        predictions.append(apply(Tensor.cpu, pose))
     net.train(training)
-    return concatenated(answers)
+    return concatenate(predictions)
 
 
 @torch.no_grad()
 def refine(
     net: nn.Module, windows: TemporalSet, indices: Int[Tensor, " frame"], target: int, batch: int = 256
 ) -> Pose:
-    """A temporal network's answers for the target frames; on the CPU. `target`: see `train.target_frame`."""
+    """A temporal network's predictions for the target frames, on the CPU.
+
+    target: as `temporal_windows.target_frame` gives it.
+    """
     device, training = next(net.parameters()).device, net.training
     net.eval()
-    answers = []
+    predictions = []
     for some in indices.split(batch):
         pose, points, _ = windows.load(some)
         refined, _ = net(*(apply(lambda tensor: tensor.to(device), part) for part in (pose, points)))
-        answers.append(apply(lambda tensor: tensor[:, target].cpu(), refined))
+        predictions.append(apply(lambda tensor: tensor[:, target].cpu(), refined))
     net.train(training)
-    return concatenated(answers)
+    return concatenate(predictions)
 
 
-def concatenated(poses: Iterable[Pose]) -> Pose:
+def concatenate(poses: Iterable[Pose]) -> Pose:
     return Pose(*(torch.cat(parts) for parts in zip(*poses)))
 
 
@@ -74,6 +78,13 @@ def points_of(skeleton: Skeleton, pose: Pose) -> Points:
     """Points of many frames, in pieces that stay in the cache."""
     pieces = zip(*(part.split(CHUNK) for part in pose))
     return Points(*(torch.cat(parts) for parts in zip(*(skeleton(Pose(*piece)) for piece in pieces))))
+
+
+def mean_metrics(pose: Pose, truth: Batch, skeleton: Skeleton) -> dict[str, float]:
+    """Plain means over frames; not by group of joints."""
+    found = (pose, points_of(skeleton, pose))
+    values = metrics.per_frame(found, (truth.pose, truth.points), skeleton)
+    return {name: float(value.mean()) for name, value in values.items() if "/" not in name}
 
 
 # --- on disk ----------------------------------------------------------------------------------------------
@@ -89,7 +100,7 @@ def subjects_of(data: Path, split: str, count: int | None = None) -> list[int]:
 
 
 def identity(run: dict[str, Any]) -> str:
-    """Names what a finished run (the content of its run.json) answers, and from which records."""
+    """Names what a finished run (the content of its run.json) predicts, and from which records."""
     return fingerprint(run["weights_sha256"], run["records"])
 
 
@@ -97,8 +108,8 @@ def path_of(run: Path, split: str, subject: int) -> Path:
     return run / "predictions" / split / f"subject_{subject:03d}.safetensors"
 
 
-def missing(run: Path, split: str, subjects: Iterable[int], identity: str) -> list[int]:
-    """Subjects without an answer of this identity."""
+def find_missing(run: Path, split: str, subjects: Iterable[int], identity: str) -> list[int]:
+    """Subjects without predictions of this identity."""
     paths = {subject: path_of(run, split, subject) for subject in subjects}
     return [
         subject
@@ -117,11 +128,11 @@ def write(path: Path, pose: Pose, identity: str, skeleton: Skeleton) -> None:
 
 
 def load(run: Path, split: str, subjects: Sequence[int], identity: str, skeleton: Skeleton) -> Pose:
-    """The subjects' answers, lowest number first, as FrameSet lists them.
+    """The subjects' predictions, lowest number first, as FrameSet lists them.
 
     Raises D3keError where a file is missing or was written by another network or from other records.
     """
-    return concatenated(_read(path_of(run, split, each), identity, skeleton) for each in sorted(subjects))
+    return concatenate(_read(path_of(run, split, each), identity, skeleton) for each in sorted(subjects))
 
 
 def _read(path: Path, identity: str, skeleton: Skeleton) -> Pose:

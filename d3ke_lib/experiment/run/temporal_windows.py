@@ -1,4 +1,4 @@
-"""What the temporal networks learn from: windows of stored answers, and the loss on them."""
+"""What the temporal networks learn from: windows of stored predictions, and the loss on them."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ def open_windows(
     skeleton: Skeleton,
     causal: bool = False,
 ) -> tuple[TemporalSet, Batch]:
-    """Windows over the answers stored in the frame run `source`, and the labels of their target frames."""
+    """Windows over the predictions stored in the frame run `source`, and the labels of their targets."""
     labels = FrameSet(data, split, skeleton, subjects=subjects).labels()
     identity = stored_predictions.identity(artifacts.read_json(source / run_folder.RESULT))
     pose = stored_predictions.load(source, split, subjects, identity, skeleton)
@@ -34,7 +34,7 @@ def open_windows(
 
 
 def rate_hz(labels: Batch) -> float:
-    """Frames a second of the motions, to three digits."""
+    """Frames per second of the motions, to three digits."""
     between = labels.time.diff()
     return float(f"{1 / between[between > 0].median():.3g}")
 
@@ -45,14 +45,14 @@ def target_in(window: int, causal: bool = False) -> int:
 
 
 def target_frame(kind: str, window: int, causal: bool = False) -> int:
-    """Which of the frames a network answers for is the window's target."""
+    """Which of the frames a network predicts is the window's target."""
     return {"tcn": 0, "transformer": window, "lstm": target_in(window, causal)}[kind]
 
 
 def other_frames(kind: str, window: int, causal: bool = False) -> list[int]:
-    """The other frames it answers for, numbered alike in its answer and in the window."""
-    beside = [frame for frame in range(window) if frame != target_in(window, causal)]
-    return {"tcn": [], "transformer": list(range(window)), "lstm": beside}[kind]
+    """The other frames it predicts, numbered alike in its prediction and in the window."""
+    others = [frame for frame in range(window) if frame != target_in(window, causal)]
+    return {"tcn": [], "transformer": list(range(window)), "lstm": others}[kind]
 
 
 def window_losses(
@@ -60,11 +60,11 @@ def window_losses(
 ) -> tuple[Losses, Tensor]:
     """The target frame's four terms, and the loss: those and, where there are any, the other frames'."""
 
-    def compare(answered: list[int], true: list[int]) -> Losses:
+    def compare(predicted: list[int], true: list[int]) -> Losses:
         return losses(
-            (frames_of(refined[0], answered), frames_of(refined[1], answered)),
-            (frames_of(truth.pose, true), frames_of(truth.points, true)),
-            frames_of(truth.valid, true),
+            (_frames_of(refined[0], predicted), _frames_of(refined[1], predicted)),
+            (_frames_of(truth.pose, true), _frames_of(truth.points, true)),
+            _frames_of(truth.valid, true),
             skeleton,
             norm=config.norm,
         )
@@ -77,7 +77,7 @@ def window_losses(
     return terms, loss
 
 
-def frames_of(part, frames: list[int]):
+def _frames_of(part, frames: list[int]):
     """Some frames of a Pose, Points or Validity with axes (window, time, …)."""
     return apply(lambda tensor: tensor[:, frames], part)
 

@@ -22,12 +22,14 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import scipy.stats
 
+from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.experiment.evaluation.evaluate import rounded
 from d3ke_lib.experiment.run import artifacts, devices
 from d3ke_lib.experiment.run.codec import check_types, to_values
 from d3ke_lib.experiment.run.config import DEMO, FrameConfig, TemporalConfig
-from d3ke_lib.experiment.run.forward import answer_frames
-from d3ke_lib.experiment.run.train import records_hash, subjects_for, train_frame, train_temporal
+from d3ke_lib.experiment.run.identity import records_hash
+from d3ke_lib.experiment.run.train_frame import train_frame
+from d3ke_lib.experiment.run.train_temporal import subjects_for, train_temporal
 from d3ke_lib.experiment.studies.corrupt_labels import SpoilConfig, spoil
 from d3ke_lib.nets.losses import RELEASED
 
@@ -155,7 +157,7 @@ def _frame(config: AblationConfig, name: str, data: Path, out: Path, seed: int) 
     run = RUNS[name]
     records = spoil(data, out / "data_spoilt", config.spoilt) if run.spoilt else data
     settings = dataclasses.replace(config.frame, **run.changes)
-    return train_frame(settings, records, out / "frame" / f"{name}.{seed}", seed)
+    return train_frame(settings, records, out / "frame" / f"{name}.{seed}", seed, default_skeleton())
 
 
 def _temporal(config: AblationConfig, name: str, data: Path, out: Path, seed: int) -> dict[str, Any]:
@@ -163,9 +165,11 @@ def _temporal(config: AblationConfig, name: str, data: Path, out: Path, seed: in
     source = out / "frame" / f"base.{config.seeds[0]}"
     _frame(config, "base", data, out, config.seeds[0])
     for split, subjects in subjects_for(config.temporal, data).items():
-        answer_frames(source, data, split, subjects)
+        predict_frames(source, data, split, subjects, default_skeleton())
     settings = dataclasses.replace(config.temporal, **RUNS[name].changes)
-    return train_temporal(settings, data, source, out / "temporal" / f"{name}.{seed}", seed)
+    return train_temporal(
+        settings, data, source, out / "temporal" / f"{name}.{seed}", seed, default_skeleton()
+    )
 
 
 def _described(config: AblationConfig, name: str, found: Mapping[int, Any]) -> dict[str, Any]:

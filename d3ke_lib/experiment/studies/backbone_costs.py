@@ -12,7 +12,7 @@ from d3ke_lib.experiment.evaluation import cost
 from d3ke_lib.experiment.report.tables import Table, markdown
 from d3ke_lib.experiment.run import artifacts, devices
 from d3ke_lib.experiment.run.config import EvaluationConfig, FrameConfig
-from d3ke_lib.experiment.run.train import build_frame
+from d3ke_lib.experiment.run.train_frame import build_frame
 from d3ke_lib.experiment.studies import backbone_anatomy
 from d3ke_lib.nets import backbone
 

@@ -19,7 +19,8 @@ from d3ke_lib.experiment.evaluation import cost
 from d3ke_lib.experiment.run import artifacts, devices, stored_predictions
 from d3ke_lib.experiment.run import forward as inference
 from d3ke_lib.experiment.run.config import FrameConfig, Profile, TemporalConfig
-from d3ke_lib.experiment.run.train import build_temporal, train_frame
+from d3ke_lib.experiment.run.train_frame import train_frame
+from d3ke_lib.experiment.run.train_temporal import build_temporal
 from d3ke_lib.nets import temporal
 
 STEPS = 6  # a trial's; the median of their speeds counts
@@ -103,7 +104,7 @@ def frame_seconds(config: FrameConfig, data: Path, folder: Path, profile: Profil
     trial = dataclasses.replace(
         config, images=STEPS * config.batch, validations=1, validation_images=2, log_every=1
     )
-    train_frame(trial, data, folder, seed=0)
+    train_frame(trial, data, folder, 0, default_skeleton())
     images = config.images or config.epochs * frames(profile.data, profile.data.train) // config.every
     training = images / cost.training_cost(folder)["items_per_second"]
     speed = answering_speed(folder, data, config, profile.evaluation.batch)
@@ -114,7 +115,7 @@ def frame_seconds(config: FrameConfig, data: Path, folder: Path, profile: Profil
 
 def answering_speed(run: Path, data: Path, config: FrameConfig, batch: int) -> float:
     """Images a second that the network answers for, decoding included."""
-    net, _ = inference.frame_net(run)
+    net, _ = inference.load_frame_net(run, default_skeleton())
     some = FrameSet(data, "train", default_skeleton())
     indices = torch.arange(2 * batch) % len(some)
 

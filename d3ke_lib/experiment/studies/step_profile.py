@@ -22,7 +22,7 @@ from d3ke_lib.data.seeds import seed_generator
 from d3ke_lib.experiment.report.tables import Table, markdown
 from d3ke_lib.experiment.run import artifacts, devices
 from d3ke_lib.experiment.run.config import FrameConfig
-from d3ke_lib.experiment.run.train import OPTIMIZERS, build_frame
+from d3ke_lib.experiment.run.train_frame import OPTIMIZERS, build_frame
 from d3ke_lib.nets.losses import losses, total
 
 PARTS = ("loading", "augmentation", "network", "body", "optimiser")
@@ -48,7 +48,7 @@ class Clock:
 def profile_step(frames: FrameSet, settings: FrameConfig, repeats: int) -> dict[str, Any]:
     """Median ms of each part over `repeats` steps, after two to warm up; shares of their sum."""
     device = devices.choose(settings.device)
-    net = devices.placed(build_frame(settings, default_skeleton(), seed=0), device)
+    net = devices.move(build_frame(settings, default_skeleton(), seed=0), device)
     optimizer = OPTIMIZERS[settings.optimizer](
         net.parameters(), lr=1e-6, weight_decay=settings.weight_decay, fused=True
     )

@@ -73,10 +73,10 @@ def load(profile: str, backbone: str, refiner: str, seed: int = 0) -> Nets:
     names = (f"frame/{backbone}.{seed}", f"temporal/{refiner}.{backbone}.{seed}")
     if not (home / names[0] / RESULT).is_file():
         raise D3keError(f"{home / names[0]}: no finished run; make one with: make reproduce P={profile}")
-    net, settings = inference.frame_net(home / names[0])
+    net, settings = inference.load_frame_net(home / names[0], default_skeleton())
     if not (home / names[1] / RESULT).is_file():
         return Nets(net, settings, None, None, rate, names[:1])
-    return Nets(net, settings, *inference.temporal_net(home / names[1]), rate, names)
+    return Nets(net, settings, *inference.load_temporal_net(home / names[1], default_skeleton()), rate, names)
 
 
 @torch.no_grad()
@@ -144,7 +144,7 @@ def look(
                 pose, _ = nets.frame(torch.stack(waiting).to(device))
             answers.append(apply(lambda part: part.float().cpu(), pose))
             waiting = []
-    return stored_predictions.concatenated(answers)
+    return stored_predictions.concatenate(answers)
 
 
 def seen_by(
@@ -179,7 +179,7 @@ def refine(nets: Nets, pose: Pose, times: Float[np.ndarray, " frame"]) -> Pose:
         )
         refined, _ = nets.refiner(*windows)
         answers.append(apply(lambda part: part[:, target].cpu(), refined))
-    return stored_predictions.concatenated(answers)
+    return stored_predictions.concatenate(answers)
 
 
 def at_times(pose: Pose, known: Float[np.ndarray, " frame"], asked: Float[np.ndarray, " time"]) -> Pose:

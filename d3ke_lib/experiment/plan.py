@@ -1,0 +1,119 @@
+"""What Make has to do for a profile: which runs there are, and which pages of the report are out of date.
+
+    python -m d3ke_lib.experiment.plan check P [REFINER [BACKBONE]]   are these values right? writes nothing
+    python -m d3ke_lib.experiment.plan write P REFINER                out/<P>/plan.mk and out/<P>/stamps/
+
+A page is an executed notebook. Its stamp is a file that Make compares its time with, and holds a hash of the
+notebook's cells and of all they import. A stamp is written anew where that hash has changed and where the
+page's stage, or one before it, is not up to date: the same functions of `pipeline` say so to the stages
+themselves. Neither the times of sources nor files that lie next to them make Make run anything.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from d3ke_lib.experiment import pipeline
+from d3ke_lib.experiment.evaluation.evaluate import Method
+from d3ke_lib.experiment.pipeline import Experiment
+from d3ke_lib.experiment.report import figures
+from d3ke_lib.experiment.run import run_folder
+from d3ke_lib.experiment.run.code_hash import hash_files, sources
+from d3ke_lib.experiment.run.codec import fingerprint
+from d3ke_lib.files import D3keError, write_if_changed
+from d3ke_lib.settings import REPOSITORY
+
+REPORT = "report"  # the stamp of the report itself
+NOTEBOOKS = REPOSITORY / "notebooks"
+DATA, FRAME, TEMPORAL = "02_data", "04_frame", "05_temporal"
+EVALUATION, FIGURES = "06_evaluation", "07_figures"
+
+
+def check(profile: str, refiner: str | None = None, backbone: str | None = None) -> Experiment:
+    """The experiment, after checking all that a user can set. Writes nothing.
+
+    Raises ValueErrors naming the value, what was expected and what was found.
+    """
+    experiment = pipeline.resolve(profile, refiner)
+    if backbone is not None:
+        pipeline.settings_of(experiment.profile, Method("frame", backbone))
+    if pipeline.needs_downloads(experiment):
+        pipeline.check_downloads(experiment)
+    return experiment
+
+
+def write(experiment: Experiment) -> Path:
+    """Writes plan.mk and the stamps; returns plan.mk."""
+    stale = set(find_stale(experiment))
+    for page, start in find_pages(experiment).items():
+        stamp = experiment.folder / "stamps" / page
+        if page in stale:
+            stamp.unlink(missing_ok=True)
+        write_if_changed(stamp, hash_page(experiment, start) + "\n")
+    runs = [
+        f"{backbone}.{seed}" for backbone in experiment.profile.backbones for seed in experiment.profile.seeds
+    ]
+    path = experiment.folder / "plan.mk"
+    write_if_changed(path, f"RUNS := {' '.join(runs)}\n")
+    return path
+
+
+def find_pages(experiment: Experiment) -> dict[str, list[Path]]:
+    """Page → the files whose imports are behind it: a notebook, or what builds the report."""
+    pages = {
+        page_of(method): [NOTEBOOKS / f"{page_of(method).partition('.')[0]}.ipynb"]
+        for method in pipeline.find_methods(experiment.profile)
+    }
+    single = [path for path in sorted(NOTEBOOKS.glob("*.ipynb")) if path.stem not in (FRAME, TEMPORAL)]
+    templates = sorted(path for path in (REPOSITORY / "scripts" / "report").rglob("*") if path.is_file())
+    return (
+        pages
+        | {path.stem: [path] for path in single}
+        | {REPORT: [REPOSITORY / "scripts" / "build_report.py", *templates]}
+    )
+
+
+def page_of(method: Method) -> str:
+    """frame/resnext50_32x4d.0 → 04_frame.resnext50_32x4d.0."""
+    return f"{FRAME if method.kind == 'frame' else TEMPORAL}.{method.name.partition('/')[2]}"
+
+
+def hash_page(experiment: Experiment, start: list[Path]) -> str:
+    """Of cells and imported code, and of the configuration that notebooks show."""
+    return fingerprint(hash_files(sources(*start)), experiment.profile.data, experiment.profile.frame)
+
+
+def find_stale(experiment: Experiment) -> Iterator[str]:
+    """Pages whose stage, or one before it, is not up to date, or has made something since."""
+    made = pipeline.data_up_to_date(experiment)
+    runs = pipeline.find_runs(experiment) if made else {}
+    methods = pipeline.find_methods(experiment.profile)
+    evaluated = len(runs) == len(methods) and pipeline.results_up_to_date(experiment, experiment.data, runs)
+    drawn = evaluated and figures.find_drawn(experiment.folder) is not None
+    results = {DATA: (made, experiment.data / pipeline.IDENTITY)}
+    results |= {page_of(m): (m in runs, experiment.folder / m.name / run_folder.RESULT) for m in methods}
+    results[EVALUATION] = (evaluated, experiment.folder / pipeline.RESULTS)
+    results[FIGURES] = (drawn, experiment.folder / "figures" / "captions.json")
+    for page, (is_up_to_date, path) in results.items():
+        executed = experiment.folder / "notebooks" / f"{page}.ipynb"
+        if not is_up_to_date or (executed.is_file() and _is_newer(path, executed)):
+            yield page
+
+
+def _is_newer(path: Path, than: Path) -> bool:
+    return path.stat().st_mtime_ns > than.stat().st_mtime_ns
+
+
+def main(task: str = "", *values: str) -> None:
+    if task not in ("check", "write") or not values:
+        raise D3keError(f"plan: expected check or write and a profile, found {task} {' '.join(values)}")
+    experiment = check(*(value or None for value in values))
+    if task == "write":
+        write(experiment)
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:])
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")
