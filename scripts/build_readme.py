@@ -13,11 +13,11 @@ from typing import Any
 
 import pandas as pd
 
-from d3ke_lib.body.opensim.motion_files import write_text
 from d3ke_lib.experiment.report import claims as findings
 from d3ke_lib.experiment.report import deviations, tables
 from d3ke_lib.experiment.report.figures import CAPTIONS
 from d3ke_lib.experiment.run.artifacts import REPOSITORY, D3keError, out_root, read_json
+from d3ke_lib.files import write_text
 
 SHOWN = ("skeletons", "data", "paired", "groups", "cost")
 BLOCK = "<!-- {name}:begin -->\n{text}<!-- {name}:end -->"

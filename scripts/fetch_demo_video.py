@@ -12,7 +12,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from d3ke_lib.body.opensim.motion_files import write_text
+from d3ke_lib.files import write_text
 
 PACKAGE = "sports2d"
 VIDEO = "Sports2D/Demo/demo.mp4"

@@ -126,7 +126,7 @@ def opensim_solve(path, names, markers: Tensor, folder) -> tuple[tuple[str, ...]
         task.setWeight(1.0)
         tool.getIKTaskSet().cloneAndAppend(task)
     tool.run()
-    found = read_mot(folder / "ik.mot")
+    found = read_mot(folder / "ik.mot", load_osim(BODY_FILE))
     return found.labels, torch.from_numpy(found.values)
 
 

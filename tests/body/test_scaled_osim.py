@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from d3ke_lib.body.kinematics import Skeleton
-from d3ke_lib.body.opensim.motion_files import write_osim
 from d3ke_lib.body.opensim.read import load_osim
+from d3ke_lib.body.opensim.write import write_osim
 from d3ke_lib.body.pose import Pose
 from d3ke_lib.body.spec import BODY_FILE, D3KE
 

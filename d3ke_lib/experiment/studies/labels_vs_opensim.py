@@ -10,7 +10,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from d3ke_lib.body.kinematics import default_skeleton
-from d3ke_lib.body.opensim.motion_files import write_osim
+from d3ke_lib.body.opensim.write import write_osim
 from d3ke_lib.body.spec import body_file
 from d3ke_lib.data.bmlmovi.labels import Labels, load, targets
 from d3ke_lib.data.bmlmovi.read import VIDEO_HZ

@@ -16,6 +16,7 @@ from numpy import ndarray
 
 from d3ke_lib.body.opensim.model import Body
 from d3ke_lib.body.opensim.motion_files import Trajectories, read_mot, write_trc
+from d3ke_lib.body.opensim.read import load_osim
 
 
 def opensim_markers(
@@ -155,7 +156,7 @@ def opensim_inverse(
         with _quiet():
             tool.run()
         seconds = time.perf_counter() - begin
-        found = read_mot(Path(folder) / "ik.mot")
+        found = read_mot(Path(folder) / "ik.mot", load_osim(path))
     return found.labels, found.values, seconds
 
 

@@ -3,7 +3,7 @@
 import html
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from string import Template
 
@@ -17,14 +17,13 @@ from torch import Tensor
 from d3ke_lib.body.kinematics import Skeleton, default_skeleton
 from d3ke_lib.body.opensim.coordinates import all_coordinates
 from d3ke_lib.body.opensim.motion_files import (
-    TRANSLATIONS,
     Motion,
     Trajectories,
+    rotational_coordinates,
     write_mot,
-    write_osim,
-    write_text,
     write_trc,
 )
+from d3ke_lib.body.opensim.write import write_osim
 from d3ke_lib.body.pose import Pose
 from d3ke_lib.body.spec import body_file
 from d3ke_lib.data import video as videos
@@ -32,6 +31,7 @@ from d3ke_lib.data.camera import Camera, pixels
 from d3ke_lib.experiment.report import image_grids
 from d3ke_lib.experiment.run import stored_predictions
 from d3ke_lib.experiment.video.predict import Found, Nets, seen_by
+from d3ke_lib.files import write_text
 
 WARNING = "trained on synthetic data: accuracy on real video unknown"
 # A camera (x right, y down, z forward) that stands upright and level, seen from OpenSim's ground (x forward,
@@ -64,10 +64,9 @@ def write_motion(found: Found, folder: Path) -> None:
     pose = found.pose._replace(R_ground_root=R_ground_camera @ found.pose.R_ground_root)
     place = on_floor(skeleton, pose, found.place @ R_ground_camera.T)
     names, values = all_coordinates(skeleton, pose, place)
-    write_mot(folder / "angles.mot", Motion(found.times, names, values))
-    write_text(
-        folder / "angles.csv", table(found.times, names, values).to_csv(index=False, float_format="%.6f")
-    )
+    write_mot(folder / "angles.mot", Motion(found.times, names, values), model=skeleton.body)
+    angles = table(found.times, names, values, rotational_coordinates(skeleton.body))
+    write_text(folder / "angles.csv", angles.to_csv(index=False, float_format="%.6f"))
     markers = (stored_predictions.points_of(skeleton, pose).markers + place[:, None]).double().numpy()
     write_trc(
         folder / "markers.trc", Trajectories(found.times, skeleton.markers, markers), rate=found.video.fps
@@ -84,13 +83,16 @@ def on_floor(skeleton: Skeleton, pose: Pose, place: Float[Tensor, "frame 3"]) ->
 
 
 def table(
-    times: Float[np.ndarray, " frame"], names: tuple[str, ...], values: Float[np.ndarray, "frame coord"]
+    times: Float[np.ndarray, " frame"],
+    names: tuple[str, ...],
+    values: Float[np.ndarray, "frame coord"],
+    rotational: Collection[str],
 ) -> pd.DataFrame:
     """Time in s, angles in degrees, translations in metres; the unit ends each column's name."""
     columns = {
-        f"{name}_m" if name in TRANSLATIONS else f"{name}_deg": column
-        if name in TRANSLATIONS
-        else np.rad2deg(column)
+        f"{name}_deg" if name in rotational else f"{name}_m": np.rad2deg(column)
+        if name in rotational
+        else column
         for name, column in zip(names, values.T)
     }
     return pd.DataFrame({"time_s": times, **columns})
