@@ -72,7 +72,7 @@ def _is_made(config: DataConfig | BmlmoviConfig, made: Path, partial: bool | Non
     found = _about(made)
     source = bmlmovi if isinstance(config, BmlmoviConfig) else synthetic
     missing = found.pop("missing", [])
-    return found == source.described(config) and (not missing or (_partial() if partial is None else partial))
+    return found == source.describe(config) and (not missing or (_partial() if partial is None else partial))
 
 
 def _about(made: Path) -> dict[str, Any]:

@@ -137,6 +137,7 @@ import os, signal, sys
 from pathlib import Path
 import toy, torch
 from d3ke_lib.experiment.run import run_folder, train
+from d3ke_lib.files import sha256
 from d3ke_lib.nets import backbone
 torch.set_num_threads(int(sys.argv[3]))
 backbone.build = toy.small_backbone
