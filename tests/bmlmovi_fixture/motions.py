@@ -24,7 +24,7 @@ from bmlmovi_fixture.smplh_body import (
 )
 from d3ke_lib.body.pose import Pose
 from d3ke_lib.body.spec import D3KE
-from d3ke_lib.data.synthetic.motion import comfortable_ranges, soft_clamp
+from d3ke_lib.data.synthetic.channels import comfortable_ranges, soft_clamp
 
 COLUMN = {name: i for i, name in enumerate(D3KE.coordinates)}
 # Joints of the spine: the one that turns, and those whose turns it takes over.

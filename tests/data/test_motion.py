@@ -10,8 +10,8 @@ from torch import Tensor
 from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.body.pose import Points, Pose
 from d3ke_lib.body.spec import D3KE
+from d3ke_lib.data.synthetic.channels import CHANNELS
 from d3ke_lib.data.synthetic.motion import (
-    _CHANNELS,
     ACTIONS,
     Motion,
     Style,
@@ -21,7 +21,7 @@ from d3ke_lib.data.synthetic.motion import (
 
 FPS = 60
 SECONDS = 5.0
-PLAIN = Style(tempo=1.0, gains=(1.0,) * len(_CHANNELS), posture=(0.0,) * len(_CHANNELS), left_handed=False)
+PLAIN = Style(tempo=1.0, gains=(1.0,) * len(CHANNELS), posture=(0.0,) * len(CHANNELS), left_handed=False)
 
 
 def times(seconds: float = SECONDS, fps: float = FPS) -> Tensor:

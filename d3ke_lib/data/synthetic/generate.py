@@ -27,10 +27,11 @@ from d3ke_lib.data.renderer.body_surface import SURFACE_FILE, BodySurface, load_
 from d3ke_lib.data.schema import Metadata, file_name, names_of
 from d3ke_lib.data.seeds import seed_generator
 from d3ke_lib.data.synthetic import motion, scene
+from d3ke_lib.data.synthetic.channels import ACTIONS_FILE
 
 _Job = tuple[int, str]  # subject, camera: of one file
 # Files that the records depend on, besides the configuration.
-_SOURCES = (BODY_FILE, SURFACE_FILE, motion.ACTIONS_FILE)
+_SOURCES = (BODY_FILE, SURFACE_FILE, ACTIONS_FILE)
 _FILES_AHEAD = 2  # rendered on the device while earlier ones are compressed
 
 
