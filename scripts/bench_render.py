@@ -1,9 +1,9 @@
-"""How long a frame takes to render: a table of picture sizes, threads and processes, ms a frame.
+"""Rendering time: a table of image sizes, threads and processes, ms per frame.
 
 python scripts/bench_render.py [--sizes 64 128 256] [--threads 1 2] [--device cpu] [--repeats 7]
 
-A dressed person in random postures in front of camera PG1, 1.4 times the person's box in view, a second's
-worth of frames a call. Reports the fastest of the repeats: what the machine can do when it is left alone.
+A dressed subject in random postures in front of camera PG1, 1.4 times its box in view, 30 frames per
+call. Reports the fastest of the repeats.
 Last column: so many processes at once, one thread each, as records are made; wall time over all their frames.
 """
 
@@ -16,9 +16,9 @@ import torch
 from d3ke_lib.body.kinematics import Skeleton, default_skeleton
 from d3ke_lib.body.pose import Pose
 from d3ke_lib.data.camera import Camera, calibrated, crop_camera, project
-from d3ke_lib.data.renderer.appearance import draw_appearance, draw_light, draw_room, paint
-from d3ke_lib.data.renderer.body_surface import load_flesh, pose_flesh
-from d3ke_lib.data.renderer.render import Looks, render
+from d3ke_lib.data.renderer.appearance import draw_appearance, draw_light, draw_room, paint_body
+from d3ke_lib.data.renderer.body_surface import load_surface, pose_surface
+from d3ke_lib.data.renderer.raytrace import Shading, render
 from d3ke_lib.data.renderer.round_cones import Cones
 
 FRAMES = 30
@@ -29,17 +29,17 @@ ROOT = torch.tensor([0.0, 0.0, 1.0])
 
 
 def postures(skeleton: Skeleton, generator: torch.Generator) -> Pose:
-    """A fifth of every coordinate's range around standing, another one in every frame."""
+    """Random postures within a fifth of every coordinate's range around standing."""
     share = 0.4 * (torch.rand(FRAMES, len(skeleton.coordinates), generator=generator) - 0.5)
     return Pose(share * skeleton.angle_half, skeleton.generic_scales.expand(FRAMES, -1, -1), UPRIGHT)
 
 
-def scene(seed: int = 0) -> tuple[Cones, Looks]:
+def scene(seed: int = 0) -> tuple[Cones, Shading]:
     generator = torch.Generator().manual_seed(seed)
-    skeleton, flesh = default_skeleton(), load_flesh()
-    cones = pose_flesh(flesh, skeleton, postures(skeleton, generator), ROOT)
-    own = paint(flesh, draw_appearance(generator))
-    return cones, Looks(own, draw_room(generator), draw_light(generator))
+    skeleton, surface = default_skeleton(), load_surface()
+    cones = pose_surface(surface, skeleton, postures(skeleton, generator), ROOT)
+    paint = paint_body(surface, draw_appearance(generator))
+    return cones, Shading(paint, draw_room(generator), draw_light(generator))
 
 
 def crops(cones: Cones, px: int) -> Camera:
@@ -52,12 +52,12 @@ def to(value: tuple, device: str) -> tuple:
     return type(value)(*(to(part, device) if isinstance(part, tuple) else part.to(device) for part in value))
 
 
-def fastest(cones: Cones, looks: Looks, camera: Camera, px: int, repeats: int) -> float:
-    """Seconds of the fastest of several calls; the first one, which warms up, does not count."""
+def fastest(cones: Cones, shading: Shading, camera: Camera, px: int, repeats: int) -> float:
+    """Seconds of the fastest of several calls after a first one that warms up."""
     times = []
     for _ in range(repeats + 1):
         start = time.perf_counter()
-        render(cones, looks, camera, px, px).cpu()
+        render(cones, shading, camera, px, px).cpu()
         times.append(time.perf_counter() - start)
     return min(times[1:])
 
@@ -65,13 +65,13 @@ def fastest(cones: Cones, looks: Looks, camera: Camera, px: int, repeats: int) -
 def worker(px: int, repeats: int, start, seconds) -> None:
     """A process of its own: the mean of its repeats, once all are ready."""
     torch.set_num_threads(1)
-    person, looks = scene()
-    camera = crops(person, px)
-    render(person, looks, camera, px, px)
+    cones, shading = scene()
+    camera = crops(cones, px)
+    render(cones, shading, camera, px, px)
     start.wait()
     began = time.perf_counter()
     for _ in range(repeats):
-        render(person, looks, camera, px, px)
+        render(cones, shading, camera, px, px)
     seconds.put((time.perf_counter() - began) / repeats)
 
 
@@ -96,20 +96,20 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--processes", type=int, default=2, help="on the CPU")
     options = parser.parse_args()
-    person, looks = scene()
-    cones, looks = to(person, options.device), to(looks, options.device)
-    print(f"{cones.ra.shape[1]} cones, {FRAMES} frames a call, {options.device}; ms a frame")
+    cones, shading = scene()
+    cones, shading = to(cones, options.device), to(shading, options.device)
+    print(f"{cones.ra.shape[1]} cones, {FRAMES} frames per call, {options.device}; ms per frame")
     columns = [f"{threads} thread{'s' * (threads > 1)}" for threads in options.threads]
     if options.device == "cpu":
         columns.append(f"{options.processes} processes")
     print("| px | " + " | ".join(columns) + " |")
     print("|---:|" + "---:|" * len(columns))
     for px in options.sizes:
-        camera = to(crops(person, px), options.device)
+        camera = to(crops(cones, px), options.device)
         row = []
         for threads in options.threads:
             torch.set_num_threads(threads)
-            row.append(fastest(cones, looks, camera, px, options.repeats) / FRAMES * 1e3)
+            row.append(fastest(cones, shading, camera, px, options.repeats) / FRAMES * 1e3)
         if options.device == "cpu":
             each = together(px, options.repeats, options.processes)
             row.append(each / FRAMES / options.processes * 1e3)

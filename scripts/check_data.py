@@ -1,4 +1,4 @@
-"""Say what of BMLmovi's, AMASS' and SMPL-H's downloads is there, and what can be done with it.
+"""Report which downloads of BMLmovi, AMASS and SMPL-H are present, and what can be made from them.
 
 python scripts/check_data.py RAW [--deep] [--json report.json]      (make check-data RAW=…)
 Ends with 0 when everything is there, 1 when something is missing or damaged, 2 when RAW is no folder.
@@ -17,7 +17,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("raw", help="folder of the downloads")
     parser.add_argument("--deep", action="store_true", help="decode every video, read every fit")
-    parser.add_argument("--json", type=Path, help="write the report there, too")
+    parser.add_argument("--json", type=Path, help="also write the report to this file")
     arguments = parser.parse_args()
     if not arguments.raw:
         print("error: say where the downloads are: make check-data RAW=folder", file=sys.stderr)
@@ -27,7 +27,7 @@ def main() -> int:
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(bmlmovi_check.text(report, artifacts.out_root()))
+    print(bmlmovi_check.format_report(report, artifacts.out_root()))
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return 0 if bmlmovi_check.is_complete(report) else 1

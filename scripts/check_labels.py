@@ -1,4 +1,4 @@
-"""A sample of labels made from BMLmovi beside OpenSim's InverseKinematicsTool on the same markers.
+"""Compare a sample of labels made from BMLmovi with OpenSim's InverseKinematicsTool on the same markers.
 
 python scripts/check_labels.py out/bmlmovi/data --subjects 1 2 [--frames 60] [--json report.json]
 Needs the package opensim (in requirements.lock). Ends with 1 where ours fits worse by more than a tenth.
@@ -17,7 +17,7 @@ def main() -> int:
     parser.add_argument("records", type=Path, help="folder that holds labels/")
     parser.add_argument("--subjects", type=int, nargs="+", required=True)
     parser.add_argument("--frames", type=int, default=60, help="of the first motion")
-    parser.add_argument("--json", type=Path, help="write what was found there, too")
+    parser.add_argument("--json", type=Path, help="also write the result to this file")
     options = parser.parse_args()
     try:
         found = {s: beside_opensim(stored(options.records, s), options.frames) for s in options.subjects}

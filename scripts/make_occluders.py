@@ -1,4 +1,4 @@
-"""Cut the objects of PASCAL VOC's segmented photographs out, to stand in front of people as D3KE has them.
+"""Cut out the objects of PASCAL VOC's segmented photographs, the occluders of D3KE.
 
 python scripts/make_occluders.py VOCdevkit/VOC2012 out/occluders.safetensors      (make occluders VOC=…)
 make reproduce P=bmlmovi RAW=… OCCLUDERS=out/occluders.safetensors
@@ -8,7 +8,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from d3ke_lib.data import records, voc_cutouts
+from d3ke_lib.data import voc_cutouts
+from d3ke_lib.files import sha256
 
 
 def main() -> int:
@@ -19,11 +20,11 @@ def main() -> int:
     try:
         if not options.voc:
             raise ValueError("say where VOC2012 is: make occluders VOC=folder")
-        count = voc_cutouts.make(Path(options.voc), options.out)
+        count = voc_cutouts.make_cutouts(Path(options.voc), options.out)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(f"{options.out}: {count} objects, sha256 {records.sha256(options.out)}")
+    print(f"{options.out}: {count} objects, sha256 {sha256(options.out)}")
     return 0
 
 

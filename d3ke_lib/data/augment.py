@@ -39,12 +39,12 @@ class AugmentConfig:
 def crop(batch: Batch, px: int) -> tuple[Images, Batch]:
     """The network's crops, (frame, 3, px, px) in [0, 1], and the labels: same direction, margin cut off.
 
-    Points outside a crop are masked. Labels come without the stored picture, with margin 1.
+    Points outside a crop are masked. Labels come without the stored crop, with margin 1.
     """
-    camera = view(batch, px)
-    middle = middle_of(batch, px)
-    images = resample(batch, camera, px) if middle is None else middle.float() / 255
-    return images, seen_by(batch, camera, px)
+    camera = _crop_view(batch, px)
+    middle = _exact_middle(batch, px)
+    images = _resample(batch, camera, px) if middle is None else middle.float() / 255
+    return images, _labels_in_view(batch, camera, px)
 
 
 def augment(
@@ -56,8 +56,8 @@ def augment(
     """
     config = config or AugmentConfig()
     if config.view:
-        camera = view(batch, px, *draw_view(len(batch.time), generator, config.view))
-        images, batch = resample(batch, camera, px), seen_by(batch, camera, px)
+        camera = _crop_view(batch, px, *_draw_view(len(batch.time), generator, config.view))
+        images, batch = _resample(batch, camera, px), _labels_in_view(batch, camera, px)
     else:
         images, batch = crop(batch, px)
     if config.color:
@@ -67,7 +67,7 @@ def augment(
     return images, batch
 
 
-def draw_view(count: int, generator: Generator, config: ViewConfig) -> tuple[Tensor, Tensor, Tensor]:
+def _draw_view(count: int, generator: Generator, config: ViewConfig) -> tuple[Tensor, Tensor, Tensor]:
     """Zoom (factor), roll (rad), shift (frame, 2) in sides of the box."""
     radius = config.shift * torch.rand(count, generator=generator).sqrt()
     angle = uniform(generator, 0, 2 * math.pi, count)
@@ -76,33 +76,33 @@ def draw_view(count: int, generator: Generator, config: ViewConfig) -> tuple[Ten
     return zoom, roll, radius[:, None] * torch.stack([angle.cos(), angle.sin()], 1)
 
 
-def view(
+def _crop_view(
     batch: Batch,
     px: int,
     zoom: Float[Tensor, " frame"] | float = 1.0,
     roll: Float[Tensor, " frame"] | float = 0.0,
     shift: Float[Tensor, "frame 2"] | tuple[float, float] = (0.0, 0.0),
 ) -> Camera:
-    """The network crop's camera; its R turns the stored crop's camera frame into its own."""
-    half = side(batch) / 2
+    """The network crop's camera; its R maps the stored crop's camera frame to its own."""
+    half = _crop_side(batch) / 2
     box = torch.cat([batch.camera.center - half, batch.camera.center + half], 1)
     return crop_camera(batch.camera, box, px, zoom, roll, shift)
 
 
-def side(batch: Batch) -> Float[Tensor, "frame 1"]:
+def _crop_side(batch: Batch) -> Float[Tensor, "frame 1"]:
     """Side of the network's crop in pixels of the stored one."""
     return batch.image.shape[-1] / batch.margin[:, None]
 
 
-def seen_by(batch: Batch, camera: Camera, px: int) -> Batch:
-    """Labels in the frame of `camera`, those outside its picture masked; without the stored picture."""
+def _labels_in_view(batch: Batch, camera: Camera, px: int) -> Batch:
+    """Labels in the frame of `camera`, points outside its image masked; without the stored crop."""
     R = camera.R
     points = Points(batch.points.joints @ R.mT, batch.points.markers @ R.mT)
     own = camera._replace(R=torch.eye(3).to(R).expand_as(R))
     valid = Validity(
         batch.valid.angles,
-        batch.valid.joints & in_picture(own, points.joints, px),
-        batch.valid.markers & in_picture(own, points.markers, px),
+        batch.valid.joints & _is_inside(own, points.joints, px),
+        batch.valid.markers & _is_inside(own, points.markers, px),
     )
     return replace(
         batch,
@@ -117,8 +117,8 @@ def seen_by(batch: Batch, camera: Camera, px: int) -> Batch:
     )
 
 
-def in_picture(camera: Camera, points: Float[Tensor, "frame n 3"], px: int) -> Tensor:
-    """Whether points (camera frame, m) are in front of the camera and project into its picture."""
+def _is_inside(camera: Camera, points: Float[Tensor, "frame n 3"], px: int) -> Tensor:
+    """Whether points (camera frame, m) are in front of the camera and project into its image."""
     at = pixels(camera, points)
     return ((at >= 0) & (at <= px)).all(-1) & (points[..., 2] > 0)
 
@@ -126,41 +126,41 @@ def in_picture(camera: Camera, points: Float[Tensor, "frame n 3"], px: int) -> T
 # --- pixels -----------------------------------------------------------------------------------------------
 
 
-def middle_of(batch: Batch, px: int) -> Tensor | None:
+def _exact_middle(batch: Batch, px: int) -> Tensor | None:
     """The middle of the stored crops where that is the network's crop pixel by pixel, else None."""
     stored = batch.image.shape[-1]
     border = (stored - px) // 2
-    exact = ((side(batch) - px).abs() < 1e-3) & ((batch.camera.center - stored / 2).abs() < 1e-3).all(1)[
-        :, None
-    ]
+    exact = ((_crop_side(batch) - px).abs() < 1e-3) & ((batch.camera.center - stored / 2).abs() < 1e-3).all(
+        1
+    )[:, None]
     if (stored - px) % 2 or not bool(exact.all()):
         return None
     return batch.image[:, :, border : border + px, border : border + px]
 
 
-def resample(batch: Batch, camera: Camera, px: int) -> Images:
-    """What `camera` sees of the stored crops: bilinear, after averaging pixels that are much too fine.
+def _resample(batch: Batch, camera: Camera, px: int) -> Images:
+    """The stored crops as `camera` sees them: bilinear, after averaging where they are much finer.
 
-    Between two pinhole cameras in one place a pixel's way is a 3 x 3 matrix, so nothing is computed by ray.
-    D3KE: resamples the video frame; here what lies beyond the stored margin repeats its border.
+    Two pinhole cameras with one centre are related by a homography, so that no ray is computed.
+    D3KE: resamples the video frame; here the stored margin's border is repeated beyond it.
     """
-    fine = max(1, int(float(side(batch).min()) / px + 1e-3))
+    fine = max(1, int(float(_crop_side(batch).min()) / px + 1e-3))
     images = batch.image.float().div_(255)
     images = F.avg_pool2d(images, fine) if fine > 1 else images
     old = batch.camera._replace(focal=batch.camera.focal / fine, center=batch.camera.center / fine)
-    way = to_grid(old, images.shape[-1]) @ camera.R.mT @ intrinsics(camera).inverse()
-    aim = F.pad(pixel_centers(px, px, images), (0, 1), value=1.0) @ way.mT
+    homography = _to_grid(old, images.shape[-1]) @ camera.R.mT @ _intrinsics(camera).inverse()
+    aim = F.pad(pixel_centers(px, px, images), (0, 1), value=1.0) @ homography.mT
     grid = (aim[..., :2] / aim[..., 2:]).unflatten(1, (px, px))
     return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 
-def intrinsics(camera: Camera) -> Float[Tensor, "frame 3 3"]:
+def _intrinsics(camera: Camera) -> Float[Tensor, "frame 3 3"]:
     matrix = torch.diag_embed(F.pad(camera.focal, (0, 1), value=1.0))
     matrix[..., :2, 2] = camera.center
     return matrix
 
 
-def to_grid(camera: Camera, px: int) -> Float[Tensor, "frame 3 3"]:
-    """Camera coordinates -> grid_sample's, in which the picture spans [-1, 1]."""
+def _to_grid(camera: Camera, px: int) -> Float[Tensor, "frame 3 3"]:
+    """Camera coordinates -> grid_sample's, in which the image spans [-1, 1]."""
     to_unit = torch.tensor([[2 / px, 0.0, -1.0], [0.0, 2 / px, -1.0], [0.0, 0.0, 1.0]])
-    return to_unit.to(camera.focal) @ intrinsics(camera)
+    return to_unit.to(camera.focal) @ _intrinsics(camera)

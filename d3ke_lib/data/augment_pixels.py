@@ -1,7 +1,7 @@
-"""What augmentation does to the pixels alone: colours and things in the way. No label moves.
+"""Augmentation of the pixels alone: colours and occluders. No label changes.
 
-Every random number is drawn on the CPU from the generator given, then sent to the pictures' device, so
-that a GPU and a CPU see the same draws.
+Every random number is drawn on the CPU from the generator given, then sent to the images' device, so
+that a GPU and a CPU use the same draws.
 """
 
 import math
@@ -17,14 +17,14 @@ from d3ke_lib.data import voc_cutouts
 
 Images = Float[Tensor, "frame 3 px px"]
 
-# RGB -> luma and two chroma axes (YIQ, NTSC 1953): turning the chroma plane changes the hue.
-YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
-RGB = torch.linalg.inv(YIQ)
+# RGB -> luma and two chroma axes (YIQ, NTSC 1953): rotating the chroma plane changes the hue.
+_YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
+_RGB = torch.linalg.inv(_YIQ)
 
 
 @dataclass(frozen=True)
 class ColorConfig:
-    """Ranges of uniform draws, one of each a picture; pictures are in [0, 1].
+    """Ranges of uniform draws, one of each per image; images are in [0, 1].
 
     Brightness and contrast are D3KE's (released code). It has hue and saturation too; their amounts here
     are those of TensorFlow's Inception pre-processing, whose other two are D3KE's.
@@ -32,22 +32,22 @@ class ColorConfig:
 
     brightness: float = 0.125  # added, up to +- this
     contrast: tuple[float, float] = (0.5, 1.5)  # factor, about each channel's mean
-    hue: float = 0.2  # turns, up to +- this
+    hue: float = 0.2  # of a full rotation, up to +- this
     saturation: tuple[float, float] = (0.5, 1.5)  # factor, about the luma
 
 
 @dataclass(frozen=True)
 class OccluderConfig:
-    """A rectangle of noise or some cut-outs, placed at random; sizes in shares of the picture."""
+    """A rectangle of noise or some cut-outs at random positions; sizes as shares of the image's."""
 
-    probability: float = 0.7  # of a picture to have any; released code
+    probability: float = 0.7  # that an image has any; released code
     noise: float = 0.5  # share of rectangles of noise among them; ours
     # Random erasing (Zhong et al. 2017); areas x 0.8: released code.
     area: tuple[float, float] = (0.8 * 0.02, 0.8 * 0.4)
     aspect: tuple[float, float] = (0.3, 1 / 0.3)  # height / width
     cutouts: int = 3  # at most, at least 1
     length: tuple[float, float] = (0.8 * 0.1, 0.8 * 0.5)  # of a cut-out's axes; ours
-    # D3KE: objects of PASCAL VOC photographs (a file of objects.make); None: striped ellipses and boxes
+    # D3KE: objects of PASCAL VOC photographs (file by voc_cutouts.py); None: striped ellipses and boxes
     objects: str | None = None
 
 
@@ -59,67 +59,69 @@ def uniform(generator: Generator, low: float | int, high: float | int, *shape: i
 
 
 def recolor(images: Images, generator: Generator, config: ColorConfig) -> Images:
-    """Brightness, contrast, hue and saturation as one affine map of each picture's colours, cut to [0, 1].
+    """Brightness, contrast, hue and saturation as one affine map of each image's colours, cut to [0, 1].
 
-    D3KE: one after the other in random order, cut after each, hue through HSV. Here hue and saturation turn
-    and stretch the chroma plane; such steps commute, so that an order means nothing and one pass does all.
+    D3KE: one after the other in random order, cut after each, hue through HSV. Here hue and saturation rotate
+    and scale the chroma plane; these steps commute, so that one pass in any order does all.
     """
     count = len(images)
     added = uniform(generator, -config.brightness, config.brightness, count, 1).to(images)
     contrast = uniform(generator, *config.contrast, count, 1).to(images)
-    turn = 2 * math.pi * uniform(generator, -config.hue, config.hue, count)
-    color = chroma(turn, uniform(generator, *config.saturation, count)).to(images)
+    rotation = 2 * math.pi * uniform(generator, -config.hue, config.hue, count)
+    color = _chroma_matrix(rotation, uniform(generator, *config.saturation, count)).to(images)
     mean = (color @ images.mean((2, 3))[..., None])[..., 0]
     offset = added + (1 - contrast) * mean
     changed = torch.baddbmm(offset[..., None], contrast[..., None] * color, images.flatten(2))
     return changed.clamp_(0, 1).view_as(images)
 
 
-def chroma(turn: Float[Tensor, " frame"], factor: Float[Tensor, " frame"]) -> Float[Tensor, "frame 3 3"]:
-    """RGB -> RGB with the hue turned by rad and the saturation multiplied; luma, and greys, stay."""
-    sine, cosine = factor * turn.sin(), factor * turn.cos()
-    inner = torch.eye(3).repeat(len(turn), 1, 1)
+def _chroma_matrix(
+    rotation: Float[Tensor, " frame"], factor: Float[Tensor, " frame"]
+) -> Float[Tensor, "frame 3 3"]:
+    """RGB -> RGB with the hue rotated (rad) and the saturation multiplied by `factor`; luma stays."""
+    sine, cosine = factor * rotation.sin(), factor * rotation.cos()
+    inner = torch.eye(3).repeat(len(rotation), 1, 1)
     inner[:, 1:, 1:] = torch.stack([torch.stack([cosine, -sine], 1), torch.stack([sine, cosine], 1)], 1)
-    return RGB @ inner @ YIQ
+    return _RGB @ inner @ _YIQ
 
 
 # --- occluders ----------------------------------------------------------------------------------------------
 
 
 def occlude(images: Images, generator: Generator, config: OccluderConfig) -> Images:
-    """Pictures with a rectangle of noise or up to `cutouts` shapes in front, or as they were."""
+    """Images with a rectangle of noise or up to `cutouts` shapes in front, or as they were."""
     count, px = len(images), images.shape[-1]
     chance = torch.rand(count, 2, generator=generator)
     covered, noisy = chance[:, 0] < config.probability, chance[:, 1] < config.noise
     noise = torch.rand(3, px, px, generator=generator).to(images)
-    inside = rectangles(count, px, generator, config)
-    bank = None if config.objects is None else voc_cutouts.load(Path(config.objects))
+    inside = _draw_rectangles(count, px, generator, config)
+    bank = None if config.objects is None else voc_cutouts.load_cutouts(Path(config.objects))
     shapes = [
-        cutout(count, px, generator, config)
+        _draw_shapes(count, px, generator, config)
         if bank is None
-        else thing(count, px, len(bank), generator, config)
+        else _draw_objects(count, px, len(bank), generator, config)
         for _ in range(config.cutouts)
     ]
     number = torch.randint(1, config.cutouts + 1, (count,), generator=generator)
     images = images.clone()
     rows = (covered & noisy).nonzero()[:, 0]
-    # One picture of noise serves the whole batch: every rectangle shows another part of it.
+    # One noise image serves the whole batch: every rectangle shows another part of it.
     images[rows] = torch.where(inside[rows].to(images.device)[:, None], noise, images[rows])
     for k, shape in enumerate(shapes):
         rows = (covered & ~noisy & (number > k)).nonzero()[:, 0]
         some = shape[rows].to(images.device)
         if bank is None:
-            images[rows] = paste(images[rows], some)
+            images[rows] = _paste_shapes(images[rows], some)
         elif len(rows):
             cut = bank[shape[rows, 3].long()].to(images) / 255
-            images[rows] = put(images[rows], cut, some[:, :2], some[:, 2])
+            images[rows] = _paste_objects(images[rows], cut, some[:, :2], some[:, 2])
     return images
 
 
-def rectangles(
+def _draw_rectangles(
     count: int, px: int, generator: Generator, config: OccluderConfig
 ) -> Bool[Tensor, "frame {px} {px}"]:
-    """Pixels of a rectangle a picture, all of it inside."""
+    """Mask of one rectangle per image, all of it inside."""
     area = uniform(generator, *config.area, count)
     aspect = uniform(generator, *map(math.log, config.aspect), count).exp()
     size = torch.stack([(area * aspect).sqrt(), (area / aspect).sqrt()], 1).clamp(max=1)
@@ -129,8 +131,10 @@ def rectangles(
     return row[:, :, None] & column[:, None, :]
 
 
-def cutout(count: int, px: int, generator: Generator, config: OccluderConfig) -> Float[Tensor, "frame 14"]:
-    """One shape a picture: both axes and the centre in units of the shape, kind, stripes, two colours."""
+def _draw_shapes(
+    count: int, px: int, generator: Generator, config: OccluderConfig
+) -> Float[Tensor, "frame 14"]:
+    """One shape per image: both axes and the centre in units of the shape, kind, stripes, two colours."""
     center = uniform(generator, 0, px, count, 2)
     half = uniform(generator, *config.length, count, 2) * px / 2
     angle = uniform(generator, 0, math.pi, count, 1)
@@ -142,23 +146,23 @@ def cutout(count: int, px: int, generator: Generator, config: OccluderConfig) ->
     return torch.cat([x_axis, y_axis, offset, kind, stripes, colors], 1)
 
 
-def thing(
+def _draw_objects(
     count: int, px: int, things: int, generator: Generator, config: OccluderConfig
 ) -> Float[Tensor, "frame 4"]:
-    """One object a picture: its centre and the side of its square in px, and its number."""
+    """One object per image: its centre and the side of its square in px, and its index."""
     center = uniform(generator, 0, px, count, 2)
     length = uniform(generator, *config.length, count, 1) * px
     number = torch.randint(things, (count, 1), generator=generator)
     return torch.cat([center, length, number], 1)
 
 
-def put(
+def _paste_objects(
     images: Images,
     things: Float[Tensor, "frame 4 side side"],
     center: Float[Tensor, "frame 2"],
     length: Float[Tensor, " frame"],
 ) -> Images:
-    """Cut-outs (colours times alpha, alpha) drawn over the pictures, upright, `length` px wide and high."""
+    """Cut-outs (colours times alpha, alpha) drawn over the images, upright, `length` px wide and high."""
     at = torch.arange(images.shape[-1]).to(images) + 0.5
     x, y = (2 * (at - center[:, i, None]) / length[:, None] for i in (0, 1))
     grid = torch.stack(torch.broadcast_tensors(x[:, None], y[:, :, None]), -1)
@@ -166,8 +170,8 @@ def put(
     return images * (1 - seen[:, 3:]) + seen[:, :3]
 
 
-def paste(images: Images, shape: Float[Tensor, "frame 14"]) -> Images:
-    """Ellipses (kind < 0.5) and rounded boxes, striped along their first axis, drawn over the pictures."""
+def _paste_shapes(images: Images, shape: Float[Tensor, "frame 14"]) -> Images:
+    """Ellipses (kind < 0.5) and rounded boxes, striped along their first axis, drawn over the images."""
     px = images.shape[-1]
     at = torch.arange(px).to(images) + 0.5
     numbers = shape[:, :8].T[..., None, None]

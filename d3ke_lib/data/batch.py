@@ -1,4 +1,4 @@
-"""Frames and their labels as tensors: what datasets give, augmentation turns and training takes."""
+"""Frames and their labels as tensors: what data sets return, augmentation changes and training takes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -18,7 +18,7 @@ class Batch:
 
     image: RGB crops as stored, None where only labels were asked for. camera: the crop's own, R = I and
     t = 0, because everything else is in its frame: points absolute in m, `pose.R_ground_root` =
-    R_camera_root. x_camera = R_camera_world x_world + t_camera_world. margin: the picture's side covers
+    R_camera_root. x_camera = R_camera_world x_world + t_camera_world. margin: the image's side covers
     that many sides of the network's crop. index counts in the FrameSet; action and view count in its
     `actions` and `cameras`; frame is the video's, time (s) the motion's.
     """

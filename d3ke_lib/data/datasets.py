@@ -45,17 +45,17 @@ class FrameSet:
         subjects: Collection[int] | None = None,
         cache_bytes: int = 0,
     ) -> None:
-        names = choose_files(folder, split, subjects)
+        names = _choose_files(folder, split, subjects)
         self.manifest = records.verify(folder, names)
         self._files = [records.read(folder / name) for name in names]
         first = self._files[0].metadata
         self.px, self.margin, self.names = first.px, first.margin, dict(first.names)
         for record in self._files:
-            check_belongs(record, first.px, first.margin, names_of(skeleton) if skeleton else self.names)
+            _check_same_set(record, first.px, first.margin, names_of(skeleton) if skeleton else self.names)
         self.cameras = tuple(sorted({record.metadata.camera for record in self._files}))
         self.actions = tuple(sorted({a for record in self._files for a in record.column("action")}))
         labels = self._read_labels()
-        kept = keep(labels, every, moved)
+        kept = _keep_frames(labels, every, moved)
         self._labels = dataclasses.replace(labels[kept], index=torch.arange(len(kept)))
         sizes = [len(record) for record in self._files]
         self._file = np.repeat(np.arange(len(sizes)), sizes)[kept]
@@ -68,31 +68,31 @@ class FrameSet:
         return len(self._row)
 
     def labels(self) -> Batch:
-        """All frames' labels, without pictures."""
+        """All frames' labels, without images."""
         return self._labels
 
     def load(self, indices: Int[Tensor, " frame"] | Sequence[int]) -> Batch:
-        """Frames with their pictures. Safe to call from several threads at once. Raises IndexError."""
+        """Frames with their images. Safe to call from several threads at once. Raises IndexError."""
         indices = torch.as_tensor(indices)
         if ((indices < 0) | (indices >= len(self))).any():
             raise IndexError(f"frames: expected 0 to {len(self) - 1}, found {indices.tolist()}")
-        images = torch.stack([self._picture(index) for index in indices.tolist()])
+        images = torch.stack([self._image(index) for index in indices.tolist()])
         return dataclasses.replace(self._labels[indices], image=images)
 
-    def _picture(self, index: int) -> UInt8[Tensor, "3 px px"]:
+    def _image(self, index: int) -> UInt8[Tensor, "3 px px"]:
         if index < len(self._cached) and self._cached[index]:
             return self._cache[index]
         record, row = self._files[self._file[index]], int(self._row[index])
-        picture = records.decode(record.jpeg(row))
-        if picture.shape != (3, self.px, self.px):
+        image = records.decode(record.jpeg(row))
+        if image.shape != (3, self.px, self.px):
             raise RecordError(
-                f"{record.path}: image {row}: expected {self.px} px, found {tuple(picture.shape)}"
+                f"{record.path}: image {row}: expected {self.px} px, found {tuple(image.shape)}"
             )
         if index < len(self._cached):
-            # Two threads may both come here; they write the same picture.
-            self._cache[index] = picture
+            # Two threads may both come here; they write the same image.
+            self._cache[index] = image
             self._cached[index] = True
-        return picture
+        return image
 
     def _read_labels(self) -> Batch:
         def column(name: str) -> Tensor:
@@ -127,7 +127,7 @@ class FrameSet:
         )
 
 
-def choose_files(folder: Path, split: str | None, subjects: Collection[int] | None) -> list[str]:
+def _choose_files(folder: Path, split: str | None, subjects: Collection[int] | None) -> list[str]:
     """Names of the split's files, in order of name, i.e. of subject and camera."""
     files = records.load_manifest(folder)["files"]
     known = sorted({file["split"] for file in files.values()} - {None})
@@ -142,7 +142,7 @@ def choose_files(folder: Path, split: str | None, subjects: Collection[int] | No
     return [name for name, file in chosen.items() if subjects is None or file["subject"] in subjects]
 
 
-def check_belongs(record: Record, px: int, margin: float, names: dict[str, list[str]]) -> None:
+def _check_same_set(record: Record, px: int, margin: float, names: dict[str, list[str]]) -> None:
     expected = {"px": px, "margin": margin, **names}
     found = {"px": record.metadata.px, "margin": record.metadata.margin, **record.metadata.names}
     for key, value in expected.items():
@@ -158,17 +158,17 @@ def sequences(labels: Batch) -> list[tuple[int, int]]:
     return list(itertools.pairwise(edges))
 
 
-def keep(labels: Batch, every: int, moved: float) -> Int[np.ndarray, " frame"]:
+def _keep_frames(labels: Batch, every: int, moved: float) -> Int[np.ndarray, " frame"]:
     """Rows of `FrameSet`'s every and moved."""
     chosen = [np.arange(start, stop)[::every] for start, stop in sequences(labels)]
     if moved > 0:
         local = (labels.points.markers - labels.t_camera_world[:, None]).double()
         world = (local @ labels.R_camera_world.double()).numpy()
-        chosen = [rows[moving(world[rows], moved)] for rows in chosen]
+        chosen = [rows[_select_moving(world[rows], moved)] for rows in chosen]
     return np.concatenate(chosen)
 
 
-def moving(markers: Float[np.ndarray, "time marker 3"], distance: float) -> list[int]:
+def _select_moving(markers: Float[np.ndarray, "time marker 3"], distance: float) -> list[int]:
     """The first frame, then each in which some marker is farther than `distance` from the last one taken."""
     taken = [0]
     for i in range(1, len(markers)):
@@ -233,7 +233,7 @@ class TemporalSet:
 
     pose, points: a frame network's output for every frame of `labels` (`FrameSet.labels()`), in order.
     Every frame's rotation and positions, predicted or true, are in the frame of its own crop's camera.
-    D3KE: the same; that camera turns to follow the body, so a rotation that is constant in the
+    D3KE: the same; that camera rotates to follow the body, so a rotation that is constant in the
     world is not quite constant in a window.
     """
 

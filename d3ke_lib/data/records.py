@@ -2,12 +2,10 @@
 
 A folder of records is `subject_003_PG1.arrow`, ..., `manifest.json`. One row is one video frame: the crop
 with its margin as JPEG, and its labels in the frame of the crop's camera. Nothing in it is pickled.
-Every file appears whole or not at all (`write_whole`), so that its existence means it is finished.
+A file appears whole or not at all, so that its existence means it is finished.
 """
 
-import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,19 +18,20 @@ from jaxtyping import UInt8
 from torch import Tensor
 from torchvision.io import decode_jpeg, encode_jpeg
 
+from d3ke_lib import files
 from d3ke_lib.data.schema import (
     COLUMNS,
     VERSION,
     Metadata,
     RecordError,
-    arrow_column,
-    check_types,
+    check_columns,
     file_name,
     row_shape,
+    to_arrow,
 )
 
 MANIFEST = "manifest.json"
-METADATA = b"d3ke"  # key of our JSON among the Arrow schema's metadata
+_METADATA = b"d3ke"  # key of our JSON among the Arrow schema's metadata
 
 
 @dataclass(frozen=True)
@@ -69,28 +68,7 @@ def decode(jpeg: bytes) -> UInt8[Tensor, "3 height width"]:
     try:
         return decode_jpeg(torch.frombuffer(bytearray(jpeg), dtype=torch.uint8))
     except RuntimeError as error:
-        raise RecordError(
-            f"image: expected a JPEG, found {len(jpeg)} bytes that are none ({error})"
-        ) from error
-
-
-def write_whole(path: Path, data: bytes | pa.Buffer) -> None:
-    """Write beside, flush to disk, rename: whoever sees `path` sees all of it, whenever the power goes.
-
-    What a killed writer leaves ends in `.partial`; nobody reads it and the next try overwrites it.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        raise RecordError(f"image: expected a JPEG, found {len(jpeg)} other bytes ({error})") from error
 
 
 def write(path: Path, columns: Mapping[str, Any], metadata: Metadata) -> None:
@@ -104,19 +82,19 @@ def write(path: Path, columns: Mapping[str, Any], metadata: Metadata) -> None:
     if set(columns) != set(COLUMNS):
         missing, unknown = set(COLUMNS) - set(columns), set(columns) - set(COLUMNS)
         raise RecordError(f"{path}: missing columns {sorted(missing)}, unknown columns {sorted(unknown)}")
-    arrays = [arrow_column(path, name, columns[name], metadata.names) for name in COLUMNS]
+    arrays = [to_arrow(path, name, columns[name], metadata.names) for name in COLUMNS]
     counts = {name: len(array) for name, array in zip(COLUMNS, arrays)}
     if len(set(counts.values())) != 1 or not counts["frame"]:
         raise RecordError(f"{path}: expected as many rows in every column and at least one, found {counts}")
-    described = pa.schema(
+    schema = pa.schema(
         [(name, array.type) for name, array in zip(COLUMNS, arrays)],
-        metadata={METADATA: json.dumps(vars(metadata), sort_keys=True).encode()},
+        metadata={_METADATA: json.dumps(vars(metadata), sort_keys=True).encode()},
     )
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, described) as writer:
+    with pa.ipc.new_file(sink, schema) as writer:
         # One batch, so that a column is one buffer and reading it copies nothing.
-        writer.write_batch(pa.record_batch(arrays, schema=described))
-    write_whole(path, sink.getvalue())
+        writer.write_batch(pa.record_batch(arrays, schema=schema))
+    files.write_bytes(path, sink.getvalue())
 
 
 def read(path: Path) -> Record:
@@ -131,16 +109,16 @@ def read(path: Path) -> Record:
     except (pa.ArrowInvalid, OSError) as error:
         size = path.stat().st_size
         raise RecordError(f"{path}: damaged or cut short at {size} bytes ({error})") from error
-    described = json.loads((table.schema.metadata or {}).get(METADATA, b"{}"))
-    check_version(path, described)
-    metadata = Metadata(**described)
-    check_types(path, table.schema, metadata.names)
+    values = json.loads((table.schema.metadata or {}).get(_METADATA, b"{}"))
+    _check_version(path, values)
+    metadata = Metadata(**values)
+    check_columns(path, table.schema, metadata.names)
     return Record(path, metadata, table)
 
 
-def check_version(path: Path, described: Mapping[str, Any]) -> None:
-    if described.get("version") != VERSION:
-        raise RecordError(f"{path}: version: expected {VERSION}, found {described.get('version')}")
+def _check_version(path: Path, values: Mapping[str, Any]) -> None:
+    if values.get("version") != VERSION:
+        raise RecordError(f"{path}: version: expected {VERSION}, found {values.get('version')}")
 
 
 def write_manifest(
@@ -149,22 +127,22 @@ def write_manifest(
     """Write and return the folder's manifest.json: every record file with size, hash, frames and split.
 
     splits: split -> subjects. A subject in no split is kept with split null; one in two splits, or one
-    without a file, is a RecordError: nobody is left out silently.
+    without a file, is a RecordError: no subject is left out silently.
     """
-    split_of = invert(splits)
+    split_of = _split_by_subject(splits)
     paths = sorted(folder.glob("*.arrow"))
-    files = {path.name: describe(path, split_of) for path in paths}
-    missing = set(split_of) - {file["subject"] for file in files.values()}
+    entries = {path.name: _describe_file(path, split_of) for path in paths}
+    missing = set(split_of) - {entry["subject"] for entry in entries.values()}
     if missing:
         raise RecordError(
             f"{folder}: expected a file for every subject of a split, found none for {sorted(missing)}"
         )
-    manifest = {"version": VERSION, "config": config, "files": files, "counts": counts(files)}
-    write_whole(folder / MANIFEST, (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode())
+    manifest = {"version": VERSION, "config": config, "files": entries, "counts": _count_by_split(entries)}
+    files.write_text(folder / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
     return manifest
 
 
-def invert(splits: Mapping[str, Iterable[int]]) -> dict[int, str]:
+def _split_by_subject(splits: Mapping[str, Iterable[int]]) -> dict[int, str]:
     split_of: dict[int, str] = {}
     for split, subjects in splits.items():
         for subject in subjects:
@@ -175,12 +153,12 @@ def invert(splits: Mapping[str, Iterable[int]]) -> dict[int, str]:
     return split_of
 
 
-def describe(path: Path, split_of: Mapping[int, str]) -> dict[str, Any]:
+def _describe_file(path: Path, split_of: Mapping[int, str]) -> dict[str, Any]:
     """One file's entry in the manifest."""
     record = read(path)
     subject = record.metadata.subject
     return {
-        "sha256": sha256(path),
+        "sha256": files.sha256(path),
         "bytes": path.stat().st_size,
         "frames": len(record),
         "subject": subject,
@@ -189,25 +167,21 @@ def describe(path: Path, split_of: Mapping[int, str]) -> dict[str, Any]:
     }
 
 
-def counts(files: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+def _count_by_split(entries: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, int]]:
     """Per split: files, subjects, frames. Subjects in no split count as `none`."""
-    splits = sorted({file["split"] or "none" for file in files.values()})
+    splits = sorted({entry["split"] or "none" for entry in entries.values()})
     members = {
-        split: [file for file in files.values() if (file["split"] or "none") == split] for split in splits
+        split: [entry for entry in entries.values() if (entry["split"] or "none") == split]
+        for split in splits
     }
     return {
         split: {
             "files": len(group),
-            "subjects": len({file["subject"] for file in group}),
-            "frames": sum(file["frames"] for file in group),
+            "subjects": len({entry["subject"] for entry in group}),
+            "frames": sum(entry["frames"] for entry in group),
         }
         for split, group in members.items()
     }
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load_manifest(folder: Path) -> dict[str, Any]:
@@ -221,10 +195,10 @@ def load_manifest(folder: Path) -> dict[str, Any]:
         raise RecordError(
             f"{path}: expected JSON, found {path.stat().st_size} bytes that are none"
         ) from error
-    check_version(path, manifest)
+    _check_version(path, manifest)
     found = {file.name: file.stat().st_size for file in folder.glob("*.arrow")}
     expected = {name: file["bytes"] for name, file in manifest["files"].items()}
-    raise_differences(folder, expected, found, "bytes")
+    _raise_differences(folder, expected, found, "bytes")
     return manifest
 
 
@@ -234,13 +208,13 @@ def verify(folder: Path, names: Iterable[str] | None = None) -> dict[str, Any]:
     Raises one RecordError naming every file that differs, with expected and found hash or size.
     """
     manifest = load_manifest(folder)
-    files = manifest["files"]
-    expected = {name: files[name]["sha256"] for name in (files if names is None else names)}
-    raise_differences(folder, expected, {name: sha256(folder / name) for name in expected}, "sha256")
+    entries = manifest["files"]
+    expected = {name: entries[name]["sha256"] for name in (entries if names is None else names)}
+    _raise_differences(folder, expected, {name: files.sha256(folder / name) for name in expected}, "sha256")
     return manifest
 
 
-def raise_differences(
+def _raise_differences(
     folder: Path, expected: Mapping[str, object], found: Mapping[str, object], what: str
 ) -> None:
     wrong = [name for name in sorted({*expected, *found}) if expected.get(name) != found.get(name)]

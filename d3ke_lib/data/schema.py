@@ -1,4 +1,4 @@
-"""What one row of a record file is: columns, their types and shapes, and what holds for the whole file."""
+"""The row of a record file: columns, their types and shapes, and the metadata of the whole file."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,11 +32,11 @@ COLUMNS: dict[str, tuple[pa.DataType, tuple[str | int, ...]]] = {
     "t_camera_world": (pa.float32(), (3,)),
     "box": (pa.float32(), (4,)),  # x0 y0 x1 y1, px of the full frame
 }
-NAMES = ("coordinates", "bodies", "joints", "markers")
+_NAMES = ("coordinates", "bodies", "joints", "markers")
 
 
 class RecordError(ValueError):
-    """A record file or manifest is missing, damaged, or not what its metadata says."""
+    """A record file or manifest is missing, damaged, or does not match its metadata."""
 
 
 @runtime_checkable
@@ -72,14 +72,14 @@ def file_name(subject: int, camera: str) -> str:
 
 
 def names_of(skeleton: Named) -> dict[str, list[str]]:
-    return {kind: list(getattr(skeleton, kind)) for kind in NAMES}
+    return {kind: list(getattr(skeleton, kind)) for kind in _NAMES}
 
 
 def row_shape(shape: tuple[str | int, ...], names: Mapping[str, Sequence[str]]) -> tuple[int, ...]:
     return tuple(len(names[size]) if isinstance(size, str) else size for size in shape)
 
 
-def arrow_column(path: Path, name: str, values: Any, names: Mapping[str, Sequence[str]]) -> pa.Array:
+def to_arrow(path: Path, name: str, values: Any, names: Mapping[str, Sequence[str]]) -> pa.Array:
     """One column as Arrow, checked against `COLUMNS`."""
     kind, shape = COLUMNS[name]
     if name == "image":
@@ -97,7 +97,7 @@ def arrow_column(path: Path, name: str, values: Any, names: Mapping[str, Sequenc
     return pa.FixedSizeListArray.from_arrays(pa.array(flat, kind), int(np.prod(expected[1:])))
 
 
-def check_types(path: Path, found: pa.Schema, names: Mapping[str, Sequence[str]]) -> None:
+def check_columns(path: Path, found: pa.Schema, names: Mapping[str, Sequence[str]]) -> None:
     """Raises RecordError where a file's columns are not those of `COLUMNS`."""
     for name, (kind, shape) in COLUMNS.items():
         expected = pa.list_(kind, int(np.prod(row_shape(shape, names)))) if shape else kind

@@ -148,7 +148,7 @@ def data_up_to_date(experiment: Experiment) -> bool:
 
 def _identify_data(profile: Profile) -> dict[str, Any]:
     source = synthetic if isinstance(profile.data, DataConfig) else bmlmovi
-    found = {"config": source.described(profile.data), "code": code_hash(source.__name__)}
+    found = {"config": source.describe(profile.data), "code": code_hash(source.__name__)}
     return found | {"fingerprint": fingerprint(found["config"], found["code"])}
 
 
@@ -202,7 +202,7 @@ def check_downloads(experiment: Experiment) -> Path:
     raw = experiment.settings.raw
     if raw is None:
         raise D3keError("BMLmovi: say where the downloads are: RAW=folder (data/README.md)")
-    if not folder_tree.find(raw).subjects:
+    if not folder_tree.find_downloads(raw).subjects:
         raise D3keError(f"{raw}: expected BMLmovi's downloads (data/README.md), found none of their files")
     return raw
 

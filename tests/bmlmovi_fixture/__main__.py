@@ -1,4 +1,4 @@
-"""Write a small BMLmovi of synthetic people in the published formats, truth beside it.
+"""Write a small BMLmovi of synthetic subjects in the published formats, with the ground truth.
 
 PYTHONPATH=tests python -m bmlmovi_fixture out/fixture --subjects 1 2 --frames 20
 """

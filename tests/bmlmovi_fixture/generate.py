@@ -1,4 +1,4 @@
-"""A small BMLmovi in the published formats, of synthetic people: downloads whose truth is known.
+"""A small BMLmovi in the published formats, of synthetic subjects: downloads whose ground truth is known.
 
     RAW/BMLmovi/videos/F_PG1_Subject_1_L.avi                 800 × 600, 30 Hz
     RAW/BMLmovi/v3d/F_v3d_Subject_1.mat                      Subject_1_F → move → flags30
@@ -26,13 +26,13 @@ from torch import Tensor
 
 from bmlmovi_fixture import smplh_body as smplh
 from bmlmovi_fixture.motions import representable, smplh_place, smplh_poses
+from d3ke_lib import files
 from d3ke_lib.body.spec import D3KE
-from d3ke_lib.data import records
 from d3ke_lib.data.batch import apply
 from d3ke_lib.data.camera import calibrated
-from d3ke_lib.data.renderer.appearance import draw_appearance, draw_light, draw_room, paint
-from d3ke_lib.data.renderer.body_surface import load_flesh
-from d3ke_lib.data.renderer.render import Looks, render
+from d3ke_lib.data.renderer.appearance import draw_appearance, draw_light, draw_room, paint_body
+from d3ke_lib.data.renderer.body_surface import load_surface
+from d3ke_lib.data.renderer.raytrace import Shading, render
 from d3ke_lib.data.seeds import seed_generator
 from d3ke_lib.data.synthetic import motion, scene
 
@@ -45,7 +45,7 @@ SEXES = ("female", "male")  # of odd and of even subjects: two in three of BMLmo
 
 @dataclass(frozen=True)
 class FixtureConfig:
-    """What to make. Raises ValueError for numbers and names that make no sense."""
+    """What to make. Raises ValueError for unknown names and numbers out of range."""
 
     seed: int = 0
     subjects: tuple[int, ...] = (1, 2)
@@ -53,7 +53,7 @@ class FixtureConfig:
     motions: tuple[str, ...] = ("jogging", "jumping_jacks")
     frames: int = 20  # of the video, of each motion
     between: int = 2  # frames before, between and after motions that belong to none
-    betas: float = 0.5  # how different people are
+    betas: float = 0.5  # standard deviation of the shape parameters
 
     def __post_init__(self) -> None:
         if unknown := sorted({*self.motions} - {*motion.ACTIONS}):
@@ -65,12 +65,12 @@ class FixtureConfig:
 
 
 class Subject(NamedTuple):
-    """One of the people."""
+    """A subject's shape and performer."""
 
     number: int
     sex: str
     betas: Float[np.ndarray, " beta"]
-    person: scene.Person
+    performer: scene.Subject
 
 
 class Performance(NamedTuple):
@@ -88,7 +88,7 @@ def make(config: FixtureConfig, raw: Path) -> Path:
     for number in config.subjects:
         make_subject(config, raw, draw_subject(config, number))
     about = json.dumps(asdict(config), indent=1, sort_keys=True) + "\n"
-    records.write_whole(raw / "truth" / "config.json", about.encode())
+    files.write_bytes(raw / "truth" / "config.json", about.encode())
     return raw
 
 
@@ -96,11 +96,13 @@ def draw_subject(config: FixtureConfig, number: int) -> Subject:
     sex = SEXES[(number + 1) % 2]
     draw = torch.randn(smplh.BETAS, generator=seed_generator(config.seed, number, BETAS), dtype=torch.float64)
     betas = (config.betas * draw.clamp(-2, 2)).numpy()
-    looks = draw_appearance(seed_generator(config.seed, number, scene.DRESS))
+    appearance = draw_appearance(seed_generator(config.seed, number, scene.CLOTHES))
     style = motion.draw_style((config.seed, number, scene.STYLE))
-    flesh = load_flesh()
-    person = scene.Person(smplh.scale_factors(sex, betas), style, flesh, paint(flesh, looks))
-    return Subject(number, sex, betas, person)
+    surface = load_surface()
+    performer = scene.Subject(
+        smplh.scale_factors(sex, betas), style, surface, paint_body(surface, appearance)
+    )
+    return Subject(number, sex, betas, performer)
 
 
 def make_subject(config: FixtureConfig, raw: Path, subject: Subject) -> None:
@@ -118,7 +120,7 @@ def make_subject(config: FixtureConfig, raw: Path, subject: Subject) -> None:
         save_video(path, film(config, subject, played, camera))
 
 
-# -- what happens ------------------------------------------------------------------------------------------
+# -- motion ------------------------------------------------------------------------------------------
 
 
 def perform(config: FixtureConfig, subject: Subject, k: int) -> Performance:
@@ -127,9 +129,9 @@ def perform(config: FixtureConfig, subject: Subject, k: int) -> Performance:
     count = config.frames + 2 * config.between
     t = torch.arange(STEP * (count - 1) + 1, dtype=torch.float64) / MOCAP_HZ
     stream = (config.seed, subject.number, motion.ACTIONS.index(action), scene.TAKE)
-    moved = motion.motion(action, subject.person.style, t, stream)
-    moved = moved._replace(angles=representable(moved.angles, subject.person.scales))
-    take = scene.stand(smplh.skeleton(), subject.person, moved)
+    moved = motion.generate_motion(action, subject.performer.style, t, stream)
+    moved = moved._replace(angles=representable(moved.angles, subject.performer.scales))
+    take = scene.put_on_floor(smplh.skeleton(), subject.performer, moved)
     root = take.points.joints[:, 0]
     return Performance(k * count + config.between, take, root)
 
@@ -147,7 +149,7 @@ def truth(config: FixtureConfig, subject: Subject, performance: Performance) -> 
     shown = torch.where(number % STEP == 0, performance.first + number // STEP, -1)
     return {
         "angles": pose.angles.numpy(),
-        "scales": subject.person.scales.numpy(),
+        "scales": subject.performer.scales.numpy(),
         "R_world_root": pose.R_ground_root.numpy(),
         "root": within(config, performance.root).numpy(),
         "video_frame": shown.numpy(),
@@ -189,14 +191,14 @@ def ranges(config: FixtureConfig, subject: Subject, played: list[Performance]) -
 def save(path: Path, values: dict[str, np.ndarray]) -> None:
     sink = io.BytesIO()
     np.savez_compressed(sink, **values)
-    records.write_whole(path, sink.getvalue())
+    files.write_bytes(path, sink.getvalue())
 
 
 def save_mat(path: Path, values: dict[str, Any]) -> None:
     sink = io.BytesIO()
     scipy.io.savemat(sink, values, long_field_names=True, oned_as="column", do_compression=True)
     # The header tells the time of day: the same content would not be the same bytes.
-    records.write_whole(path, MAT_HEADER + sink.getvalue()[len(MAT_HEADER) :])
+    files.write_bytes(path, MAT_HEADER + sink.getvalue()[len(MAT_HEADER) :])
 
 
 def save_video(path: Path, frames: Iterable[UInt8[np.ndarray, "height width 3"]]) -> None:
@@ -207,7 +209,7 @@ def save_video(path: Path, frames: Iterable[UInt8[np.ndarray, "height width 3"]]
             stream = stream or video_stream(container, frame.shape[1], frame.shape[0])
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode())
-    records.write_whole(path, sink.getvalue())
+    files.write_bytes(path, sink.getvalue())
 
 
 def video_stream(container: av.container.OutputContainer, width: int, height: int) -> av.VideoStream:
@@ -218,20 +220,20 @@ def video_stream(container: av.container.OutputContainer, width: int, height: in
     return stream
 
 
-# -- pictures ----------------------------------------------------------------------------------------------
+# -- images ----------------------------------------------------------------------------------------------
 
 
 def film(
     config: FixtureConfig, subject: Subject, played: list[Performance], name: str
 ) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
     """The whole recording by one camera, through its distortion: motions and what is between them."""
-    place = seed_generator(config.seed, subject.number, scene.PLACE)
-    looks = Looks(subject.person.paint, draw_room(place), draw_light(place))
+    room = seed_generator(config.seed, subject.number, scene.ROOM)
+    shading = Shading(subject.performer.paint, draw_room(room), draw_light(room))
     width, height = D3KE.cameras[name].size
     camera = calibrated(name)
     for performance in played:
         shown = apply(lambda part: part[::STEP], performance.take.cones)
         for i in range(len(shown.ra)):
             cones = apply(lambda part, i=i: part[i : i + 1], shown)
-            picture = render(cones, looks, camera, height, width)[0]
-            yield np.ascontiguousarray(picture.permute(1, 2, 0).numpy())
+            image = render(cones, shading, camera, height, width)[0]
+            yield np.ascontiguousarray(image.permute(1, 2, 0).numpy())

@@ -24,7 +24,7 @@ from bmlmovi_fixture.smplh_body import (
 )
 from d3ke_lib.body.pose import Pose
 from d3ke_lib.body.spec import D3KE
-from d3ke_lib.data.synthetic.motion import limits, soft_clamp
+from d3ke_lib.data.synthetic.channels import comfortable_ranges, soft_clamp
 
 COLUMN = {name: i for i, name in enumerate(D3KE.coordinates)}
 # Joints of the spine: the one that turns, and those whose turns it takes over.
@@ -50,13 +50,13 @@ def representable(
     angles = gathered(angles)
     for side in BLADE:
         column = COLUMN[f"shoulder_elv{side}"]
-        low, high = limits()[column]
+        low, high = comfortable_ranges()[column]
         share = (angles[:, column] - low) / (high - low)
         angles[:, column] = ELEVATION[0] + (ELEVATION[1] - ELEVATION[0]) * share
         foot = COLUMN[f"subtalar_angle{side or '_r'}"]
-        angles[:, foot] = soft_clamp(angles[:, foot, None], limits().new_tensor([[-SUBTALAR, SUBTALAR]]))[
-            :, 0
-        ]
+        angles[:, foot] = soft_clamp(
+            angles[:, foot, None], comfortable_ranges().new_tensor([[-SUBTALAR, SUBTALAR]])
+        )[:, 0]
     angles[:, COLUMN["ribs_bending"]] = 0
     angles[:, COLUMN["shoulder1_r2"]] = -angles[:, COLUMN["elv_angle"]]
     return held(angles, scales)

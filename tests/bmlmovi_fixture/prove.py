@@ -18,11 +18,12 @@ from typing import Any
 import torch
 
 from bmlmovi_fixture.proof import hashes, recovered
+from d3ke_lib import files
 from d3ke_lib.data import records
 from d3ke_lib.data.bmlmovi import convert as bmlmovi
 from d3ke_lib.data.bmlmovi import subject as bmlmovi_subject
 from d3ke_lib.data.bmlmovi.convert import BmlmoviConfig
-from d3ke_lib.data.bmlmovi.folder_tree import find
+from d3ke_lib.data.bmlmovi.folder_tree import find_downloads
 from d3ke_lib.data.schema import file_name
 
 READY = "ready"
@@ -42,32 +43,32 @@ def config_of(raw: Path) -> BmlmoviConfig:
 
 def cost(raw: Path, out: Path) -> dict[str, Any]:
     """Seconds and bytes a frame by stage, real size, one thread, and what they come to for BMLmovi."""
-    config, tree = dataclasses.replace(config_of(raw), px=BmlmoviConfig().px), find(raw)
-    labelled = pictured = seconds_labels = seconds_pictures = written = 0
+    config, tree = dataclasses.replace(config_of(raw), px=BmlmoviConfig().px), find_downloads(raw)
+    labelled = cropped = seconds_labels = seconds_crops = written = 0
     for subject, cameras in config.files.items():
         began = time.perf_counter()
-        labels, ranges = bmlmovi_subject.subject_labels(config, tree, out, subject)
+        labels, ranges = bmlmovi_subject.load_or_make_labels(config, tree, out, subject)
         seconds_labels += time.perf_counter() - began
         labelled += len(labels.frame)
         for camera in cameras:
             began = time.perf_counter()
             bmlmovi_subject.make_file(config, tree, out, labels, ranges, (subject, camera))
-            seconds_pictures += time.perf_counter() - began
+            seconds_crops += time.perf_counter() - began
             path = out / file_name(subject, camera)
-            pictured, written = pictured + len(records.read(path)), written + path.stat().st_size
+            cropped, written = cropped + len(records.read(path)), written + path.stat().st_size
     stored = sum(path.stat().st_size for path in (out / "labels").iterdir())
     frames = SUBJECTS * SECONDS_EACH * round(config.fps)
-    seconds = frames * (seconds_labels / labelled + CAMERAS * seconds_pictures / pictured)
+    seconds = frames * (seconds_labels / labelled + CAMERAS * seconds_crops / cropped)
     return {
         "px": config.px,
         "frames_labelled": labelled,
-        "pictures": pictured,
+        "images": cropped,
         "label_seconds_a_frame": round(seconds_labels / labelled, 5),
-        "picture_seconds_a_frame": round(seconds_pictures / pictured, 5),
-        "record_bytes_a_picture": round(written / pictured),
+        "crop_seconds_per_frame": round(seconds_crops / cropped, 5),
+        "record_bytes_per_image": round(written / cropped),
         "label_bytes_a_frame": round(stored / labelled),
-        "assumed_pictures": CAMERAS * frames,
-        "projected_gb": round(frames * (CAMERAS * written / pictured + stored / labelled) / 1e9, 1),
+        "assumed_images": CAMERAS * frames,
+        "projected_gb": round(frames * (CAMERAS * written / cropped + stored / labelled) / 1e9, 1),
         "projected_hours": {cores: round(seconds / 3600 / cores, 2) for cores in (2, 16)},
     }
 
@@ -131,7 +132,7 @@ def main() -> int:
         )
     if arguments.kills:
         proof["killed"] = killed(arguments.raw, arguments.out / "kills", arguments.kills, arguments.seed)
-    records.write_whole(arguments.out / "proof.json", (json.dumps(proof, indent=1) + "\n").encode())
+    files.write_bytes(arguments.out / "proof.json", (json.dumps(proof, indent=1) + "\n").encode())
     return 1 if "other bytes" in proof.get("killed", {"runs": {}})["runs"].values() else 0
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from d3ke_lib.body.kinematics import Skeleton, default_skeleton
 from d3ke_lib.body.opensim.scaling import D3KE_MEASUREMENTS
 from d3ke_lib.body.pose import Pose
-from d3ke_lib.data.bmlmovi.points import GROUND, MEANS, arms_spread
+from d3ke_lib.data.bmlmovi.points import GROUND, MEANS, set_t_pose
 
 BETAS = 16
 SOLES = ("Virtual_Ground_LHEE", "Virtual_Ground_RHEE")  # the model's own, on its feet
@@ -24,7 +24,7 @@ TALLER, OTHERWISE = 0.04, 0.08  # ratio a beta of 1 changes: all lengths; the no
 
 def spread_arms(skeleton: Skeleton) -> Float[Tensor, " coord"]:
     """The T-pose, rad: arms 90° sideways, the shoulders' bones as all of the file's couplers put them."""
-    values = {c.name: c.default for c in arms_spread(skeleton.body).coordinates}
+    values = {c.name: c.default for c in set_t_pose(skeleton.body).coordinates}
     return torch.tensor([values[name] for name in skeleton.coordinates]).to(skeleton.ranges)
 
 

@@ -21,7 +21,7 @@ from bmlmovi_fixture.shapes import shapes, spread_arms
 from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.pose import Pose
 from d3ke_lib.data.bmlmovi.points import VERTICES
-from d3ke_lib.data.renderer.body_surface import load_flesh
+from d3ke_lib.data.renderer.body_surface import load_surface
 
 COUNT, FACES, JOINTS, BETAS = 6890, 13776, 52, 16
 FINGERS = tuple(
@@ -64,7 +64,7 @@ STATURE = {"male": 1.03, "female": 0.96, "neutral": 0.99}
 LIFT = (0.002, 0.21, -0.028)  # m: the template's origin is not the pelvis', as in SMPL-H
 AROUND, REACH = 6, 0.01  # vertices that hold up a joint, and their distance from it, m
 SIDES = 6  # of a tube
-SLIM = 0.9  # of the flesh's radii: tubes overlap, and their volumes shall add up to a person's
+SLIM = 0.9  # of the surface's radii: tubes overlap, and their volumes shall add up to a person's
 # m, in their frames: lowest vertices. The heel's are on the floor; the toes' stay above it at any scale.
 HEEL, TOE = -0.04, -0.015
 # SMPL-H's template axes → OpenSim's (x forward, y up, z right).
@@ -222,17 +222,19 @@ def joined(*several: Points) -> Points:
 
 
 def tubes(count: int) -> tuple[Points, Int[np.ndarray, "face 3"]]:
-    """A closed tube on each of the flesh's cones; what is left of `count` lies under the heels."""
-    flesh = load_flesh()
-    rings = (count // len(flesh.body) - 2) // SIDES // 2 * 2
+    """A closed tube on each of the surface's cones; what is left of `count` lies under the heels."""
+    surface = load_surface()
+    rings = (count // len(surface.body) - 2) // SIDES // 2 * 2
     each = rings * SIDES + 2
-    ends = (flesh.a.double().numpy(), flesh.b.double().numpy())
-    radii = ((SLIM * flesh.ra.double()).tolist(), (SLIM * flesh.rb.double()).tolist())
-    local = [raised(body, tube(*cone, rings)) for body, *cone in zip(flesh.body, *ends, *radii, strict=True)]
+    ends = (surface.a.double().numpy(), surface.b.double().numpy())
+    radii = ((SLIM * surface.ra.double()).tolist(), (SLIM * surface.rb.double()).tolist())
+    local = [
+        raised(body, tube(*cone, rings)) for body, *cone in zip(surface.body, *ends, *radii, strict=True)
+    ]
     faces = [tube_faces(rings) + i * each for i in range(len(local))]
     left = count - len(local) * each
     soles = np.tile([0.0, HEEL, 0.0], (left, 1))
-    body = [name for name in flesh.body for _ in range(each)] + (["calcn_r", "calcn_l"] * left)[:left]
+    body = [name for name in surface.body for _ in range(each)] + (["calcn_r", "calcn_l"] * left)[:left]
     return Points(rows(body), np.concatenate([*local, soles]), parts(body)), np.concatenate(faces)
 
 

@@ -15,7 +15,7 @@ import torch
 from d3ke_lib.body.kinematics import Skeleton, default_skeleton
 from d3ke_lib.body.pose import Pose
 from d3ke_lib.data.bmlmovi import smplh
-from d3ke_lib.data.bmlmovi.points import JOINTS, VERTICES
+from d3ke_lib.data.bmlmovi.points import _JOINTS, VERTICES
 
 RANGES = ((3, 9), (11, 16))  # of flags30: counted from 1, the last included
 FRAMES = 18  # of the video
@@ -57,25 +57,25 @@ def write_model(path: Path, sex: str = "male") -> Path:
     places = t_pose()
     body = {m.name: m.body for m in default_skeleton().body.markers}
     size = 1.0 if sex == "male" else 0.94
-    template = np.tile(places["STRN"], (smplh.VERTICES, 1))
-    weights = np.zeros((smplh.VERTICES, smplh.JOINTS))
+    template = np.tile(places["STRN"], (smplh._VERTICES, 1))
+    weights = np.zeros((smplh._VERTICES, smplh._JOINTS))
     weights[:, 9] = 1
     for name, vertex in VERTICES.items():
         if name in places:
             template[vertex] = places[name]
-            weights[vertex] = np.eye(smplh.JOINTS)[CARRIER.get(body[name], 6)]
-    regressor = np.zeros((smplh.JOINTS, smplh.VERTICES))
-    for name, joint in JOINTS.items():  # each joint is a vertex of its own, below 52
+            weights[vertex] = np.eye(smplh._JOINTS)[CARRIER.get(body[name], 6)]
+    regressor = np.zeros((smplh._JOINTS, smplh._VERTICES))
+    for name, joint in _JOINTS.items():  # each joint is a vertex of its own, below 52
         template[joint] = places.get(name, places["LWRIST" if "left" in name else "RWRIST"])
         regressor[joint, joint] = 1
     template *= size
-    shapes = np.zeros((smplh.VERTICES, 3, smplh.BETAS))
+    shapes = np.zeros((smplh._VERTICES, 3, smplh.BETAS))
     shapes[:, :, 0] = 0.05 * template
     parents = [*PARENTS, *fingers(20, 22), *fingers(21, 37)]
     arrays = {
         "v_template": template, "shapedirs": shapes, "weights": weights, "J_regressor": regressor,
-        "posedirs": np.zeros((smplh.VERTICES, 3, 9 * 51), np.float32),
-        "kintree_table": np.array([parents, range(smplh.JOINTS)], np.int64) % 2**32,
+        "posedirs": np.zeros((smplh._VERTICES, 3, 9 * 51), np.float32),
+        "kintree_table": np.array([parents, range(smplh._JOINTS)], np.int64) % 2**32,
     }  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(path, **arrays)

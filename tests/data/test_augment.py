@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.body.pose import Points, Pose, Validity
 from d3ke_lib.data import camera as cameras
-from d3ke_lib.data.augment import AugmentConfig, ViewConfig, augment, crop, resample, view
-from d3ke_lib.data.augment_pixels import ColorConfig, OccluderConfig, chroma, occlude, recolor
+from d3ke_lib.data.augment import AugmentConfig, ViewConfig, _crop_view, _resample, augment, crop
+from d3ke_lib.data.augment_pixels import ColorConfig, OccluderConfig, _chroma_matrix, occlude, recolor
 from d3ke_lib.data.batch import Batch
 from d3ke_lib.data.camera import Camera
 from d3ke_lib.data.seeds import seed_generator
@@ -29,7 +29,7 @@ def spread(frames: int, points: int, reach: float) -> torch.Tensor:
 
 
 def example(frames: int = 4, stored: int = STORED, margin: float = MARGIN, reach: float = 25.0) -> Batch:
-    """Smooth random pictures and labels in front of a camera with a narrow view, as BMLmovi's crops have."""
+    """Smooth random images and labels in front of a camera with a narrow view, as BMLmovi's crops have."""
     coarse = torch.randint(0, 256, (frames, 3, 12, 12)).float()
     image = torch.nn.functional.interpolate(coarse, size=stored, mode="bilinear").to(torch.uint8)
     eye = torch.eye(3).repeat(frames, 1, 1)
@@ -61,7 +61,7 @@ def example(frames: int = 4, stored: int = STORED, margin: float = MARGIN, reach
 
 
 def with_dot(batch: Batch, joint: int) -> Batch:
-    """The same with black pictures and one soft bright dot where that joint projects."""
+    """The same with black images and one soft bright dot where that joint projects."""
     at = cameras.pixels(batch.camera, batch.points.joints)[:, joint]
     centers = cameras.pixel_centers(*batch.image.shape[-2:], batch.camera.focal)
     far = (centers - at[:, None]).square().sum(-1)
@@ -71,7 +71,7 @@ def with_dot(batch: Batch, joint: int) -> Batch:
 
 
 def centroid(images: torch.Tensor) -> torch.Tensor:
-    """(x, y) of the bright dot in each picture, px."""
+    """(x, y) of the bright dot in each image, px."""
     centers = cameras.pixel_centers(*images.shape[-2:], images)
     weight = images[:, 0].flatten(1)[..., None]
     return (weight * centers).sum(1) / weight.sum(1)
@@ -117,7 +117,7 @@ def test_plain_crop_is_the_middle_and_what_resampling_gives():
     batch = example()
     images, labels = crop(batch, 64)
     assert torch.equal(images, batch.image[:, :, 16:80, 16:80].float() / 255)
-    torch.testing.assert_close(resample(batch, view(batch, 64), 64), images, atol=2e-5, rtol=0)
+    torch.testing.assert_close(_resample(batch, _crop_view(batch, 64), 64), images, atol=2e-5, rtol=0)
     assert labels.image is None
     assert labels.margin.tolist() == [1] * 4
     torch.testing.assert_close(labels.camera.center, torch.full((4, 2), 32.0))
@@ -125,9 +125,9 @@ def test_plain_crop_is_the_middle_and_what_resampling_gives():
 
 def test_resampling_is_the_cameras_by_ray():
     batch = example()
-    camera = view(batch, 64, torch.full((4,), 1.2), torch.full((4,), 0.3), torch.full((4, 2), 0.05))
+    camera = _crop_view(batch, 64, torch.full((4,), 1.2), torch.full((4,), 0.3), torch.full((4, 2), 0.05))
     by_ray = cameras.resample(batch.image.float() / 255, batch.camera, camera, 64)
-    torch.testing.assert_close(resample(batch, camera, 64), by_ray, atol=1e-4, rtol=0)
+    torch.testing.assert_close(_resample(batch, camera, 64), by_ray, atol=1e-4, rtol=0)
 
 
 @settings(max_examples=10, deadline=None, derandomize=True)
@@ -277,7 +277,7 @@ LUMA = torch.tensor([0.299, 0.587, 0.114])
 
 
 def colors(frames: int = 5) -> torch.Tensor:
-    """Pictures far enough from black and white not to be cut."""
+    """Images far enough from black and white not to be cut."""
     return 0.4 + 0.2 * torch.rand(frames, 3, 8, 8)
 
 
@@ -304,7 +304,7 @@ def test_each_colour_change_alone():
 def test_order_of_colour_changes_does_not_matter():
     """Why there is none to draw: applied one after the other, in either order, they are the one map."""
     images = colors()
-    turn = chroma(torch.full((5,), 0.7), torch.full((5,), 1.4))
+    turn = _chroma_matrix(torch.full((5,), 0.7), torch.full((5,), 1.4))
 
     def saturate(x: torch.Tensor) -> torch.Tensor:
         return (turn @ x.flatten(2)).view_as(x)
@@ -332,7 +332,7 @@ def test_occluders_cover_their_share_of_pictures():
     images = torch.full((400, 3, 16, 16), 0.5)
     changed = occlude(images, seed_generator(1), OccluderConfig())
     covered = (changed != images).any(1).flatten(1).any(1).float().mean()
-    assert 0.55 < covered < 0.78  # 0.7, less cut-outs that miss a small picture's pixels
+    assert 0.55 < covered < 0.78  # 0.7, less cut-outs that miss a small image's pixels
     assert changed.min() >= 0
     assert changed.max() <= 1
     assert torch.equal(images, torch.full_like(images, 0.5))

@@ -13,14 +13,16 @@ import numpy as np
 import pytest
 import small_bmlmovi
 
+from d3ke_lib import files
 from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.body.spec import D3KE
 from d3ke_lib.data import records
 from d3ke_lib.data.bmlmovi import convert as bmlmovi
 from d3ke_lib.data.bmlmovi import subject as bmlmovi_subject
 from d3ke_lib.data.bmlmovi.convert import BmlmoviConfig, BmlmoviError, IncompleteError
-from d3ke_lib.data.bmlmovi.folder_tree import find
+from d3ke_lib.data.bmlmovi.folder_tree import find_downloads
 from d3ke_lib.data.datasets import FrameSet, sequences
+from d3ke_lib.data.records import RecordError
 
 CONFIG = BmlmoviConfig(train=(1,), validation=(), test=(2,), px=48)
 FIRST_FRAMES = [*range(2, 9), *range(10, 16)]  # of small_bmlmovi.RANGES, from 0
@@ -105,7 +107,7 @@ def test_both_cameras_have_the_same_person_in_the_world(made: Path) -> None:
 
 
 def test_every_subject_has_a_report(made: Path) -> None:
-    report = json.loads((made / bmlmovi.REPORT).read_text())
+    report = json.loads((made / bmlmovi._REPORT).read_text())
     assert sorted(report["subjects"]) == [
         f"subject_00{s}{c}" for s in (1, 2) for c in ("", "_PG1", "_PG2")
     ]  # fmt: skip
@@ -119,7 +121,7 @@ def test_every_subject_has_a_report(made: Path) -> None:
 
 def test_manifest_says_where_it_comes_from(made: Path) -> None:
     manifest = records.verify(made)
-    assert manifest["config"] == bmlmovi.described(CONFIG)
+    assert manifest["config"] == bmlmovi.describe(CONFIG)
     assert manifest["counts"]["train"] == {"files": 2, "subjects": 1, "frames": 26}
 
 
@@ -152,7 +154,7 @@ def test_what_is_missing_is_made_again_with_the_same_bytes(
     expected = hashes(made)
     if lost == "subjects/*_001*" or lost == "labels/*":  # records say that the subject is finished
         expected = {name: expected[name] for name in hashes(out)}
-        expected[bmlmovi.REPORT] = hashes(out)[bmlmovi.REPORT]
+        expected[bmlmovi._REPORT] = hashes(out)[bmlmovi._REPORT]
     assert hashes(out) == expected
 
 
@@ -164,18 +166,18 @@ def test_stopped_at_any_write_it_ends_with_the_same_bytes(
     raw: Path, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Attempts write one or two files whole and half of the next; then there is a new attempt."""
-    out, tree, whole, stops = tmp_path / "out", find(raw), records.write_whole, 0
+    out, tree, whole, stops = tmp_path / "out", find_downloads(raw), files.write_bytes, 0
 
-    def once_and_a_half(path: Path, data: object) -> None:
+    def once_and_a_half(path: Path, data: object) -> Path:
         left.pop() if left else half(path, data)
-        whole(path, data)
+        return whole(path, data)
 
     def half(path: Path, data: object) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.with_name(path.name + ".partial").write_bytes(memoryview(data)[: len(data) // 2])
+        path.with_name(f".{path.name}.{os.getpid()}.partial").write_bytes(memoryview(data)[: len(data) // 2])
         raise Stopped
 
-    monkeypatch.setattr(records, "write_whole", once_and_a_half)
+    monkeypatch.setattr(files, "write_bytes", once_and_a_half)
     while len(list(out.glob("subject_001_*.arrow"))) < 2:
         left = ["write"] * (1 + stops % 2)
         try:
@@ -203,7 +205,7 @@ def test_killed_it_ends_with_the_same_bytes(raw: Path, made: Path, tmp_path: Pat
 
 def test_another_configuration_is_refused(raw: Path, made: Path) -> None:
     other = BmlmoviConfig(train=(1,), validation=(), test=(2,), px=52)
-    with pytest.raises(BmlmoviError, match=r"made otherwise .*px: expected 52, found 48"):
+    with pytest.raises(RecordError, match=r"made from another configuration .*px: expected 52, found 48"):
         bmlmovi.make(other, raw, made)
 
 
@@ -251,7 +253,7 @@ def test_a_bad_file_fails_its_files_alone(damaged: Path, made: Path, tmp_path: P
     out = tmp_path / "out"
     if lost != {"PG1", "PG2"}:  # labels are there, from before the file was damaged
         shutil.copytree(made / "labels", out / "labels")
-    failed = bmlmovi_subject.make_subject(CONFIG, find(damaged), out, 1)
+    failed = bmlmovi_subject.make_subject(CONFIG, find_downloads(damaged), out, 1)
     assert set(failed) == {f"subject_001_{camera}.arrow" for camera in lost}
     for message in failed.values():
         assert re.search(why, message), message
@@ -266,7 +268,7 @@ def test_a_model_of_the_wrong_sex_is_refused(damaged: Path, tmp_path: Path, sex:
     (damaged / "female/model.npz").unlink()
     shutil.copy(damaged / "male/model.npz", damaged / "female/model.npz")
     failed = bmlmovi_subject.make_subject(
-        CONFIG, find(damaged), tmp_path / "out", {"male": 1, "female": 2}[sex]
+        CONFIG, find_downloads(damaged), tmp_path / "out", {"male": 1, "female": 2}[sex]
     )
     assert all("found the same file as" in message for message in failed.values())
     assert len(failed) == 2
@@ -283,7 +285,7 @@ def test_an_incomplete_run_makes_the_rest_and_says_so(damaged: Path, made: Path,
     assert "subject_001_PG1.arrow: " in str(raised.value)
     assert not (out / records.MANIFEST).exists()
     assert len(list(out.glob("*.arrow"))) == 3
-    assert list(json.loads((out / bmlmovi.REPORT).read_text())["missing"]) == ["subject_001_PG1.arrow"]
+    assert list(json.loads((out / bmlmovi._REPORT).read_text())["missing"]) == ["subject_001_PG1.arrow"]
     partial = bmlmovi.make(CONFIG, damaged, out, partial=True)
     assert partial["config"]["missing"][0].startswith("subject_001_PG1.arrow: ")
     assert partial["counts"]["train"]["files"] == 1
@@ -308,7 +310,7 @@ def test_a_full_disk_stops_at_once_and_is_said(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(BmlmoviError, match=r"out: cannot write .*subject 1: .*No space left"):
-        bmlmovi_subject.make_subject(CONFIG, find(raw), tmp_path / "out", 1)
+        bmlmovi_subject.make_subject(CONFIG, find_downloads(raw), tmp_path / "out", 1)
 
 
 # -- the published split ----------------------------------------------------------------------

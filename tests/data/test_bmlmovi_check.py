@@ -10,8 +10,8 @@ import torch
 
 from d3ke_lib.data.bmlmovi import check as bmlmovi_check
 from d3ke_lib.data.bmlmovi import folder_tree as bmlmovi_tree
-from d3ke_lib.data.bmlmovi.cameras import V3D_AMASS, compare
-from d3ke_lib.data.bmlmovi.check import check_chunks, check_data, is_complete, text
+from d3ke_lib.data.bmlmovi.cameras import _V3D_AMASS, compare_calibration
+from d3ke_lib.data.bmlmovi.check import _check_chunks, check_data, format_report, is_complete
 from d3ke_lib.data.bmlmovi.convert import BmlmoviConfig, BmlmoviError
 from d3ke_lib.data.camera import calibrated
 
@@ -41,7 +41,7 @@ def test_a_complete_folder(complete: Path, deep: bool) -> None:
     assert report["files"] == {"usable": 6, "of": 6}
     assert report["estimate"]["frames"] == 3 * 2 * 13
     assert report["subjects"][2]["cameras"] == {"PG1": small_bmlmovi.FRAMES, "PG2": small_bmlmovi.FRAMES}
-    said = text(report, complete)
+    said = format_report(report, complete)
     assert "1 of 1 train, 1 of 1 validation, 1 of 1 test subjects; 6 of 6 files" in said
     assert "can do     everything" in said
     assert "!" not in said
@@ -63,10 +63,10 @@ def test_a_partial_folder(raw: Path) -> None:
     assert report["subjects"][3]["frames"] == 7
     assert report["not_needed"]["subjects"] == [88]
     assert report["not_needed"]["archives"] == ["F_Subjects_46_90.tar"]
-    said = text(report, raw)
+    said = format_report(report, raw)
     assert "expected F_PG2_Subject_1_L.avi, found none" in said
     assert "expected F_v3d_Subject_2.mat, found none" in said
-    assert "nothing yet: there is nobody of test" in said
+    assert "nothing yet: no subject of test is usable" in said
     assert not is_complete(report)
 
 
@@ -102,7 +102,7 @@ def test_nothing_at_all(tmp_path: Path) -> None:
         ("no file of this subject",)
     }
     assert report["models"]["male"].endswith("expected male/model.npz of SMPL-H, found none")
-    assert "never published whole: subjects 6, 7, 10, 14, 26, 49" in text(report, tmp_path)
+    assert "never published whole: subjects 6, 7, 10, 14, 26, 49" in format_report(report, tmp_path)
 
 
 def test_the_wrong_model_is_a_problem_of_its_subjects(raw: Path, complete: Path) -> None:
@@ -119,39 +119,41 @@ def test_files_larger_than_a_chunk_are_followed(tmp_path: Path) -> None:
     """OpenDML: a second RIFF chunk follows the first."""
     chunk = b"RIFF" + (100).to_bytes(4, "little") + bytes(100)
     (tmp_path / "a.avi").write_bytes(chunk + chunk)
-    check_chunks(tmp_path / "a.avi")
+    _check_chunks(tmp_path / "a.avi")
     (tmp_path / "a.avi").write_bytes(chunk + chunk[:50])
     with pytest.raises(BmlmoviError, match="expected 216 bytes, found 158: cut short"):
-        check_chunks(tmp_path / "a.avi")
+        _check_chunks(tmp_path / "a.avi")
 
 
 def test_free_space_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
-    assert bmlmovi_check.free_gb(tmp_path / "a" / "b") > 0
+    assert bmlmovi_check._free_gb(tmp_path / "a" / "b") > 0
 
 
 # -- cameras ----------------------------------------------------------------------
 
 
-def write_cameras(raw: Path, moved_mm: float = 0.0, **changes: np.ndarray) -> bmlmovi_tree.Tree:
+def write_cameras(raw: Path, moved_mm: float = 0.0, **changes: np.ndarray) -> bmlmovi_tree.Downloads:
     """PG1 as D3KE has it, written as the data set does: MATLAB's rows, mm, V3D's axes."""
     camera = calibrated("PG1", torch.float64)
-    R = (camera.R @ torch.tensor(V3D_AMASS).double().T).T.numpy()
+    R = (camera.R @ torch.tensor(_V3D_AMASS).double().T).T.numpy()
     K = np.diag([*camera.focal.tolist(), 1.0])
     K[2, :2] = camera.center.numpy() + 0.5
     inside = {"IntrinsicMatrix": K, "RadialDistortion": camera.distortion.numpy()[None]}
     outside = {"rotationMatrix": R, "translationVector": camera.t.numpy()[None] * 1e3 + moved_mm}
     np.savez(raw / "cameraParams_PG1.npz", **(inside | changes))
     np.savez(raw / "Extrinsics_PG1.npz", **outside)
-    return bmlmovi_tree.find(raw)
+    return bmlmovi_tree.find_downloads(raw)
 
 
 def test_published_cameras_are_compared_with_the_one_that_is_used(tmp_path: Path) -> None:
-    assert "agrees with D3KE's, which is used, by up to 0.0 px" in compare(write_cameras(tmp_path), "PG1")
-    assert "DIFFERS FROM D3KE's" in compare(write_cameras(tmp_path, moved_mm=200.0), "PG1")
-    assert "PG2: no cameraParams" in compare(write_cameras(tmp_path), "PG2")
+    assert "agrees with D3KE's, which is used, by up to 0.0 px" in compare_calibration(
+        write_cameras(tmp_path), "PG1"
+    )
+    assert "DIFFERS FROM D3KE's" in compare_calibration(write_cameras(tmp_path, moved_mm=200.0), "PG1")
+    assert "PG2: no cameraParams" in compare_calibration(write_cameras(tmp_path), "PG2")
 
 
 def test_published_cameras_of_another_form_are_named(tmp_path: Path) -> None:
     tree = write_cameras(tmp_path, RadialDistortion=np.zeros(5))
     with pytest.raises(BmlmoviError, match=r"RadialDistortion: expected shape \(2,\), found \(5,\)"):
-        compare(tree, "PG1")
+        compare_calibration(tree, "PG1")

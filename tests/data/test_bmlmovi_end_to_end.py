@@ -1,4 +1,4 @@
-"""From a synthetic BMLmovi with known truth to records: labels are the truth, on the right pictures.
+"""From a synthetic BMLmovi with known truth to records: labels are the truth, on the right images.
 
 What single files may have wrong, and how making resumes, is tried in the tests beside this one.
 """
@@ -20,7 +20,7 @@ from d3ke_lib.data import records
 from d3ke_lib.data.bmlmovi import convert as bmlmovi
 from d3ke_lib.data.bmlmovi import subject as bmlmovi_subject
 from d3ke_lib.data.bmlmovi.convert import BmlmoviConfig
-from d3ke_lib.data.bmlmovi.folder_tree import find
+from d3ke_lib.data.bmlmovi.folder_tree import find_downloads
 from d3ke_lib.data.camera import Camera, calibrated, resample
 
 CONFIG = BmlmoviConfig(train=(1, 5), validation=(3,), test=(2, 4), cameras=("PG1",), px=96)
@@ -86,11 +86,11 @@ def test_all_that_is_true_counts(made: Path) -> None:
         assert record(made, subject).column("valid_angles").all()
 
 
-# -- pictures ------------------------------------------------------------------------------------------------
+# -- images ------------------------------------------------------------------------------------------------
 
 
 def shown(raw: Path, found: records.Record) -> list[int]:
-    """Which frame of the video each row's picture really is: the one it differs least from."""
+    """Which frame of the video each row's image really is: the one it differs least from."""
     path = raw / "BMLmovi" / "videos" / f"F_PG1_Subject_{found.metadata.subject}_L.avi"
     with av.open(str(path)) as container:
         video = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
@@ -102,9 +102,9 @@ def nearest(video: torch.Tensor, found: records.Record, row: int) -> int:
     px = found.metadata.px
     names = ("R_camera_world", "t_camera_world", "focal", "center")
     crop = Camera(*(torch.from_numpy(found.column(name)[row].copy()) for name in names), torch.zeros(2))
-    picture = records.decode(found.jpeg(row)).float()
+    image = records.decode(found.jpeg(row)).float()
     cut = torch.stack([resample(frame, calibrated("PG1"), crop, px) for frame in video])
-    return int((cut - picture).abs().mean((1, 2, 3)).argmin())
+    return int((cut - image).abs().mean((1, 2, 3)).argmin())
 
 
 def labelled(true: Truth, found: records.Record) -> list[int]:
@@ -129,7 +129,7 @@ def test_a_shift_by_one_frame_would_be_found(bmlmovi_raw: Path, tmp_path: Path) 
     record_1 = scipy.io.loadmat(path, simplify_cells=True)["Subject_1_F"]
     record_1["move"]["flags30"] = record_1["move"]["flags30"] + 1
     scipy.io.savemat(path, {"Subject_1_F": record_1})
-    assert bmlmovi_subject.make_subject(CONFIG, find(raw), tmp_path / "out", 1) == {}
+    assert bmlmovi_subject.make_subject(CONFIG, find_downloads(raw), tmp_path / "out", 1) == {}
     true, found = truth(bmlmovi_raw, 1), record(tmp_path / "out", 1)
     numbers = true.video_frame
     assert labelled(true, found) == numbers.tolist()
@@ -188,7 +188,7 @@ def test_damaged_downloads_are_named(bmlmovi_raw: Path, tmp_path: Path, name: st
     file, damage, why = DAMAGES[name]
     raw = linked(bmlmovi_raw, tmp_path / "raw")
     damage(replaced(raw / file))
-    failed = bmlmovi_subject.make_subject(CONFIG, find(raw), tmp_path / "out", 1)
+    failed = bmlmovi_subject.make_subject(CONFIG, find_downloads(raw), tmp_path / "out", 1)
     said = failed["subject_001_PG1.arrow"]
     assert re.search(why, said), said
     assert Path(file).name in said

@@ -14,8 +14,8 @@ from d3ke_lib.data.bmlmovi import labels as bmlmovi_labels
 from d3ke_lib.data.bmlmovi import points as bmlmovi_points
 from d3ke_lib.data.bmlmovi import smplh
 from d3ke_lib.data.bmlmovi.folder_tree import BmlmoviError
-from d3ke_lib.data.bmlmovi.labels import pair
-from d3ke_lib.data.bmlmovi.masks import child_bodies, masks
+from d3ke_lib.data.bmlmovi.labels import pair_frames
+from d3ke_lib.data.bmlmovi.masks import _child_bodies, mask_labels
 from d3ke_lib.data.bmlmovi.read import Fit, Ranges
 from d3ke_lib.data.camera import calibrated, project
 
@@ -23,7 +23,7 @@ from d3ke_lib.data.camera import calibrated, project
 
 
 def test_four_frames_of_the_fit_for_one_of_the_video() -> None:
-    found = pair(3, np.array([10, 14]), 16)
+    found = pair_frames(3, np.array([10, 14]), 16)
     assert found.number == 3
     assert found.video.tolist() == [10, 11, 12, 13]
     assert found.fit.tolist() == [0, 4, 8, 12]
@@ -40,7 +40,7 @@ def test_four_frames_of_the_fit_for_one_of_the_video() -> None:
     ],
 )
 def test_past_the_end_of_the_fit(fit_frames: int, expected: list[int]) -> None:
-    found = pair(1, np.array([10, 14]), fit_frames)
+    found = pair_frames(1, np.array([10, 14]), fit_frames)
     assert found.fit.tolist() == expected
     assert found.video.tolist() == list(range(10, 10 + len(expected)))
 
@@ -51,7 +51,7 @@ def fit(frames: int, betas: float = 0.1, sex: str = "male") -> Fit:
 
 def test_what_is_left_out_is_noted() -> None:
     ranges = Ranges("male", ("a", "b", "c"), np.array([[0, 10], [20, 30], [40, 50]]))
-    said = bmlmovi_labels.notes(ranges, {1: fit(40), 2: fit(20), 5: fit(40)})
+    said = bmlmovi_labels._list_unused(ranges, {1: fit(40), 2: fit(20), 5: fit(40)})
     assert said == [
         "motion 3: no fit; its frames are left out",
         "motion 2: the fit ends 3 video frames early; those are left out",
@@ -60,16 +60,16 @@ def test_what_is_left_out_is_noted() -> None:
 
 
 def test_fits_of_two_people_are_refused() -> None:
-    with pytest.raises(BmlmoviError, match=r"expected sex and betas of f.npz, found others"):
-        bmlmovi_labels.one_shape({1: fit(4), 2: fit(4, betas=0.2)})
+    with pytest.raises(BmlmoviError, match=r"expected sex and betas of f.npz, found other values"):
+        bmlmovi_labels._shared_betas({1: fit(4), 2: fit(4, betas=0.2)})
 
 
 # -- points --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> smplh.Model:
-    return smplh.load(small_bmlmovi.write_model(tmp_path_factory.mktemp("m") / "male" / "model.npz"))
+def model(tmp_path_factory: pytest.TempPathFactory) -> smplh.SmplhModel:
+    return smplh.load_model(small_bmlmovi.write_model(tmp_path_factory.mktemp("m") / "male" / "model.npz"))
 
 
 def test_every_marker_of_the_networks_is_a_point() -> None:
@@ -77,10 +77,10 @@ def test_every_marker_of_the_networks_is_a_point() -> None:
     assert len(bmlmovi_points.NAMES) == 66 + 52 + 12
 
 
-def test_points_are_vertices_joints_and_means(model: smplh.Model) -> None:
-    trial = bmlmovi_points.static_trial(model, np.zeros(16))
+def test_points_are_vertices_joints_and_means(model: smplh.SmplhModel) -> None:
+    trial = bmlmovi_points.make_static_trial(model, np.zeros(16))
     places = dict(zip(trial.labels, trial.positions[0]))
-    vertices, joints = (part.numpy() for part in smplh.t_pose(model, torch.zeros(16)))
+    vertices, joints = (part.numpy() for part in smplh.pose_zero(model, torch.zeros(16)))
     floor = [0, vertices[:, 1].min(), 0]
     np.testing.assert_allclose(places["LASI"], vertices[1799] - floor)
     np.testing.assert_allclose(places["RAJC"], joints[8] - floor)
@@ -90,7 +90,7 @@ def test_points_are_vertices_joints_and_means(model: smplh.Model) -> None:
 
 
 def test_ground_of_inverse_kinematics_is_a_turn_that_lays_z_up() -> None:
-    turned = bmlmovi_points.in_ground(torch.eye(3))
+    turned = bmlmovi_points.to_ground(torch.eye(3))
     torch.testing.assert_close(turned[2], torch.tensor([0.0, 1, 0]))
     assert torch.det(turned) == 1
 
@@ -103,7 +103,7 @@ def wrong(markers: list[str]) -> dict[str, set[str]]:
     skeleton = default_skeleton()
     distance = torch.zeros(2, len(skeleton.markers))
     distance[1, [skeleton.markers.index(name) for name in markers]] = 0.03
-    valid = masks(skeleton, distance)
+    valid = mask_labels(skeleton, distance)
     assert all(part[0].all() for part in valid)
     names = (skeleton.coordinates, skeleton.joints, skeleton.markers)
     kinds = ("angles", "joints", "markers")
@@ -131,7 +131,7 @@ def test_a_soft_marker_masks_itself_alone() -> None:
 
 def test_every_joint_has_a_body_that_judges_it() -> None:
     skeleton = default_skeleton()
-    assert {*skeleton.joints} <= {*child_bodies(skeleton)}
+    assert {*skeleton.joints} <= {*_child_bodies(skeleton)}
 
 
 # -- boxes ---------------------------------------------------------------------------------------------------
@@ -141,7 +141,7 @@ def test_boxes_are_squares_round_the_projected_points() -> None:
     camera, size = calibrated("PG1", torch.float64), D3KE.cameras["PG1"].size
     points = torch.rand(5, 40, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     points = points * torch.tensor([0.5, 0.5, 1.7]) - torch.tensor([0.25, 0.25, 0])
-    boxes = bmlmovi_boxes.from_points(camera, points, size)
+    boxes = bmlmovi_boxes.project_boxes(camera, points, size)
     at = project(camera, points)
     assert boxes.seen.all()
     assert ((at > boxes.box[:, None, :2]) & (at < boxes.box[:, None, 2:])).all()
@@ -159,11 +159,11 @@ def test_who_is_behind_the_camera_or_beside_the_picture_is_not_seen() -> None:
     )
     around = 0.3 * torch.randn(10, 3, generator=torch.Generator().manual_seed(0)).double()
     points = torch.stack([ahead, behind, beside])[:, None] + around
-    assert bmlmovi_boxes.from_points(camera, points, (800, 600)).seen.tolist() == [True, False, False]
+    assert bmlmovi_boxes.project_boxes(camera, points, (800, 600)).seen.tolist() == [True, False, False]
 
 
 class Detector(torch.nn.Module):
-    """Finds what it was told: a list of (label, score, box) for each picture in turn."""
+    """Finds what it was told: a list of (label, score, box) for each image in turn."""
 
     def __init__(self, answers: list[list[tuple]]) -> None:
         super().__init__()
@@ -191,8 +191,8 @@ def test_a_frame_without_a_person_takes_the_one_before() -> None:
         ]
     )
     near = torch.tensor([12.0, 12, 32, 52]).double().repeat(5, 1)
-    pictures = [np.zeros((8, 8, 3), np.uint8)] * 5
-    boxes = bmlmovi_boxes.from_detector(net, pictures, near)
+    images = [np.zeros((8, 8, 3), np.uint8)] * 5
+    boxes = bmlmovi_boxes.detect_boxes(net, images, near)
     assert net.batches == [4, 1]
     assert boxes.found.tolist() == [False, True, False, True, False]
     assert boxes.seen.all()
@@ -202,7 +202,7 @@ def test_a_frame_without_a_person_takes_the_one_before() -> None:
 
 def test_nobody_anywhere_is_seen_nowhere() -> None:
     near = torch.zeros(2, 4)
-    boxes = bmlmovi_boxes.from_detector(Detector([[], []]), [np.zeros((8, 8, 3), np.uint8)] * 2, near)
+    boxes = bmlmovi_boxes.detect_boxes(Detector([[], []]), [np.zeros((8, 8, 3), np.uint8)] * 2, near)
     assert not boxes.seen.any()
 
 
@@ -227,13 +227,13 @@ def some_labels() -> bmlmovi_labels.Labels:
 
 def test_labels_come_back_for_the_same_configuration_only(tmp_path: Path) -> None:
     path = tmp_path / "labels" / "subject_001.npz"
-    bmlmovi_labels.save(path, some_labels(), {"px": 3})
-    assert bmlmovi_labels.load(path, {"px": 4}) is None
-    for name, value in bmlmovi_labels.load(path, {"px": 3})._asdict().items():
+    bmlmovi_labels.save_labels(path, some_labels(), {"px": 3})
+    assert bmlmovi_labels.load_labels(path, {"px": 4}) is None
+    for name, value in bmlmovi_labels.load_labels(path, {"px": 3})._asdict().items():
         assert np.array_equal(value, getattr(some_labels(), name))
 
 
 def test_labels_are_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a.npz", "b.npz"):
-        bmlmovi_labels.save(tmp_path / name, some_labels(), {})
+        bmlmovi_labels.save_labels(tmp_path / name, some_labels(), {})
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()

@@ -90,7 +90,7 @@ def test_amass_ways_to_write_male(tmp_path: Path, gender: object) -> None:
         ({"poses": np.zeros((4, 72))}, r"found \(4, 72\) \(SMPL's\)"),
         ({"poses": np.zeros((4, 165))}, r"found \(4, 165\) \(SMPL-X's\)"),
         ({"poses": np.zeros((0, 156))}, r"found \(0, 156\)"),
-        ({"poses": np.full((4, 156), np.nan)}, "expected finite numbers"),
+        ({"poses": np.full((4, 156), np.nan)}, "expected finite poses and trans"),
         ({"betas": np.zeros(10)}, r"betas: expected 16 \(SMPL-H\), found shape \(10,\)"),
         ({"trans": np.zeros((3, 3))}, r"trans: expected \(4, 3\), found \(3, 3\)"),
         ({"gender": np.array("neutral")}, "gender: expected male or female, found 'neutral'"),
@@ -141,7 +141,7 @@ def test_files_are_found_however_they_are_arranged(tmp_path: Path) -> None:
     touch(tmp_path / "smplh" / "neutral" / "model.npz")
     odd = touch(tmp_path / "F_PG3_Subject_12_L.avi")
     packed = touch(tmp_path / "F_Subjects_1_45.tar")
-    tree = bmlmovi_tree.find(tmp_path)
+    tree = bmlmovi_tree.find_downloads(tmp_path)
     assert tree.videos == {(12, "PG2"): video}
     assert tree.ranges == {12: ranges}
     assert tree.fits == {12: {21: fit}}
@@ -154,11 +154,11 @@ def test_files_are_found_however_they_are_arranged(tmp_path: Path) -> None:
 def test_a_second_file_of_one_name_is_told(tmp_path: Path) -> None:
     first = touch(tmp_path / "a" / "F_v3d_Subject_1.mat")
     second = touch(tmp_path / "b" / "F_v3d_Subject_1.mat")
-    tree = bmlmovi_tree.find(tmp_path)
+    tree = bmlmovi_tree.find_downloads(tmp_path)
     assert tree.ranges == {1: first}
     assert tree.doubled == [second]
 
 
 def test_a_folder_that_is_none_is_said(tmp_path: Path) -> None:
     with pytest.raises(BmlmoviError, match="expected the folder of the downloads"):
-        bmlmovi_tree.find(tmp_path / "nowhere")
+        bmlmovi_tree.find_downloads(tmp_path / "nowhere")

@@ -11,7 +11,7 @@ import small_bmlmovi
 import torch
 
 from d3ke_lib.data.bmlmovi.folder_tree import BmlmoviError
-from d3ke_lib.data.bmlmovi.video import crops, pictures
+from d3ke_lib.data.bmlmovi.video import crop_frames, read_frames
 from d3ke_lib.data.camera import calibrated, crop_camera
 from d3ke_lib.data.records import decode
 
@@ -27,7 +27,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def levels(path: Path, wanted: Sequence[int]) -> list[int]:
     """The frames' numbers, read from their grey."""
-    return [round((float(picture.mean()) - 5) / 10) for picture in pictures(path, wanted, SIZE)]
+    return [round((float(image.mean()) - 5) / 10) for image in read_frames(path, wanted, SIZE)]
 
 
 @pytest.mark.parametrize("wanted", [[0], [23], [3, 4, 5], [0, 7, 7, 8, 22], list(range(24)), []])
@@ -79,7 +79,7 @@ def test_another_rate_is_said(tmp_path: Path) -> None:
 
 def test_another_size_is_said(video: Path) -> None:
     with pytest.raises(BmlmoviError, match="expected 800×600 px, found 64×48"):
-        next(pictures(video, [0], (800, 600)))
+        next(read_frames(video, [0], (800, 600)))
 
 
 def test_a_dropped_frame_is_said(tmp_path: Path) -> None:
@@ -99,12 +99,12 @@ def test_a_dropped_frame_is_said(tmp_path: Path) -> None:
 
 
 def test_crops_look_where_their_camera_does() -> None:
-    """A white square in the picture fills the middle of the crop around it, whose camera is turned there."""
+    """A white square in the frame fills the middle of the crop around it, whose camera is turned there."""
     full = calibrated("PG1", torch.float64)
-    picture = np.zeros((600, 800, 3), np.uint8)
-    picture[100:200, 500:600] = 255
+    image = np.zeros((600, 800, 3), np.uint8)
+    image[100:200, 500:600] = 255
     box = torch.tensor([[500.0, 100, 600, 200]], dtype=torch.float64)
-    (jpeg,) = crops([picture], full, crop_camera(full, box, 64, zoom=1 / 2), 64, 95)
+    (jpeg,) = crop_frames([image], full, crop_camera(full, box, 64, zoom=1 / 2), 64, 95)
     found = decode(jpeg).float().mean(0) > 127
     assert found[18:46, 18:46].all()
     assert not found[:14].any()

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from d3ke_lib.data.renderer.round_cones import fatter, meet, ray, solid
+from d3ke_lib.data.renderer.round_cones import intersect, make_ray, prepare_cones, thicken
 
 MANY = 4001
 
@@ -41,7 +41,7 @@ def problems(kind: str, n: int = 400) -> tuple[Tensor, Tensor, Tensor, Tensor, T
 
 
 def meeting(a: Tensor, b: Tensor, ra: Tensor, rb: Tensor, aim: Tensor) -> tuple[Tensor, Tensor]:
-    return meet(solid(a, b, ra, rb), ray(*aim.unbind(-1)))
+    return intersect(prepare_cones(a, b, ra, rb), make_ray(*aim.unbind(-1)))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,9 @@ def test_what_is_behind_or_around_the_eye_is_not_met() -> None:
 def test_a_fatter_cone_is_one_with_larger_radii() -> None:
     a, b, ra, rb, _ = problems("any")
     more = torch.linspace(0, 0.1, len(ra))
-    for got, wanted in zip(fatter(solid(a, b, ra, rb), more), solid(a, b, ra + more, rb + more)):
+    for got, wanted in zip(
+        thicken(prepare_cones(a, b, ra, rb), more), prepare_cones(a, b, ra + more, rb + more)
+    ):
         torch.testing.assert_close(got, wanted, atol=1e-4, rtol=1e-4)
 
 

@@ -17,9 +17,9 @@ from d3ke_lib.data import records
 from d3ke_lib.data.datasets import (
     FrameSet,
     TemporalSet,
+    _select_moving,
     batches,
     epoch_order,
-    moving,
     sequences,
     stream,
     windows,
@@ -98,7 +98,7 @@ def test_moved_is_measured_in_the_world(tmp_path):
 def test_moving_counts_from_the_last_kept():
     creep = np.zeros((6, 2, 3))
     creep[:, 1, 2] = 0.015 * np.arange(6)
-    assert moving(creep, 0.02) == [0, 2, 4]
+    assert _select_moving(creep, 0.02) == [0, 2, 4]
 
 
 def test_damage_is_found_on_opening(tmp_path):

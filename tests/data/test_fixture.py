@@ -18,9 +18,9 @@ from scipy.spatial.transform import Rotation
 from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.body.pose import Pose
 from d3ke_lib.body.spec import D3KE
-from d3ke_lib.data import records
-from d3ke_lib.data.bmlmovi.points import JOINTS, VERTICES
+from d3ke_lib.data.bmlmovi.points import _JOINTS, VERTICES
 from d3ke_lib.data.camera import calibrated, project
+from d3ke_lib.files import sha256
 
 SUBJECTS, MOTIONS, FRAMES, BETWEEN = (1, 2, 3, 4, 5), 2, 5, 1  # of tests/conftest.py
 SHAPES = {
@@ -111,7 +111,7 @@ def posed(raw: Path, subject: int, motion: int) -> dict[str, np.ndarray]:
     joints = body["J_regressor"] @ rest
     parents = body["kintree_table"][0].astype(np.int64)
     part = body["weights"].argmax(1)
-    found = {name: [] for name in (*VERTICES, *JOINTS)}
+    found = {name: [] for name in (*VERTICES, *_JOINTS)}
     for pose, trans in zip(fit["poses"], fit["trans"], strict=True):
         turn = Rotation.from_rotvec(pose.reshape(52, 3)).as_matrix()
         place = joints.copy()
@@ -121,7 +121,7 @@ def posed(raw: Path, subject: int, motion: int) -> dict[str, np.ndarray]:
         for name, vertex in VERTICES.items():
             k = part[vertex]
             found[name].append(turn[k] @ (rest[vertex] - joints[k]) + place[k] + trans)
-        for name, j in JOINTS.items():
+        for name, j in _JOINTS.items():
             found[name].append(place[j] + trans)
     return {name: np.stack(places) for name, places in found.items()}
 
@@ -158,16 +158,16 @@ def test_truth_says_which_video_frame(bmlmovi_raw: Path) -> None:
 
 
 def test_the_person_is_where_the_truth_says(bmlmovi_raw: Path) -> None:
-    """What differs between two pictures lies where the body is in one of them."""
+    """What differs between two images lies where the body is in one of them."""
     path = bmlmovi_raw / "BMLmovi" / "videos" / "F_PG1_Subject_3_L.avi"
     with av.open(str(path)) as container:
-        pictures = [frame.to_ndarray(format="gray").astype(int) for frame in container.decode(video=0)]
+        images = [frame.to_ndarray(format="gray").astype(int) for frame in container.decode(video=0)]
     true, camera = truth(bmlmovi_raw, 3, 2), calibrated("PG1", torch.float64)
     pose = Pose(*(torch.from_numpy(true[name]) for name in ("angles", "scales", "R_world_root")))
     points = torch.cat(tuple(default_skeleton().double()(pose)), 1) + torch.from_numpy(true["root"])[:, None]
     at = project(camera, points).numpy()[true["video_frame"] >= 0]
     numbers = true["video_frame"][true["video_frame"] >= 0]
-    y, x = np.nonzero(np.abs(pictures[numbers[0]] - pictures[numbers[-1]]) > 40)
+    y, x = np.nonzero(np.abs(images[numbers[0]] - images[numbers[-1]]) > 40)
     both = at[[0, -1]].reshape(-1, 2)
     low, high = both.min(0), both.max(0)
     inside = (x > low[0] - 20) & (x < high[0] + 20) & (y > low[1] - 20) & (y < high[1] + 45)
@@ -185,7 +185,7 @@ def test_same_seed_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     hashes = []
     for name, ours in {"a": config, "b": config, "c": replace(config, seed=1)}.items():
         raw = fixture.make(ours, tmp_path / name)
-        hashes.append({p.relative_to(raw): records.sha256(p) for p in sorted(raw.rglob("*.*"))})
+        hashes.append({p.relative_to(raw): sha256(p) for p in sorted(raw.rglob("*.*"))})
     first, again, other = hashes
     assert len(first) == 3 + 3 + 1 + 1 + 1  # models, AMASS and truth, its configuration, V3D, video
     assert first == again

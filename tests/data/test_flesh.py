@@ -1,4 +1,4 @@
-"""Our body's flesh on its skeleton, and what it is dressed in."""
+"""Our body's surface on its skeleton, and what it is dressed in."""
 
 import json
 from dataclasses import replace
@@ -9,8 +9,13 @@ import torch
 
 from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.body.pose import Pose
-from d3ke_lib.data.renderer.appearance import draw_appearance, paint
-from d3ke_lib.data.renderer.body_surface import FLESH_FILE, load_flesh, pose_flesh, stout
+from d3ke_lib.data.renderer.appearance import draw_appearance, paint_body
+from d3ke_lib.data.renderer.body_surface import (
+    SURFACE_FILE,
+    load_surface,
+    pose_surface,
+    scale_girth,
+)
 
 UPRIGHT = torch.tensor([[0.0, 0.0, -1.0], [-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 
@@ -25,7 +30,7 @@ def standing(skeleton) -> Pose:
 
 
 def test_a_standing_person_is_symmetric_and_as_tall_as_one(skeleton) -> None:
-    cones = pose_flesh(load_flesh(), skeleton, standing(skeleton), torch.zeros(3))
+    cones = pose_surface(load_surface(), skeleton, standing(skeleton), torch.zeros(3))
     ends, radii = torch.cat((cones.a, cones.b)), torch.cat((cones.ra, cones.rb))
     height = (ends[:, 2] + radii).amax() - (ends[:, 2] - radii).amin()
     assert 1.5 < height < 1.9
@@ -34,30 +39,30 @@ def test_a_standing_person_is_symmetric_and_as_tall_as_one(skeleton) -> None:
 
 
 def test_cones_follow_their_body_and_its_scale(skeleton) -> None:
-    flesh, pose = load_flesh(), standing(skeleton)
+    surface, pose = load_surface(), standing(skeleton)
     pose = pose._replace(angles=0.3 * torch.randn(2, len(skeleton.coordinates)))
     factor = torch.tensor([1.1, 0.9, 1.3])
     body = skeleton.bodies.index("femur_r")
     scales = skeleton.generic_scales.clone()
     scales[body] *= factor
     root = torch.tensor([0.5, -1.0, 1.0])
-    cones = pose_flesh(flesh, skeleton, pose._replace(scales=scales), root)
+    cones = pose_surface(surface, skeleton, pose._replace(scales=scales), root)
     R, p = skeleton.frames(pose._replace(scales=scales))
-    mine = [i for i, name in enumerate(flesh.body) if name == "femur_r"]
+    mine = [i for i, name in enumerate(surface.body) if name == "femur_r"]
     for i in mine:
-        wanted = torch.einsum("bij,j->bi", R[:, body], flesh.a[i] * factor) + p[:, body] + root
+        wanted = torch.einsum("bij,j->bi", R[:, body], surface.a[i] * factor) + p[:, body] + root
         torch.testing.assert_close(cones.a[:, i], wanted)
-        torch.testing.assert_close(cones.ra[0, i], flesh.ra[i] * factor.prod() ** (1 / 3))
-    others = [i for i, name in enumerate(flesh.body) if name == "femur_l"]
-    torch.testing.assert_close(cones.ra[0, others], flesh.ra[others])
+        torch.testing.assert_close(cones.ra[0, i], surface.ra[i] * factor.prod() ** (1 / 3))
+    others = [i for i, name in enumerate(surface.body) if name == "femur_l"]
+    torch.testing.assert_close(cones.ra[0, others], surface.ra[others])
 
 
 def test_a_stout_person_has_the_same_head_and_hands() -> None:
-    flesh = load_flesh()
-    thick = stout(flesh, 1.2)
-    torso, bare = flesh.garment.index("shirt"), flesh.garment.index("none")
-    assert thick.ra[torso] == flesh.ra[torso] * 1.2
-    assert thick.ra[bare] == flesh.ra[bare]
+    surface = load_surface()
+    thick = scale_girth(surface, 1.2)
+    torso, bare = surface.garment.index("shirt"), surface.garment.index("none")
+    assert thick.ra[torso] == surface.ra[torso] * 1.2
+    assert thick.ra[bare] == surface.ra[bare]
 
 
 @pytest.mark.parametrize(
@@ -70,21 +75,21 @@ def test_a_stout_person_has_the_same_head_and_hands() -> None:
     ],
 )
 def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, change: dict, error: type, match: str) -> None:
-    content = json.loads(FLESH_FILE.read_text())
+    content = json.loads(SURFACE_FILE.read_text())
     content["cones"][3].update(change)
     content["cones"][3] = {key: value for key, value in content["cones"][3].items() if value is not None}
     path = tmp_path / "flesh.json"
     path.write_text(json.dumps(content))
     with pytest.raises(error, match=match) as caught:
-        load_flesh(path)
+        load_surface(path)
     assert "cone 3" in str(caught.value)
 
 
 def test_flesh_on_an_unknown_body_is_refused(skeleton) -> None:
-    flesh = load_flesh()
-    flesh = replace(flesh, body=("tail", *flesh.body[1:]))
+    surface = load_surface()
+    surface = replace(surface, body=("tail", *surface.body[1:]))
     with pytest.raises(KeyError, match="tail"):
-        pose_flesh(flesh, skeleton, standing(skeleton), torch.zeros(3))
+        pose_surface(surface, skeleton, standing(skeleton), torch.zeros(3))
 
 
 # -- clothes -----------------------------------------------------------------------------
@@ -99,20 +104,20 @@ def test_looks_follow_from_the_generator_alone() -> None:
 @pytest.mark.parametrize(("sleeve", "covered"), [(0.0, 0.0), (0.5, 0.25), (1.0, 0.5), (2.0, 1.0)])
 def test_sleeves_reach_as_far_as_they_should(sleeve: float, covered: float) -> None:
     """1 is the elbow, 2 the wrist: measured as the length of cones that cloth covers."""
-    flesh = load_flesh()
+    surface = load_surface()
     looks = replace(draw_appearance(torch.Generator().manual_seed(0)), sleeve=sleeve)
-    hem = paint(flesh, looks).hem.clamp(0, 1)
-    arm = [i for i, b in enumerate(flesh.body) if b in ("humerus", "ulna") and flesh.garment[i] != "none"]
-    length = (flesh.b - flesh.a).norm(dim=1)[arm]
+    hem = paint_body(surface, looks).hem.clamp(0, 1)
+    arm = [i for i, b in enumerate(surface.body) if b in ("humerus", "ulna") and surface.garment[i] != "none"]
+    length = (surface.b - surface.a).norm(dim=1)[arm]
     assert (hem[arm] * length).sum() / length.sum() == pytest.approx(covered, abs=0.07)
 
 
 def test_hands_and_face_are_always_bare_and_the_trunk_never() -> None:
-    flesh = load_flesh()
+    surface = load_surface()
     looks = draw_appearance(torch.Generator().manual_seed(0))
-    painted = paint(flesh, looks)
+    painted = paint_body(surface, looks)
     skin = torch.tensor(looks.skin.color).square()
-    for i, garment in enumerate(flesh.garment):
+    for i, garment in enumerate(surface.garment):
         if garment == "none":
             torch.testing.assert_close(painted.color[i], skin)
         if garment == "shirt":

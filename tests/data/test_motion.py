@@ -10,7 +10,14 @@ from torch import Tensor
 from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.body.pose import Points, Pose
 from d3ke_lib.body.spec import D3KE
-from d3ke_lib.data.synthetic.motion import ACTIONS, CHANNELS, Motion, Style, draw_style, motion
+from d3ke_lib.data.synthetic.channels import CHANNELS
+from d3ke_lib.data.synthetic.motion import (
+    ACTIONS,
+    Motion,
+    Style,
+    draw_style,
+    generate_motion,
+)
 
 FPS = 60
 SECONDS = 5.0
@@ -56,7 +63,7 @@ def test_twenty_actions_and_a_random_one():
 @pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("who", [3, 4])
 def test_every_coordinate_moves_smoothly_inside_its_range(action, who, skeleton):
-    moved = motion(action, draw_style(who), times(), seed=who)
+    moved = generate_motion(action, draw_style(who), times(), seed=who)
     low, high = skeleton.ranges.unbind(-1)
     assert (moved.angles > low).all()
     assert (moved.angles < high).all()
@@ -70,7 +77,7 @@ def test_every_coordinate_moves_smoothly_inside_its_range(action, who, skeleton)
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_root_is_a_rotation_and_stays_before_the_cameras(action):
-    moved = motion(action, draw_style(5), times(20.0, 15), seed=5)
+    moved = generate_motion(action, draw_style(5), times(20.0, 15), seed=5)
     eye = torch.eye(3, dtype=torch.float64)
     torch.testing.assert_close(moved.R_world_root @ moved.R_world_root.mT, eye.expand_as(moved.R_world_root))
     torch.testing.assert_close(torch.linalg.det(moved.R_world_root), torch.ones(300, dtype=torch.float64))
@@ -82,8 +89,8 @@ def test_root_is_a_rotation_and_stays_before_the_cameras(action):
 @pytest.mark.parametrize("action", ["walking", "waving", "random"])
 def test_time_may_come_in_any_pieces(action):
     style, t = draw_style(7), times(2.0)
-    whole = motion(action, style, t, seed=1)
-    pieces = [motion(action, style, part, seed=1) for part in t.split([1, 50, 69])]
+    whole = generate_motion(action, style, t, seed=1)
+    pieces = [generate_motion(action, style, part, seed=1) for part in t.split([1, 50, 69])]
     for name in Motion._fields:
         torch.testing.assert_close(
             torch.cat([getattr(piece, name) for piece in pieces]), getattr(whole, name), rtol=0, atol=1e-12
@@ -92,15 +99,17 @@ def test_time_may_come_in_any_pieces(action):
 
 def test_same_seed_same_motion_and_no_global_draws():
     torch.manual_seed(0)
-    first = motion("kicking", draw_style(1), times(1.0), seed=(2, 3))
+    first = generate_motion("kicking", draw_style(1), times(1.0), seed=(2, 3))
     torch.manual_seed(99)
-    second = motion("kicking", draw_style(1), times(1.0), seed=(2, 3))
+    second = generate_motion("kicking", draw_style(1), times(1.0), seed=(2, 3))
     assert torch.equal(first.angles, second.angles)
-    assert not torch.equal(first.angles, motion("kicking", draw_style(1), times(1.0), seed=(2, 4)).angles)
+    assert not torch.equal(
+        first.angles, generate_motion("kicking", draw_style(1), times(1.0), seed=(2, 4)).angles
+    )
 
 
 def test_people_differ_visibly():
-    people = [motion("walking", draw_style(i), times(), seed=0).angles for i in range(6)]
+    people = [generate_motion("walking", draw_style(i), times(), seed=0).angles for i in range(6)]
     for one, other in itertools.pairwise(people):
         assert torch.rad2deg((one - other).abs()).amax(0).gt(8).sum() >= 8
     assert len({draw_style(i).tempo for i in range(6)}) == 6
@@ -109,14 +118,14 @@ def test_people_differ_visibly():
 
 def test_unknown_action_names_those_there_are():
     with pytest.raises(ValueError, match=r"walking.*found 'flying'"):
-        motion("flying", PLAIN, times(0.1), seed=0)
+        generate_motion("flying", PLAIN, times(0.1), seed=0)
 
 
 # -- what they are called -----------------------------------------------------------------------------------
 
 
 def test_walking_legs_alternate_and_arms_swing_against_them():
-    moved = motion("walking", PLAIN, times(), seed=0)
+    moved = generate_motion("walking", PLAIN, times(), seed=0)
     right, left = angle(moved, "hip_flexion_r"), angle(moved, "hip_flexion_l")
     assert correlation(right, left) < -0.6
     assert correlation(right, angle(moved, "elv_angle")) < -0.5
@@ -124,7 +133,7 @@ def test_walking_legs_alternate_and_arms_swing_against_them():
 
 
 def test_jumping_jacks_hands_over_head_feet_apart_and_off_the_floor(skeleton):
-    moved = motion("jumping_jacks", PLAIN, times(), seed=0)
+    moved = generate_motion("jumping_jacks", PLAIN, times(), seed=0)
     head = height(skeleton, moved, "RFHD")
     hands = torch.minimum(height(skeleton, moved, "radiocarpal"), height(skeleton, moved, "radiocarpal_l"))
     assert (hands > head).any()
@@ -138,13 +147,13 @@ def test_jumping_jacks_hands_over_head_feet_apart_and_off_the_floor(skeleton):
 
 
 def test_vertical_jump_crouches_and_flies():
-    moved = motion("vertical_jump", PLAIN, times(), seed=0)
+    moved = generate_motion("vertical_jump", PLAIN, times(), seed=0)
     assert moved.hop.max() > 0.2
     assert angle(moved, "knee_angle_r").min() < -70
 
 
 def test_crawling_on_hands_and_knees(skeleton):
-    moved = motion("crawling", PLAIN, times(), seed=0)
+    moved = generate_motion("crawling", PLAIN, times(), seed=0)
     spine_up = moved.R_world_root[:, 2, 1]  # the pelvis' own "up" against the world's
     assert spine_up.abs().max() < math.sin(math.radians(25))
     for name in ("radiocarpal", "radiocarpal_l", "knee_r", "knee_l"):
@@ -154,7 +163,7 @@ def test_crawling_on_hands_and_knees(skeleton):
 
 
 def test_sitting_down_lowers_the_pelvis_to_a_chair(skeleton):
-    moved = motion("sitting_down", PLAIN, times(), seed=0)
+    moved = generate_motion("sitting_down", PLAIN, times(), seed=0)
     pelvis = height(skeleton, moved, "ground_pelvis")
     assert pelvis.max() > 0.85
     assert 0.4 < pelvis.min() < 0.65
@@ -174,7 +183,7 @@ def test_sitting_down_lowers_the_pelvis_to_a_chair(skeleton):
     ],
 )
 def test_hands_and_knees_reach_what_the_action_is_about(action, hand, target, reach, skeleton):
-    moved = motion(action, PLAIN, times(), seed=0)
+    moved = generate_motion(action, PLAIN, times(), seed=0)
     found = torch.cat(points(skeleton, moved), -2)
     names = skeleton.joints + skeleton.markers
     distance = (found[:, names.index(hand)] - found[:, names.index(target)]).norm(dim=-1)
@@ -183,27 +192,27 @@ def test_hands_and_knees_reach_what_the_action_is_about(action, hand, target, re
 
 def test_waving_and_pointing_raise_the_right_hand(skeleton):
     for action in ("waving", "pointing"):
-        moved = motion(action, PLAIN, times(), seed=0)
+        moved = generate_motion(action, PLAIN, times(), seed=0)
         shoulder, hand = (height(skeleton, moved, name) for name in ("shoulder2", "radiocarpal"))
         assert (hand > shoulder + 0.02).any()
         assert (height(skeleton, moved, "radiocarpal_l") < shoulder + 0.05).all()
 
 
 def test_left_handers_wave_with_the_left():
-    moved = motion("waving", Style(1.0, PLAIN.gains, PLAIN.posture, True), times(), seed=0)
+    moved = generate_motion("waving", Style(1.0, PLAIN.gains, PLAIN.posture, True), times(), seed=0)
     assert angle(moved, "shoulder_elv_l").max() > 70
     assert angle(moved, "shoulder_elv").max() < 40
 
 
 def test_right_shoulder_keeps_the_models_coupling():
-    moved = motion("random", draw_style(2), times(), seed=2)
+    moved = generate_motion("random", draw_style(2), times(), seed=2)
     torch.testing.assert_close(angle(moved, "shoulder1_r2"), -angle(moved, "elv_angle"))
 
 
 def test_facing_varies_between_takes_by_up_to_sixty_degrees_and_drifts():
     headings = []
     for seed in range(40):
-        forward = motion("clapping", PLAIN, times(0.1), seed=seed).R_world_root[0, :, 0]
+        forward = generate_motion("clapping", PLAIN, times(0.1), seed=seed).R_world_root[0, :, 0]
         headings.append(math.degrees(math.atan2(forward[0], -forward[1])))
     assert 40 < max(headings) < 80
     assert -80 < min(headings) < -40

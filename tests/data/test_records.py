@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from d3ke_lib.data import records
 from d3ke_lib.data.schema import COLUMNS, RecordError, names_of
+from d3ke_lib.files import sha256
 
 
 @pytest.fixture
@@ -117,7 +118,7 @@ def test_any_flipped_bit_is_found(tmp_path_factory, where, bit):
     path.write_bytes(data)
     with pytest.raises(RecordError) as caught:
         records.verify(folder)
-    expected, found = manifest["files"][path.name]["sha256"], records.sha256(path)
+    expected, found = manifest["files"][path.name]["sha256"], sha256(path)
     assert str(caught.value) == f"{path}: sha256: expected {expected}, found {found}"
 
 

@@ -8,17 +8,25 @@ from torch import Tensor
 from toy_scenes import GREY, ball, dressed, looking_north, scattered
 
 from d3ke_lib.data.camera import Camera, calibrated, crop_camera, project
-from d3ke_lib.data.renderer import render as renderer
+from d3ke_lib.data.renderer import raytrace as renderer
 from d3ke_lib.data.renderer.appearance import Cloth, draw_appearance, draw_light, draw_room
-from d3ke_lib.data.renderer.culling import FINE, Grid, candidates, nearest, pixels_of, rays_at, squares
-from d3ke_lib.data.renderer.render import Looks, render
-from d3ke_lib.data.renderer.round_cones import Cones, Solid, meet, solid
+from d3ke_lib.data.renderer.culling import (
+    _FINE,
+    Grid,
+    find_candidates,
+    find_nearest,
+    list_pixels,
+    square_rays,
+    take_rays,
+)
+from d3ke_lib.data.renderer.raytrace import Shading, render
+from d3ke_lib.data.renderer.round_cones import Cones, PreparedCones, intersect, prepare_cones
 from d3ke_lib.data.renderer.shade import EDGE
 
 NOWHERE = ball((0.0, 0.0, -50.0), 0.01)
 
 
-def person(cones: Cones, looks: Looks, camera: Camera, px: int) -> Tensor:
+def person(cones: Cones, looks: Shading, camera: Camera, px: int) -> Tensor:
     """(px, px): pixels that differ from the same place without anyone."""
     empty = render(NOWHERE, dressed(NOWHERE)._replace(room=looks.room, light=looks.light), camera, px, px)
     return (render(cones, looks, camera, px, px) != empty).any(-3)
@@ -96,11 +104,11 @@ def test_a_point_of_the_room_stays_where_it_is_when_the_camera_turns() -> None:
     camera, looks = calibrated("PG1"), dressed(NOWHERE)
     boxes = torch.tensor([[300.0, 150, 500, 500], [350.0, 200, 600, 520]])
     crops = [crop_camera(camera, box, 128, roll=roll) for box, roll in zip(boxes, (0.0, 0.3))]
-    pictures = [render(NOWHERE, looks, crop, 128, 128).float() for crop in crops]
+    images = [render(NOWHERE, looks, crop, 128, 128).float() for crop in crops]
     world = torch.tensor([[0.3, 4.0, 1.2], [0.6, 4.0, 0.6], [0.5, 1.0, 0.0], [0.9, 3.0, 0.0]])
     for point in world:
         at = [project(crop, point[None])[0].floor().long() for crop in crops]
-        first, second = (picture[:, y, x] for picture, (x, y) in zip(pictures, at))
+        first, second = (image[:, y, x] for image, (x, y) in zip(images, at))
         torch.testing.assert_close(first, second, atol=6, rtol=0)
 
 
@@ -133,17 +141,17 @@ def test_squares_lose_nothing(kind: str) -> None:
     camera = Camera(*(v.expand(frames, *v.shape) for v in one)) if kind == "pinhole" else distorted(frames)
     eye = -(camera.R.mT @ camera.t[..., None])[:, None, :, 0]
     a, b = cones.a - eye, cones.b - eye
-    solids = torch.stack(solid(a, b, cones.ra, cones.rb))
+    solids = torch.stack(prepare_cones(a, b, cones.ra, cones.rb))
     reach = torch.maximum(a.norm(dim=-1) + cones.ra, b.norm(dim=-1) + cones.rb)
-    rays = squares(camera, grid, 1, 0.5, 0.5)
-    lists = candidates(solids, reach, camera, grid)
-    pixel = pixels_of(lists, grid)
-    inverse, cone = nearest(solids, lists, rays_at(rays, pixel))
+    rays = square_rays(camera, grid, 1, 0.5, 0.5)
+    lists = find_candidates(solids, reach, camera, grid)
+    pixel = list_pixels(lists, grid)
+    inverse, cone = find_nearest(solids, lists, take_rays(rays, pixel))
     got, which = torch.zeros(rays.x.numel()), torch.full((rays.x.numel(),), -1)
     got[pixel], which[pixel] = inverse.clamp(min=0), torch.where(inverse > 0, cone, -1)
     for frame in range(frames):
-        each = Solid(*(row[:, None] for row in solids[:, frame]))
-        every, _ = meet(each, type(rays)(*(component[frame] for component in rays)))
+        each = PreparedCones(*(row[:, None] for row in solids[:, frame]))
+        every, _ = intersect(each, type(rays)(*(component[frame] for component in rays)))
         wanted, number = every.clamp(min=0).max(0)
         mine = slice(frame * wanted.numel(), (frame + 1) * wanted.numel())
         assert (wanted > 0).sum() > 500
@@ -151,7 +159,7 @@ def test_squares_lose_nothing(kind: str) -> None:
         torch.testing.assert_close(got[mine], wanted, rtol=2e-5, atol=0)
         differ = (which[mine] != number + frame * 24) & (wanted > 0)
         assert differ.sum() < 5, "only where two cones are equally near"
-    assert len(lists.square) < rays.x.numel() / FINE**2 / 2, "most squares are empty"
+    assert len(lists.square) < rays.x.numel() / _FINE**2 / 2, "most squares are empty"
 
 
 def test_edges_are_smooth(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +171,7 @@ def test_edges_are_smooth(monkeypatch: pytest.MonkeyPatch) -> None:
 
     fine = shot(512).square().unflatten(-1, (64, 8)).unflatten(-3, (64, 8)).mean((-1, -3)).sqrt()
     smooth = (shot(64) - fine).square().mean().sqrt()
-    monkeypatch.setattr(renderer, "STEP", 9.0)
+    monkeypatch.setattr(renderer, "_EDGE_STEP", 9.0)
     rough = (shot(64) - fine).square().mean().sqrt()
     assert smooth < 0.7 * rough
 
@@ -171,7 +179,7 @@ def test_edges_are_smooth(monkeypatch: pytest.MonkeyPatch) -> None:
 # -- the same bytes ------------------------------------------------------------------------
 
 
-def many(frames: int) -> tuple[Cones, list[Looks], Camera]:
+def many(frames: int) -> tuple[Cones, list[Shading], Camera]:
     cones = scattered(3, frames, 30)
     looks = []
     for seed in range(frames):
@@ -183,9 +191,9 @@ def many(frames: int) -> tuple[Cones, list[Looks], Camera]:
     return cones, looks, crop_camera(calibrated("PG1"), box, 72)
 
 
-def stacked(looks: list[Looks]) -> Looks:
+def stacked(looks: list[Shading]) -> Shading:
     parts = ([one[i] for one in looks] for i in range(3))
-    return Looks(*(type(part[0])(*(torch.stack(fields) for fields in zip(*part))) for part in parts))
+    return Shading(*(type(part[0])(*(torch.stack(fields) for fields in zip(*part))) for part in parts))
 
 
 def test_a_frame_is_the_same_bytes_alone_and_in_any_batch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,7 +204,7 @@ def test_a_frame_is_the_same_bytes_alone_and_in_any_batch(monkeypatch: pytest.Mo
     for i, own in enumerate(looks):
         alone = render(Cones(*(v[i] for v in cones)), own, Camera(*(v[i] for v in camera)), 72, 72)
         assert torch.equal(alone, together[i])
-    monkeypatch.setattr(renderer, "AT_ONCE", 2 * 80 * 80)
+    monkeypatch.setattr(renderer, "_MAX_PIXELS", 2 * 80 * 80)
     assert torch.equal(render(cones, stacked(looks), camera, 72, 72), together), "in chunks"
 
 

@@ -14,13 +14,14 @@ from d3ke_lib.body.pose import Pose
 from d3ke_lib.data import records
 from d3ke_lib.data.camera import calibrated, pixels, project
 from d3ke_lib.data.datasets import FrameSet
-from d3ke_lib.data.records import RecordError, sha256
+from d3ke_lib.data.records import RecordError
 from d3ke_lib.data.schema import file_name
 from d3ke_lib.data.seeds import seed_generator
 from d3ke_lib.data.synthetic import generate as synthetic
 from d3ke_lib.data.synthetic import scene
-from d3ke_lib.data.synthetic.generate import DataConfig, cast, make
-from d3ke_lib.data.synthetic.motion import ACTIONS, motion
+from d3ke_lib.data.synthetic.generate import DataConfig, _load_body, make
+from d3ke_lib.data.synthetic.motion import ACTIONS, generate_motion
+from d3ke_lib.files import sha256
 
 TINY = DataConfig(
     train=1, validation=0, test=1, actions=("walking", "jumping_jacks"), seconds=0.3, fps=10.0, px=32
@@ -36,14 +37,14 @@ def made(tmp_path_factory) -> Path:
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    return {path.name: sha256(path) for path in sorted(folder.iterdir())}
+    return {path.name: sha256(path) for path in sorted(folder.iterdir()) if path.suffix != ".partial"}
 
 
 def take(action: str, subject: int = 1, seed: int = 0, frames: int = 12):
-    skeleton, flesh = cast()
-    person = scene.draw_person(skeleton, flesh, seed, subject)
+    skeleton, surface = _load_body()
+    person = scene.draw_subject(skeleton, surface, seed, subject)
     t = torch.arange(frames, dtype=torch.float64) / 4
-    return person, scene.act(skeleton, person, action, t, (seed, subject))
+    return person, scene.perform(skeleton, person, action, t, (seed, subject))
 
 
 # -- files ----------------------------------------------------------------------------------------------
@@ -58,7 +59,7 @@ def test_a_file_for_every_subject_and_camera_with_its_split(made):
         "subject_002_PG2.arrow": "test",
     }
     assert manifest["counts"]["train"] == {"files": 2, "subjects": 1, "frames": 12}
-    frames = FrameSet(made, "test", cast()[0])
+    frames = FrameSet(made, "test", _load_body()[0])
     batch = frames.load(range(6))
     assert batch.image.shape == (6, 3, 32, 32)
     assert frames.actions == ("jumping_jacks", "walking")
@@ -71,9 +72,10 @@ def test_one_worker_resuming_makes_the_same_bytes(made, tmp_path):
     for name in list(expected)[2:4]:
         (tmp_path / name).write_bytes((made / name).read_bytes())
     kept = (tmp_path / "subject_002_PG1.arrow").stat().st_mtime_ns
-    (tmp_path / "subject_001_PG1.arrow.partial").write_bytes(b"half")
+    (tmp_path / ".subject_001_PG1.arrow.4194305.partial").write_bytes(b"half")
     make(TINY, tmp_path, workers=1)
     assert hashes(tmp_path) == expected
+    assert not list(tmp_path.glob(".*.partial"))
     assert (tmp_path / "subject_002_PG1.arrow").stat().st_mtime_ns == kept
 
 
@@ -105,15 +107,15 @@ if __name__ == "__main__":
 def test_rendering_in_one_process_gives_the_same_pictures(made, tmp_path):
     """The way of a GPU, on the CPU."""
     todo = [(1, "PG1"), (1, "PG2"), (2, "PG1")]
-    assert len(list(synthetic.on_device(TINY, tmp_path, todo, workers=2, device="cpu"))) == 3
+    assert len(list(synthetic._run_on_device(TINY, tmp_path, todo, workers=2, device="cpu"))) == 3
     for job in todo:
         one, other = (records.read(folder / file_name(*job)) for folder in (made, tmp_path))
         for name in ("angles", "joints", "markers", "R_camera_root", "box", "action", "frame"):
             assert (one.column(name) == other.column(name)).all() or np.allclose(
                 one.column(name), other.column(name), atol=1e-6
             )
-        pictures = [records.decode(r.jpeg(3)).float() for r in (one, other)]
-        assert (pictures[0] - pictures[1]).abs().mean() < 1
+        images = [records.decode(r.jpeg(3)).float() for r in (one, other)]
+        assert (images[0] - images[1]).abs().mean() < 1
 
 
 def test_a_folder_made_otherwise_is_refused(made):
@@ -138,7 +140,7 @@ def test_splits_are_disjoint_and_numbered_from_one():
 
 
 def test_labelled_points_are_the_labelled_poses_points(made):
-    skeleton, _ = cast()
+    skeleton, _ = _load_body()
     batch = FrameSet(made, None, skeleton).labels()
     pose = Pose(*(part.double() for part in batch.pose))
     points = skeleton(pose)
@@ -166,7 +168,7 @@ def test_both_cameras_see_the_same_motion(made):
 @pytest.mark.parametrize("camera", ["PG1", "PG2"])
 @pytest.mark.parametrize("action", ["walking", "crawling", "crossing_legs_sitting", "random"])
 def test_labelled_joints_lie_on_the_rendered_figure(camera, action):
-    """The figure is what changes in the picture when its clothes do."""
+    """The figure is what changes in the frame when its clothes do."""
     px, (person, moved) = 128, take(action)
     other = person._replace(
         paint=person.paint._replace(
@@ -174,11 +176,11 @@ def test_labelled_joints_lie_on_the_rendered_figure(camera, action):
         )
     )
     full = calibrated(camera, torch.float64)
-    pictures = []
+    renderings = []
     for dressed in (person, other):
-        columns, images = scene.film(moved, dressed, full, px, 1.4, seed_generator(1))
-        pictures.append(images.int())
-    figure = (pictures[0] - pictures[1]).abs().amax(1) > 6
+        columns, images = scene.render_take(moved, dressed, full, px, 1.4, seed_generator(1))
+        renderings.append(images.int())
+    figure = (renderings[0] - renderings[1]).abs().amax(1) > 6
     crop = scene.crop_camera(full, columns["box"], px, zoom=1 / 1.4)
     seen = pixels(crop, columns["joints"]).floor().long()
     hit = figure[torch.arange(len(seen))[:, None], seen[..., 1], seen[..., 0]]
@@ -212,14 +214,14 @@ def test_box_holds_the_person_and_the_crop_shows_it_with_its_margin(made):
 
 
 def test_statures_are_believable_and_scales_inside_d3kes_range():
-    skeleton, flesh = cast()
-    unique = torch.stack([scene.draw_scales(skeleton, seed_generator(0, i)) for i in range(300)])
+    skeleton, surface = _load_body()
+    unique = torch.stack([scene._draw_scales(skeleton, seed_generator(0, i)) for i in range(300)])
     assert ((unique - skeleton.scale_middle).abs() <= skeleton.scale_half + 1e-9).all()
     assert (unique.std(0)[skeleton.scale_half > 0.01] > 0.01).all()
     scales = skeleton.spread_scales(unique)
     upright = torch.eye(3, dtype=torch.float64).expand(300, 3, 3)
     pose = Pose(torch.zeros(300, len(skeleton.coordinates), dtype=torch.float64), scales, upright)
-    cones = scene.pose_flesh(flesh, skeleton, pose, torch.zeros(300, 3, dtype=torch.float64))
+    cones = scene.pose_surface(surface, skeleton, pose, torch.zeros(300, 3, dtype=torch.float64))
     top = torch.maximum(cones.a[..., 1] + cones.ra, cones.b[..., 1] + cones.rb).amax(-1)
     bottom = torch.minimum(cones.a[..., 1] - cones.ra, cones.b[..., 1] - cones.rb).amin(-1)
     stature = top - bottom
@@ -230,10 +232,10 @@ def test_statures_are_believable_and_scales_inside_d3kes_range():
 
 
 def test_left_and_right_are_nearly_alike():
-    skeleton, _ = cast()
-    other = scene.opposite(skeleton)
+    skeleton, _ = _load_body()
+    other = scene._opposite(skeleton)
     assert torch.equal(other[other], torch.arange(51))
-    unique = torch.stack([scene.draw_scales(skeleton, seed_generator(1, i)) for i in range(100)])
+    unique = torch.stack([scene._draw_scales(skeleton, seed_generator(1, i)) for i in range(100)])
     change = (unique - skeleton.scale_middle) / skeleton.scale_half
     paired = (other != torch.arange(51)).nonzero()[:, 0]
     assert (change[:, paired] - change[:, other[paired]]).abs().mean() < 0.1
@@ -246,6 +248,6 @@ def test_nobody_sinks_into_the_floor_or_floats(action):
         moved.cones.a[..., 2] - moved.cones.ra, moved.cones.b[..., 2] - moved.cones.rb
     ).amin(-1)
     t = torch.arange(12, dtype=torch.float64) / 4
-    hop = motion(action, person.style, t, (0, 3)).hop
+    hop = generate_motion(action, person.style, t, (0, 3)).hop
     assert (bottom - hop).min() > -0.001
     assert (bottom - hop).max() < 0.02

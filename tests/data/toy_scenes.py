@@ -3,9 +3,9 @@
 import torch
 
 from d3ke_lib.data.camera import Camera
-from d3ke_lib.data.renderer.appearance import Appearance, Cloth, paint
-from d3ke_lib.data.renderer.body_surface import Flesh
-from d3ke_lib.data.renderer.render import Looks
+from d3ke_lib.data.renderer.appearance import Appearance, Cloth, paint_body
+from d3ke_lib.data.renderer.body_surface import BodySurface
+from d3ke_lib.data.renderer.raytrace import Shading
 from d3ke_lib.data.renderer.room import Room
 from d3ke_lib.data.renderer.round_cones import Cones
 from d3ke_lib.data.renderer.shade import Light
@@ -29,17 +29,19 @@ def ball(at: tuple[float, float, float] = (0.0, 0.0, 1.0), radius: float = 0.3) 
     return Cones(center, center, r, r, torch.eye(3)[None], center)
 
 
-def dressed(cones: Cones, cloth: Cloth = GREY, sun: float = 0.6, seed: int = 0) -> Looks:
+def dressed(cones: Cones, cloth: Cloth = GREY, sun: float = 0.6, seed: int = 0) -> Shading:
     """Everything of one cloth, in a room of soft blotches, under a sun up on the right."""
     count = cones.ra.shape[-1]
     shirts = ("thorax",) * count, ("shirt",) * count, ("top",) * count
-    flesh = Flesh(*shirts, cones.a[..., :count, :], cones.b, cones.ra, cones.rb)
+    surface = BodySurface(*shirts, cones.a[..., :count, :], cones.b, cones.ra, cones.rb)
     everything = Appearance(cloth, cloth, cloth, cloth, cloth, 2.0, 2.0, 1.0)
-    picture = torch.rand(3, 4, 4, generator=torch.Generator().manual_seed(seed))
-    picture = torch.nn.functional.interpolate(picture[None], size=(64, 64), mode="bilinear")[0]
-    room = Room(torch.full((2,), -6.0), torch.full((2,), 4.0), picture)
+    image = torch.rand(3, 4, 4, generator=torch.Generator().manual_seed(seed))
+    image = torch.nn.functional.interpolate(image[None], size=(64, 64), mode="bilinear")[0]
+    room = Room(torch.full((2,), -6.0), torch.full((2,), 4.0), image)
     towards = torch.tensor([0.48, -0.6, 0.64])
-    return Looks(paint(flesh, everything), room, Light(towards, torch.full((3,), sun), torch.full((3,), 0.4)))
+    return Shading(
+        paint_body(surface, everything), room, Light(towards, torch.full((3,), sun), torch.full((3,), 0.4))
+    )
 
 
 def looking_north(px: int = 64, distance: float = 4.0, focal: float = 2.2) -> Camera:

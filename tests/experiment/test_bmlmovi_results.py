@@ -31,7 +31,7 @@ def test_downloads_become_results(
     monkeypatch.setenv("D3KE_RAW", str(bmlmovi_raw))
     found = artifacts.read_json(pipeline.evaluate(PROFILE))
     made = pipeline.folder(PROFILE) / "data"
-    assert records.verify(made)["config"] == bmlmovi.described(PROFILE.data)
+    assert records.verify(made)["config"] == bmlmovi.describe(PROFILE.data)
     assert found["synthetic"] is False  # as far as the stages know, these are BMLmovi's people
     assert found["data"]["counts"]["test"] == {"files": 2, "subjects": 2, "frames": 20}
     for backbone in PROFILE.backbones:

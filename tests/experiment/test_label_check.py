@@ -5,7 +5,7 @@ import pytest
 from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.data.bmlmovi import convert as bmlmovi
 from d3ke_lib.data.bmlmovi import subject as bmlmovi_subject
-from d3ke_lib.data.bmlmovi.config import described
+from d3ke_lib.data.bmlmovi.config import describe
 from d3ke_lib.data.bmlmovi.convert import BmlmoviConfig
 from d3ke_lib.data.records import RecordError
 from d3ke_lib.data.synthetic import generate as synthetic
@@ -37,17 +37,17 @@ def test_a_subject_without_labels_is_named(made):
 def test_labels_on_the_released_body(shared, bmlmovi_raw, tmp_path, monkeypatch):
     """BODY= of make: the same names, another file; its records are not ours."""
     config = BmlmoviConfig(train=(1,), validation=(), test=(), cameras=("PG1",), px=64)
-    ours = described(config)["sources"]
+    ours = describe(config)["sources"]
     released = shared / "assets/d3ke/full_body_wo_hands.osim"
     monkeypatch.setenv("D3KE_BODY", str(released))
-    bmlmovi_subject.body.cache_clear()
+    bmlmovi_subject.load_body.cache_clear()
     try:
         assert default_skeleton().body.source == released.name
-        assert described(config)["sources"].keys() - ours.keys() == {released.name}
+        assert describe(config)["sources"].keys() - ours.keys() == {released.name}
         bmlmovi.make(config, bmlmovi_raw, tmp_path)
         found = beside_opensim(stored(tmp_path, 1), 5)
     finally:
-        bmlmovi_subject.body.cache_clear()
+        bmlmovi_subject.load_body.cache_clear()
     assert found["ours_mm"] <= 1.1 * found["opensim_mm"] + 0.1
 
 

@@ -36,7 +36,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
             for camera in ours.cameras:
                 example_records.save(out, subject=subject, camera=camera)
         missing = {file_name(s, c): "no video" for s in ours.files if s not in there for c in ours.cameras}
-        return bmlmovi.manifest(ours, out, missing, partial)
+        return bmlmovi._finish(ours, out, missing, partial)
 
     monkeypatch.setattr(bmlmovi, "make", make)
     for subject in (1, 2, 3):
@@ -63,7 +63,7 @@ def test_records_are_made_once(asked: list[Path], tmp_path: Path) -> None:
     made = pipeline.data(PROFILE)
     assert pipeline.data(PROFILE) == made
     assert asked == [tmp_path / "raw"]
-    assert records.load_manifest(made)["config"] == bmlmovi.described(PROFILE.data)
+    assert records.load_manifest(made)["config"] == bmlmovi.describe(PROFILE.data)
 
 
 def test_an_incomplete_run_is_an_error_until_it_is_accepted_or_completed(

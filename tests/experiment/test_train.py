@@ -14,6 +14,7 @@ import pytest
 import torch
 import toy
 
+from d3ke_lib import files
 from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.data import augment, datasets, records
 from d3ke_lib.experiment.run import (
@@ -248,17 +249,17 @@ def test_a_damaged_checkpoint_is_refused_by_name(toy_records, tmp_path, monkeypa
 
 
 def test_training_reads_no_test_subject(toy_records, tmp_path, monkeypatch):
-    opened, read, digest = set(), records.read, records.sha256
+    opened, read, digest = set(), records.read, files.sha256
 
     def watched(function):
         def watching(path):
-            opened.add(path.name)
+            opened.update({path.name} if path.suffix == ".arrow" else ())
             return function(path)
 
         return watching
 
     monkeypatch.setattr(records, "read", watched(read))
-    monkeypatch.setattr(records, "sha256", watched(digest))
+    monkeypatch.setattr(files, "sha256", watched(digest))
     frame = tmp_path / "frame"
     train_frame(toy.FRAME, toy_records, frame, 1, SKELETON)
     for split, subjects in subjects_for(toy.TEMPORAL, toy_records).items():

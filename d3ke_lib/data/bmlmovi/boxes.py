@@ -1,6 +1,6 @@
-"""Where the person is in each full picture: from the projected labels, or from a person detector.
+"""The subject's box in each video frame: from the projected labels, or from a person detector.
 
-Boxes are squares (x0, y0, x1, y1) in px of the full picture; they may go on beyond it, as crops do.
+Boxes are squares (x0, y0, x1, y1) in px of the video frame; they may extend beyond it, as crops do.
 """
 
 from collections.abc import Iterable
@@ -17,34 +17,34 @@ from torchvision.ops import box_iou
 from d3ke_lib.data.bmlmovi.folder_tree import BmlmoviError
 from d3ke_lib.data.camera import Camera, pixels, to_camera
 
-PAD = 0.08  # of the points' extent, on each side: crown, fingertips and clothes reach beyond them
-NEAREST = 0.2  # m: whoever has a point nearer to the camera's plane is not in front of it
-PERSON, SURE, TOGETHER = 1, 0.5, 4  # the detector's class, least score, pictures at once
+_PAD = 0.08  # of the points' extent, on each side: crown, fingertips and clothes reach beyond them
+_NEAREST = 0.2  # m: a subject with a point nearer to the camera's plane is not in front of it
+_PERSON, _MIN_SCORE, _BATCH = 1, 0.5, 4  # the detector's class, least score, images per call
 Source = Literal["labels", "detector"]
 
 
 class Boxes(NamedTuple):
-    """`seen`: in that frame there is a person in the picture; `found`: the source itself found the box."""
+    """`seen`: the subject is in the frame; `found`: the source itself found the box."""
 
     box: Float[Tensor, "frame 4"]
     seen: Bool[Tensor, " frame"]
     found: Bool[Tensor, " frame"]
 
 
-def from_points(camera: Camera, world: Float[Tensor, "frame point 3"], size: tuple[int, int]) -> Boxes:
-    """The square around the projected points, a little wider."""
+def project_boxes(camera: Camera, world: Float[Tensor, "frame point 3"], size: tuple[int, int]) -> Boxes:
+    """The square around the projected points, wider by `_PAD` on each side. `size`: width, height (px)."""
     local = to_camera(camera, world)
-    ahead = (local[..., 2] > NEAREST).all(-1)
+    ahead = (local[..., 2] > _NEAREST).all(-1)
     at = pixels(camera, torch.where(ahead[:, None, None], local, torch.ones_like(local)))
-    box = squared(torch.cat([at.amin(-2), at.amax(-2)], -1), 1 + 2 * PAD)
+    box = _square(torch.cat([at.amin(-2), at.amax(-2)], -1), 1 + 2 * _PAD)
     width, height = size
     inside = (box[:, 2] > 0) & (box[:, 3] > 0) & (box[:, 0] < width) & (box[:, 1] < height)
     seen = ahead & inside
     return Boxes(box, seen, seen)
 
 
-def squared(box: Float[Tensor, "frame 4"], grow: float = 1.0) -> Float[Tensor, "frame 4"]:
-    """Squares with the same middle and the longer side, times `grow`."""
+def _square(box: Float[Tensor, "frame 4"], grow: float = 1.0) -> Float[Tensor, "frame 4"]:
+    """Squares with the same centre and the longer side, times `grow`."""
     low, high = box[:, :2], box[:, 2:]
     half = grow * (high - low).amax(-1, keepdim=True) / 2
     middle = (low + high) / 2
@@ -75,44 +75,43 @@ def load_detector(weights: str) -> nn.Module:
         net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except (RuntimeError, AttributeError, TypeError, EOFError, OSError) as error:
         first = str(error).splitlines()[0]
-        raise BmlmoviError(
-            f"{path}: expected weights of fasterrcnn_resnet50_fpn, found others ({first})"
-        ) from None
+        raise BmlmoviError(f"{path}: expected weights of fasterrcnn_resnet50_fpn, found: {first}") from None
     return net.eval()
 
 
 @torch.no_grad()
-def from_detector(net: nn.Module, images: Iterable[np.ndarray], near: Float[Tensor, "frame 4"]) -> Boxes:
-    """The best person of each picture, squared; of several sure ones, the one that shares most with `near`.
+def detect_boxes(net: nn.Module, images: Iterable[np.ndarray], near: Float[Tensor, "frame 4"]) -> Boxes:
+    """The square box of the person in each image; of several, the one with the largest IoU with `near`.
 
-    A frame without one takes the frame before's, the first ones the next's (D3KE). All are listed in `found`.
+    A frame without a detection takes the previous frame's box, the first ones the next (D3KE); `found` says
+    which have one.
     """
     best: list[Tensor | None] = []
     batch: list[Tensor] = []
     for image in images:
         batch.append(torch.from_numpy(image).permute(2, 0, 1).float() / 255)
-        if len(batch) == TOGETHER:
-            best += _people(net, batch, near[len(best) :])
+        if len(batch) == _BATCH:
+            best += _detect_batch(net, batch, near[len(best) :])
             batch = []
-    best += _people(net, batch, near[len(best) :]) if batch else []
+    best += _detect_batch(net, batch, near[len(best) :]) if batch else []
     found = torch.tensor([box is not None for box in best])
     if not found.any():
         return Boxes(near, torch.zeros_like(found), found)
-    boxes = squared(torch.stack(_filled(best)).to(near))
+    boxes = _square(torch.stack(_fill_gaps(best)).to(near))
     return Boxes(boxes, torch.ones_like(found), found)
 
 
-def _people(net: nn.Module, batch: list[Tensor], near: Tensor) -> list[Tensor | None]:
+def _detect_batch(net: nn.Module, batch: list[Tensor], near: Tensor) -> list[Tensor | None]:
     found = []
-    for answer, expected in zip(net(batch), near):
-        sure = (answer["labels"] == PERSON) & (answer["scores"] >= SURE)
-        boxes = answer["boxes"][sure]
+    for prediction, expected in zip(net(batch), near):
+        sure = (prediction["labels"] == _PERSON) & (prediction["scores"] >= _MIN_SCORE)
+        boxes = prediction["boxes"][sure]
         shared = box_iou(boxes, expected[None].to(boxes))[:, 0] if len(boxes) else boxes
         found.append(boxes[shared.argmax()] if len(boxes) else None)
     return found
 
 
-def _filled(best: list[Tensor | None]) -> list[Tensor]:
+def _fill_gaps(best: list[Tensor | None]) -> list[Tensor]:
     """Each frame's box, or the last one before, or the first one after."""
     last = next(box for box in best if box is not None)
     filled = []

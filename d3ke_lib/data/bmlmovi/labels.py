@@ -1,4 +1,4 @@
-"""One subject's labels: SMPL-H fits → markers → scale factors → coordinates, with what is left over.
+"""One subject's labels: SMPL-H fits → markers → scale factors → coordinates, with residuals.
 
 Time: motion k takes the video frames of row k of `flags30`; its fit has four frames (120 Hz) for each of the
 video's (30 Hz), so that video frame first + i shows the fit's frame 4·i.
@@ -16,28 +16,28 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from d3ke_lib import files
 from d3ke_lib.body.ik.joint_scaling import solve_with_scales
 from d3ke_lib.body.ik.solve import Prior, solve
 from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.opensim.scaling import scale_factors
 from d3ke_lib.body.pose import Pose
-from d3ke_lib.data import records
 from d3ke_lib.data.bmlmovi import smplh
 from d3ke_lib.data.bmlmovi.folder_tree import BmlmoviError
 from d3ke_lib.data.bmlmovi.points import (
     NAMES,
     R_GROUND_WORLD,
-    arms_spread,
-    in_ground,
-    moving_points,
-    selected,
-    static_trial,
+    make_static_trial,
+    pose_points,
+    select_vertices,
+    set_t_pose,
+    to_ground,
 )
 from d3ke_lib.data.bmlmovi.read import MOCAP_HZ, VIDEO_HZ, Fit, Ranges
 
-STEP = round(MOCAP_HZ / VIDEO_HZ)
-LATE = 2  # video frames past the fit's end that keep its last pose: what rounding may cost
-SIZING_FRAMES = 24
+_STEP = round(MOCAP_HZ / VIDEO_HZ)
+_LATE = 2  # video frames past the fit's end that keep its last pose, for rounding
+_SCALING_FRAMES = 24
 
 
 class Labels(NamedTuple):
@@ -55,111 +55,119 @@ class Labels(NamedTuple):
     points: Float[np.ndarray, "frame point 3"]  # SMPL-H's, in the order of NAMES, float32
 
 
-class Motion(NamedTuple):
-    """One motion's frames: of the video, and of the fit beside them."""
+class FramePairs(NamedTuple):
+    """One motion's video frames, and the frames of its fit at the same times."""
 
     number: int
     video: Int[np.ndarray, " frame"]
     fit: Int[np.ndarray, " frame"]
 
 
-def pair(number: int, span: Int[np.ndarray, " 2"], fit_frames: int) -> Motion:
-    """Which frame of the fit belongs to which of the video; the video's frames past the fit are left out.
+def pair_frames(number: int, span: Int[np.ndarray, " 2"], fit_frames: int) -> FramePairs:
+    """The fit's frame at the time of each video frame; video frames past the fit are left out.
 
-    D3KE: frames past the fit's end all keep its last pose; here only `LATE` of them do.
+    D3KE: frames past the fit's end all keep its last pose; here only `_LATE` of them do.
     """
     count = int(span[1] - span[0])
-    at = STEP * np.arange(count)
-    at = at[at < fit_frames + STEP * LATE]
-    return Motion(number, span[0] + np.arange(len(at)), np.minimum(at, fit_frames - 1))
+    at = _STEP * np.arange(count)
+    at = at[at < fit_frames + _STEP * _LATE]
+    return FramePairs(number, span[0] + np.arange(len(at)), np.minimum(at, fit_frames - 1))
 
 
-def make(
-    skeleton: Skeleton, model: smplh.Model, ranges: Ranges, fits: Mapping[int, Fit], scaling: str
+def make_labels(
+    skeleton: Skeleton, model: smplh.SmplhModel, ranges: Ranges, fits: Mapping[int, Fit], scaling: str
 ) -> tuple[Labels, list[str]]:
-    """A subject's labels, and notes on what could not be used. `skeleton` in float64.
+    """A subject's labels, and notes on data that could not be used. `skeleton` in float64.
 
-    Raises BmlmoviError: fits of different shapes, none that belongs to a range.
+    Raises BmlmoviError: fits of different shapes, or no fit of any range.
     """
-    betas = one_shape(fits)
+    betas = _shared_betas(fits)
     motions = [
-        pair(k, ranges.frames[k - 1], len(fits[k].poses)) for k in sorted(fits) if k <= len(ranges.frames)
+        pair_frames(k, ranges.frames[k - 1], len(fits[k].poses))
+        for k in sorted(fits)
+        if k <= len(ranges.frames)
     ]
     motions = [motion for motion in motions if len(motion.video)]
     if not motions:
         path, count = next(iter(fits.values())).path, len(ranges.frames)
         raise BmlmoviError(f"{path}: expected motions among 1 to {count}, found {sorted(fits)}")
-    few = selected(model)
+    few = select_vertices(model)
     points = [
-        moving_points(few, betas, fits[m.number].poses[m.fit], fits[m.number].trans[m.fit]) for m in motions
+        pose_points(few, betas, fits[m.number].poses[m.fit], fits[m.number].trans[m.fit]) for m in motions
     ]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        scales = sized(skeleton, model, betas, points, scaling)
-        solved = [solve_motion(skeleton, part, scales) for part in points]
-    said = sorted({str(warning.message) for warning in caught})
-    return collected(motions, points, solved, scales), notes(ranges, fits) + said
+        scales = _fit_scales(skeleton, model, betas, points, scaling)
+        solved = [_solve_motion(skeleton, part, scales) for part in points]
+    messages = sorted({str(warning.message) for warning in caught})
+    return _collect(motions, points, solved, scales), _list_unused(ranges, fits) + messages
 
 
-def one_shape(fits: Mapping[int, Fit]) -> Float[np.ndarray, " beta"]:
-    """The betas that all fits share. Raises BmlmoviError where they differ."""
+def _shared_betas(fits: Mapping[int, Fit]) -> Float[np.ndarray, " beta"]:
+    """The betas of all fits. Raises BmlmoviError where they differ."""
     first, *others = fits.values()
     for other in others:
         if other.sex != first.sex or not np.allclose(other.betas, first.betas, atol=1e-4):
-            raise BmlmoviError(f"{other.path}: expected sex and betas of {first.path.name}, found others")
+            raise BmlmoviError(
+                f"{other.path}: expected sex and betas of {first.path.name}, found other values"
+            )
     return first.betas
 
 
-def notes(ranges: Ranges, fits: Mapping[int, Fit]) -> list[str]:
-    """What of the ranges or the fits is not used, and why."""
-    count, said = len(ranges.frames), []
+def _list_unused(ranges: Ranges, fits: Mapping[int, Fit]) -> list[str]:
+    """Ranges and fits that are not used, and why."""
+    count, notes = len(ranges.frames), []
     for number in range(1, count + 1):
         if number not in fits:
-            said.append(f"motion {number}: no fit; its frames are left out")
+            notes.append(f"motion {number}: no fit; its frames are left out")
     for number, fit in fits.items():
         if number > count:
-            said.append(f"{fit.path.name}: flags30 has only {count} motions; left out")
+            notes.append(f"{fit.path.name}: flags30 has only {count} motions; left out")
             continue
         wanted = int(np.diff(ranges.frames[number - 1])[0])
-        kept = len(pair(number, ranges.frames[number - 1], len(fit.poses)).video)
+        kept = len(pair_frames(number, ranges.frames[number - 1], len(fit.poses)).video)
         if kept < wanted:
-            said.append(
+            notes.append(
                 f"motion {number}: the fit ends {wanted - kept} video frames early; those are left out"
             )
-        elif len(fit.poses) > STEP * (wanted + LATE):
-            said.append(f"motion {number}: the fit goes on for {len(fit.poses) - STEP * wanted} frames")
-    return said
+        elif len(fit.poses) > _STEP * (wanted + _LATE):
+            notes.append(f"motion {number}: the fit goes on for {len(fit.poses) - _STEP * wanted} frames")
+    return notes
 
 
 # -- size and motion -----------------------------------------------------------------------------------------
 
 
-def sized(
-    skeleton: Skeleton, model: smplh.Model, betas: np.ndarray, points: list[Tensor], scaling: str
+def _fit_scales(
+    skeleton: Skeleton, model: smplh.SmplhModel, betas: np.ndarray, points: list[Tensor], scaling: str
 ) -> Float[Tensor, "body 3"]:
     """Scale factors as the .osim writes them: "measured" as D3KE does, or "fitted" to markers in motion."""
     if scaling == "fitted":
         every = torch.cat(points)
-        some = torch.linspace(0, len(every) - 1, min(SIZING_FRAMES, len(every))).long()
-        return solve_with_scales(skeleton, targets(skeleton, every[some]))[0].scales[0]
-    factors = scale_factors(arms_spread(skeleton.body), static_trial(model, betas))
+        some = torch.linspace(0, len(every) - 1, min(_SCALING_FRAMES, len(every))).long()
+        return solve_with_scales(skeleton, select_markers(skeleton, every[some]))[0].scales[0]
+    factors = scale_factors(set_t_pose(skeleton.body), make_static_trial(model, betas))
     measured = torch.tensor(np.stack([factors[name] for name in skeleton.bodies])).to(skeleton.generic_scales)
     return measured * skeleton.generic_scales
 
 
-def targets(skeleton: Skeleton, points: Float[Tensor, "frame point 3"]) -> Float[Tensor, "frame marker 3"]:
+def select_markers(
+    skeleton: Skeleton, points: Float[Tensor, "frame point 3"]
+) -> Float[Tensor, "frame marker 3"]:
     """The skeleton's markers among the points, in the ground of inverse kinematics."""
-    return in_ground(points[:, [NAMES.index(name) for name in skeleton.markers]])
+    return to_ground(points[:, [NAMES.index(name) for name in skeleton.markers]])
 
 
-def solve_motion(
+def _solve_motion(
     skeleton: Skeleton, points: Float[Tensor, "frame point 3"], scales: Tensor
 ) -> dict[str, Tensor]:
     """Inverse kinematics of one motion with D3KE's marker weights; results in the world.
 
     D3KE: at 120 Hz, every frame on its own from the one before; here at the video's rate, all together.
     """
-    pose, residuals = solve(skeleton, targets(skeleton, points), scales=scales, prior=Prior(rate=VIDEO_HZ))
+    pose, residuals = solve(
+        skeleton, select_markers(skeleton, points), scales=scales, prior=Prior(rate=VIDEO_HZ)
+    )
     R_world_ground = torch.tensor(R_GROUND_WORLD).to(scales).T
     return {
         "angles": pose.angles,
@@ -170,7 +178,7 @@ def solve_motion(
     }
 
 
-def collected(motions: list[Motion], points: list[Tensor], solved: list[dict], scales: Tensor) -> Labels:
+def _collect(motions: list[FramePairs], points: list[Tensor], solved: list[dict], scales: Tensor) -> Labels:
     columns = {name: torch.cat([part[name] for part in solved]).numpy() for name in solved[0]}
     return Labels(
         motion=np.concatenate([np.full(len(m.video), m.number) for m in motions]),
@@ -182,7 +190,7 @@ def collected(motions: list[Motion], points: list[Tensor], solved: list[dict], s
     )
 
 
-def pose_of(labels: Labels) -> Pose:
+def to_pose(labels: Labels) -> Pose:
     """The labels as a Pose in the world."""
     angles, R = torch.from_numpy(labels.angles), torch.from_numpy(labels.R_world_root)
     return Pose(angles, torch.from_numpy(labels.scales).expand(len(angles), -1, -1), R)
@@ -191,15 +199,17 @@ def pose_of(labels: Labels) -> Pose:
 # -- files ---------------------------------------------------------------------------------------------------
 
 
-def save(path: Path, labels: Labels, about: Mapping[str, Any]) -> None:
+def save_labels(path: Path, labels: Labels, about: Mapping[str, Any]) -> None:
     """Whole or not at all; the same bytes for the same labels."""
     sink = io.BytesIO()
     np.savez(sink, about=np.array(json.dumps(about, sort_keys=True)), **labels._asdict())
-    records.write_whole(path, sink.getvalue())
+    files.write_bytes(path, sink.getvalue())
 
 
-def load(path: Path, about: Mapping[str, Any] | None = None) -> Labels | None:
-    """Labels that `save` wrote for the same `about` (None: for any); None where there are none or others."""
+def load_labels(path: Path, about: Mapping[str, Any] | None = None) -> Labels | None:
+    """Labels that `save_labels` wrote for the same `about` (None: any); None where there are none or
+    they were made from something else.
+    """
     if not path.is_file():
         return None
     with np.load(path, allow_pickle=False) as file:

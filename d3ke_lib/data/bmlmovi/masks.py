@@ -1,4 +1,4 @@
-"""Which labels of a subject count, and a report of how well the body followed the markers."""
+"""Validity of a subject's labels, and the residuals of its markers."""
 
 from typing import Any
 
@@ -12,23 +12,23 @@ from d3ke_lib.body.pose import Validity
 from d3ke_lib.data.bmlmovi.labels import Labels
 from d3ke_lib.data.bmlmovi.read import Ranges
 
-OFF = 0.02  # m: a landmark farther from its place says that the pose is wrong there (D3KE)
-BONY = 20  # D3KE's weight of a landmark on bone in inverse kinematics
+_MAX_DISTANCE = 0.02  # m: with a landmark farther off, the pose is wrong there (D3KE)
+_BONY_WEIGHT = 20  # D3KE's weight of a landmark on bone in inverse kinematics
 
 
-def masks(skeleton: Skeleton, distance: Float[Tensor, "frame marker"]) -> Validity:
+def mask_labels(skeleton: Skeleton, distance: Float[Tensor, "frame marker"]) -> Validity:
     """False: a coordinate or joint in frames where a bony landmark on its child body is more than 2 cm off
     (any of the shoulder's bodies counts for all the shoulder's coordinates), a marker that is itself.
     """
-    off = distance > OFF
-    bodies = child_bodies(skeleton)
+    off = distance > _MAX_DISTANCE
+    bodies = _child_bodies(skeleton)
     by_coordinate = [_any_off(skeleton, off, bodies[j.name]) for j in _joints_of_coordinates(skeleton)]
     by_joint = [_any_off(skeleton, off, bodies[name]) for name in skeleton.joints]
     return Validity(~torch.stack(by_coordinate, -1), ~torch.stack(by_joint, -1), ~off)
 
 
-def child_bodies(skeleton: Skeleton) -> dict[str, set[str]]:
-    """Joint → the bodies whose landmarks judge it: its child, or all of the shoulder's."""
+def _child_bodies(skeleton: Skeleton) -> dict[str, set[str]]:
+    """Joint → the bodies whose landmarks decide its validity: its child, or all of the shoulder's."""
     joints = {j.child.body: j for j in skeleton.body.joints}
     found = {j.name: {j.child.body} for j in skeleton.body.joints}
     for humerus in (name for name in joints if name.startswith("humerus")):
@@ -49,18 +49,20 @@ def _joints_of_coordinates(skeleton: Skeleton) -> list:
 def _any_off(
     skeleton: Skeleton, off: Bool[Tensor, "frame marker"], bodies: set[str]
 ) -> Bool[Tensor, " frame"]:
-    place = {marker.name: marker.body for marker in skeleton.body.markers}
+    body_of = {marker.name: marker.body for marker in skeleton.body.markers}
     weights = skeleton.marker_weights.tolist()
-    columns = [i for i, name in enumerate(skeleton.markers) if weights[i] == BONY and place[name] in bodies]
+    columns = [
+        i for i, name in enumerate(skeleton.markers) if weights[i] == _BONY_WEIGHT and body_of[name] in bodies
+    ]
     return off[:, columns].any(-1)
 
 
-def report(skeleton: Skeleton, labels: Labels, ranges: Ranges, notes: list[str]) -> dict[str, Any]:
+def report_residuals(skeleton: Skeleton, labels: Labels, ranges: Ranges, notes: list[str]) -> dict[str, Any]:
     """A subject's residuals as JSON values; lengths in mm."""
     off = torch.from_numpy(labels.distance)
     weighted = skeleton.marker_weights > 0
     rms = off[:, weighted].square().mean(-1).sqrt() * 1e3
-    valid = masks(skeleton, off)
+    valid = mask_labels(skeleton, off)
     return {
         "frames": len(labels.frame),
         "rms_mm": {"mean": _mm(rms.mean()), "p95": _mm(rms.quantile(0.95)), "max": _mm(rms.max())},

@@ -21,7 +21,7 @@ UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, Key
 
 
 class Ranges(NamedTuple):
-    """What a V3D file says: video frames of each motion, from `first` to before `stop`, from 0 on."""
+    """A V3D file's ranges: video frames of each motion, `first` inclusive, `stop` exclusive, from 0."""
 
     sex: str | None
     names: tuple[str, ...]  # of the motions
@@ -29,7 +29,7 @@ class Ranges(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """What AMASS fitted to one motion: SMPL-H poses (rad, m) at 120 Hz, one shape, the sex of its model."""
+    """AMASS' fit of one motion: SMPL-H poses (rad, m) at 120 Hz, one shape, the sex of its model."""
 
     path: Path
     sex: str
@@ -42,9 +42,9 @@ class Fit(NamedTuple):
 
 
 def read_ranges(path: Path, subject: int) -> Ranges:
-    """`Subject_N_F` → `move` → `flags30`: a row a motion, first and last video frame, counted from 1.
+    """`Subject_N_F` → `move` → `flags30`: one row per motion: first and last video frame, counted from 1.
 
-    Raises BmlmoviError: cut short, MATLAB's newer format, other names, ranges that are none.
+    Raises BmlmoviError: cut short, MATLAB's newer format, other names, empty ranges.
     """
     name = f"Subject_{subject}_F"
     record = _variable(path, name)
@@ -148,7 +148,7 @@ def _check_poses(path: Path, poses: np.ndarray, trans: np.ndarray) -> None:
     if trans.shape != (len(poses), 3):
         raise BmlmoviError(f"{path}: trans: expected {(len(poses), 3)}, found {trans.shape}")
     if not (np.isfinite(poses).all() and np.isfinite(trans).all()):
-        raise BmlmoviError(f"{path}: expected finite numbers, found others among poses or trans")
+        raise BmlmoviError(f"{path}: expected finite poses and trans, found infinite or NaN values")
 
 
 def fit_frames(path: Path) -> int:

@@ -1,8 +1,8 @@
-"""SMPL-H (Romero 2017): body shape, 52 joint rotations and a place → surface and joints, batched.
+"""SMPL-H (Romero 2017): body shape, 52 joint rotations and a translation → surface and joints, batched.
 
-Own linear blend skinning: the `smplx` package is no longer kept and unpickles model files. Read is the `.npz`
-that AMASS' authors offer (16 betas), and of it only what the computation needs. Axes: with a pose of zeros
-the person stands with arms spread (T-pose), y up, facing +z; AMASS' poses turn that into its world, z up.
+Own linear blend skinning: the `smplx` package is no longer maintained and unpickles model files. Reads the
+`.npz` that AMASS' authors offer (16 betas), and of it only what the computation needs. Axes: in a pose of
+zeros the body is in the T-pose, y up, facing +z; AMASS' poses rotate that into its world, z up.
 """
 
 import zipfile
@@ -12,20 +12,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import roma
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-JOINTS, VERTICES, BETAS = 52, 6890, 16
-POSE = 3 * JOINTS  # numbers of a pose: axis times angle of every joint
-FAMILY = {24: "SMPL", 52: "SMPL-H", 55: "SMPL-X", 16: "MANO", 21: "MANO"}  # by number of joints
-SHAPES = {
-    "v_template": (VERTICES, 3),
-    "shapedirs": (VERTICES, 3, BETAS),
-    "posedirs": (VERTICES, 3, 9 * (JOINTS - 1)),
-    "weights": (VERTICES, JOINTS),
-    "J_regressor": (JOINTS, VERTICES),
-    "kintree_table": (2, JOINTS),
+_JOINTS, _VERTICES, BETAS = 52, 6890, 16
+POSE = 3 * _JOINTS  # numbers of a pose: axis times angle of every joint
+_FAMILY = {24: "SMPL", 52: "SMPL-H", 55: "SMPL-X", 16: "MANO", 21: "MANO"}  # by number of joints
+_SHAPES = {
+    "v_template": (_VERTICES, 3),
+    "shapedirs": (_VERTICES, 3, BETAS),
+    "posedirs": (_VERTICES, 3, 9 * (_JOINTS - 1)),
+    "weights": (_VERTICES, _JOINTS),
+    "J_regressor": (_JOINTS, _VERTICES),
+    "kintree_table": (2, _JOINTS),
 }
 
 
@@ -33,7 +34,7 @@ class SmplhError(ValueError):
     """A model file or its input is not SMPL-H's; the message names the file, what was expected and found."""
 
 
-class Model(NamedTuple):
+class SmplhModel(NamedTuple):
     """A model of one sex, perhaps only some of its vertices; float64."""
 
     source: Path
@@ -46,16 +47,16 @@ class Model(NamedTuple):
     parents: tuple[int, ...]  # −1 for the first
 
 
-def load(path: Path) -> Model:
+def load_model(path: Path) -> SmplhModel:
     """Read a `model.npz`. Nothing is unpickled.
 
     Raises SmplhError: no such file, cut short, another model of the family (SMPL, SMPL-X), another number
     of betas, values that are not finite.
     """
-    arrays = _arrays(path)
+    arrays = _read_arrays(path)
     regressor = arrays["J_regressor"]
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    return Model(
+    return SmplhModel(
         source=path,
         template=tensors["v_template"],
         shape=tensors["shapedirs"],
@@ -63,49 +64,49 @@ def load(path: Path) -> Model:
         weights=tensors["weights"],
         joint_template=torch.from_numpy(regressor @ arrays["v_template"]),
         joint_shape=torch.from_numpy(np.einsum("jv,vcb->jcb", regressor, arrays["shapedirs"], optimize=True)),
-        parents=_parents(path, arrays["kintree_table"]),
+        parents=_read_parents(path, arrays["kintree_table"]),
     )
 
 
-def only(model: Model, vertices: Sequence[int]) -> Model:
+def keep_vertices(model: SmplhModel, vertices: Sequence[int]) -> SmplhModel:
     """The model with these vertices alone, in this order; all joints stay."""
     parts = ("template", "shape", "corrective", "weights")
     return model._replace(**{name: getattr(model, name)[list(vertices)] for name in parts})
 
 
-def t_pose(
-    model: Model, betas: Float[Tensor, " beta"]
+def pose_zero(
+    model: SmplhModel, betas: Float[Tensor, " beta"]
 ) -> tuple[Float[Tensor, "vertex 3"], Float[Tensor, "joint 3"]]:
     """Vertices and joints of a pose of zeros: y up, arms spread, facing +z."""
     zeros = model.template.new_zeros(POSE + 3)
-    return vertices_and_joints(model, betas, zeros[:POSE], zeros[POSE:])
+    return pose_model(model, betas, zeros[:POSE], zeros[POSE:])
 
 
-def _arrays(path: Path) -> dict[str, np.ndarray]:
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise SmplhError(f"{path}: expected an SMPL-H model, found no file")
     try:
         with np.load(path, allow_pickle=False) as file:
-            if missing := [name for name in SHAPES if name not in file.files]:
-                raise SmplhError(f"{path}: expected {', '.join(SHAPES)}; missing {', '.join(missing)}")
+            if missing := [name for name in _SHAPES if name not in file.files]:
+                raise SmplhError(f"{path}: expected {', '.join(_SHAPES)}; missing {', '.join(missing)}")
             _check_family(path, file["weights"].shape)
-            arrays = {name: file[name] for name in SHAPES}
+            arrays = {name: file[name] for name in _SHAPES}
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         size = path.stat().st_size
         raise SmplhError(f"{path}: expected a whole .npz, found {size} bytes ({error})") from None
     except ValueError as error:
         if isinstance(error, SmplhError):
             raise
-        raise SmplhError(f"{path}: expected plain arrays, found others ({error})") from None
-    for name, shape in SHAPES.items():
+        raise SmplhError(f"{path}: expected plain arrays, found: {error}") from None
+    for name, shape in _SHAPES.items():
         _check(path, name, arrays[name], shape)
     return {name: array.astype(np.float64) for name, array in arrays.items()}
 
 
 def _check_family(path: Path, shape: tuple[int, ...]) -> None:
-    if len(shape) == 2 and shape[1] != JOINTS and shape[1] in FAMILY:
-        found = f"{FAMILY[shape[1]]} with {shape[1]}"
-        raise SmplhError(f"{path}: expected an SMPL-H model with {JOINTS} joints, found {found} joints")
+    if len(shape) == 2 and shape[1] != _JOINTS and shape[1] in _FAMILY:
+        found = f"{_FAMILY[shape[1]]} with {shape[1]}"
+        raise SmplhError(f"{path}: expected an SMPL-H model with {_JOINTS} joints, found {found} joints")
 
 
 def _check(path: Path, name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
@@ -113,10 +114,12 @@ def _check(path: Path, name: str, array: np.ndarray, shape: tuple[int, ...]) -> 
         betas = f" ({BETAS} betas)" if name == "shapedirs" else ""
         raise SmplhError(f"{path}: {name}: expected shape {shape}{betas}, found {array.shape}")
     if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
-        raise SmplhError(f"{path}: {name}: expected finite numbers, found {array.dtype} with others")
+        raise SmplhError(
+            f"{path}: {name}: expected finite numbers, found {array.dtype} with infinite or NaN values"
+        )
 
 
-def _parents(path: Path, table: np.ndarray) -> tuple[int, ...]:
+def _read_parents(path: Path, table: np.ndarray) -> tuple[int, ...]:
     """The first joint's parent is written as 2³² − 1; whatever it is, it has none."""
     parents = (-1, *(int(parent) for parent in table[0, 1:]))
     if any(not 0 <= parent < joint for joint, parent in enumerate(parents) if joint):
@@ -127,8 +130,8 @@ def _parents(path: Path, table: np.ndarray) -> tuple[int, ...]:
 # -- use ---------------------------------------------------------------------------------------------------
 
 
-def vertices_and_joints(
-    model: Model,
+def pose_model(
+    model: SmplhModel,
     betas: Float[Tensor, " beta"],
     poses: Float[Tensor, "*batch axis_angle"],
     trans: Float[Tensor, "*batch 3"],
@@ -139,50 +142,40 @@ def vertices_and_joints(
     """
     _check_input(model, betas, poses)
     betas, poses, trans = (value.to(model.template) for value in (betas, poses, trans))
-    R = rotations(poses.unflatten(-1, (JOINTS, 3)))
+    R = roma.rotvec_to_rotmat(poses.unflatten(-1, (_JOINTS, 3)))
     joints = model.joint_template + model.joint_shape @ betas
-    R_world, p_world = _chained(R, joints, model.parents)
+    R_world, p_world = _chain(R, joints, model.parents)
     feature = (R[..., 1:, :, :] - torch.eye(3).to(R)).flatten(-3)
     shaped = model.template + model.shape @ betas
     posed = shaped + torch.einsum("vcf,...f->...vc", model.corrective, feature)
-    turn = torch.einsum("vj,...jab->...vab", model.weights, R_world)
-    slide = torch.einsum("vj,...ja->...va", model.weights, p_world - (R_world @ joints[:, :, None])[..., 0])
-    vertices = (turn @ posed[..., None])[..., 0] + slide
+    R_vertex = torch.einsum("vj,...jab->...vab", model.weights, R_world)
+    t_vertex = torch.einsum(
+        "vj,...ja->...va", model.weights, p_world - (R_world @ joints[:, :, None])[..., 0]
+    )
+    vertices = (R_vertex @ posed[..., None])[..., 0] + t_vertex
     return vertices + trans[..., None, :], p_world + trans[..., None, :]
 
 
-def _check_input(model: Model, betas: Tensor, poses: Tensor) -> None:
+def _check_input(model: SmplhModel, betas: Tensor, poses: Tensor) -> None:
     if len(betas) != model.shape.shape[-1]:
         expected = model.shape.shape[-1]
         raise SmplhError(f"{model.source}: expected {expected} betas, found {len(betas)}")
     if poses.shape[-1] != POSE:
-        known = {3 * count: name for count, name in FAMILY.items()}
+        known = {3 * count: name for count, name in _FAMILY.items()}
         kind = f" ({known[poses.shape[-1]]})" if poses.shape[-1] in known else ""
         raise SmplhError(
-            f"{model.source}: expected {POSE} pose values a frame (SMPL-H), found {poses.shape[-1]}{kind}"
+            f"{model.source}: expected {POSE} pose values per frame (SMPL-H), found {poses.shape[-1]}{kind}"
         )
 
 
-def rotations(axis_angle: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
-    """Rodrigues' formula; exact at 0, where it is the identity."""
-    angle = axis_angle.norm(dim=-1)[..., None, None]
-    x, y, z = axis_angle.unbind(-1)
-    zero = torch.zeros_like(x)
-    cross = torch.stack((zero, -z, y, z, zero, -x, -y, x, zero), -1).unflatten(-1, (3, 3))
-    # sin(a)/a and (1 − cos a)/a² without dividing by zero
-    sine = torch.sinc(angle / torch.pi)
-    versine = torch.sinc(angle / (2 * torch.pi)).square() / 2
-    return torch.eye(3).to(cross) + sine * cross + versine * (cross @ cross)
-
-
-def _chained(
+def _chain(
     R: Float[Tensor, "*batch joint 3 3"], joints: Float[Tensor, "joint 3"], parents: tuple[int, ...]
 ) -> tuple[Float[Tensor, "*batch joint 3 3"], Float[Tensor, "*batch joint 3"]]:
-    """Rotation and place of every joint in the world, from the pelvis outwards."""
-    turned = [R[..., 0, :, :]]
-    placed = [joints[0].expand(*R.shape[:-3], 3)]
+    """Rotation and position of every joint in the world, from the pelvis outwards."""
+    rotations = [R[..., 0, :, :]]
+    positions = [joints[0].expand(*R.shape[:-3], 3)]
     for joint, parent in enumerate(parents[1:], 1):
         bone = joints[joint] - joints[parent]
-        turned.append(turned[parent] @ R[..., joint, :, :])
-        placed.append(placed[parent] + turned[parent] @ bone)
-    return torch.stack(turned, -3), torch.stack(placed, -2)
+        rotations.append(rotations[parent] @ R[..., joint, :, :])
+        positions.append(positions[parent] + rotations[parent] @ bone)
+    return torch.stack(rotations, -3), torch.stack(positions, -2)

@@ -19,10 +19,10 @@ from d3ke_lib.data.bmlmovi.folder_tree import BmlmoviError
 from d3ke_lib.data.bmlmovi.read import VIDEO_HZ
 from d3ke_lib.data.camera import Camera, resample
 
-TOGETHER = 16  # frames cropped at once
+_BATCH = 16  # frames cropped per call
 
 
-def pictures(
+def read_frames(
     path: Path, wanted: Iterable[int], size: tuple[int, int]
 ) -> Iterator[UInt8[np.ndarray, "height width 3"]]:
     """The frames of these numbers (never falling, from 0), RGB, decoded as they are asked for.
@@ -31,7 +31,7 @@ def pictures(
     """
     ahead = iter(wanted)
     number = next(ahead, None)
-    for index, frame in enumerate(_decoded(path, size)):
+    for index, frame in enumerate(_decode_checked(path, size)):
         while index == number:
             yield frame.to_ndarray(format="rgb24")
             number = next(ahead, None)
@@ -42,9 +42,9 @@ def pictures(
         raise BmlmoviError(f"{path}: expected {last + 1} frames or more (flags30), found {index + 1}")
 
 
-def _decoded(path: Path, size: tuple[int, int]) -> Iterator[av.VideoFrame]:
+def _decode_checked(path: Path, size: tuple[int, int]) -> Iterator[av.VideoFrame]:
     began = None
-    for index, frame in enumerate(_frames(path)):
+    for index, frame in enumerate(_decode(path)):
         if (frame.width, frame.height) != tuple(size):
             raise BmlmoviError(
                 f"{path}: frame {index}: expected {size[0]}×{size[1]} px, found {frame.width}×{frame.height}"
@@ -63,7 +63,7 @@ def _check_time(path: Path, index: int, time: float) -> None:
         )
 
 
-def _frames(path: Path) -> Iterator[av.VideoFrame]:
+def _decode(path: Path) -> Iterator[av.VideoFrame]:
     if not path.is_file():
         raise BmlmoviError(f"{path}: expected a video, found no file")
     count = 0
@@ -83,21 +83,21 @@ def _frames(path: Path) -> Iterator[av.VideoFrame]:
         raise BmlmoviError(f"{path}: expected frames, found none in {path.stat().st_size} bytes")
 
 
-def crops(
+def crop_frames(
     images: Iterable[UInt8[np.ndarray, "height width 3"]], full: Camera, crop: Camera, px: int, quality: int
 ) -> list[bytes]:
     """JPEGs of px × px as the cameras `crop` (frame,) would have taken them; in the order of `images`."""
     found: list[bytes] = []
     images = iter(images)
-    while batch := list(itertools.islice(images, TOGETHER)):
+    while batch := list(itertools.islice(images, _BATCH)):
         part = Camera(*(value[len(found) : len(found) + len(batch)] for value in crop))
-        found += records.encode(cropped(np.stack(batch), full, part, px), quality)
+        found += records.encode(_crop_batch(np.stack(batch), full, part, px), quality)
     return found
 
 
-def cropped(
+def _crop_batch(
     images: UInt8[np.ndarray, "frame height width 3"], full: Camera, crop: Camera, px: int
 ) -> UInt8[Tensor, "frame 3 px px"]:
-    """Full pictures resampled through their rays; black beyond their edges."""
+    """Video frames resampled through their rays; black beyond their edges."""
     batch: Float[Tensor, "frame 3 height width"] = torch.from_numpy(images).permute(0, 3, 1, 2).float()
     return resample(batch, full.to(torch.float32), crop.to(torch.float32), px).round().clamp(0, 255).byte()

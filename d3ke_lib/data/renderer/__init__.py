@@ -1,0 +1,13 @@
+"""A posed body of round cones in a room → RGB images."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "appearance": ["draw_appearance", "draw_light", "draw_room", "paint_body"],
+        "body_surface": ["BodySurface", "load_surface", "pose_surface", "scale_girth"],
+        "raytrace": ["Shading", "render"],
+        "round_cones": ["Cones"],
+    },
+)

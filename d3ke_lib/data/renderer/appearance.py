@@ -1,6 +1,6 @@
-"""How a subject is dressed and what the room looks like: drawn from a generator, then turned into paint.
+"""A subject's clothes, the room and its light: drawn at random, then converted to paint.
 
-Colours are drawn in sRGB, as people name them, and used in linear RGB (gamma 2, as render.py undoes it).
+Colours are drawn in sRGB, and used in linear RGB (gamma 2, which raytrace.py undoes).
 """
 
 import colorsys
@@ -12,14 +12,14 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from d3ke_lib.data.renderer.body_surface import Flesh
+from d3ke_lib.data.renderer.body_surface import BodySurface
 from d3ke_lib.data.renderer.room import Room
 from d3ke_lib.data.renderer.shade import Light, Paint
 
-Color = tuple[float, float, float]
+_Color = tuple[float, float, float]
 
 # Patterns: wave vectors in body axes (x forward, y up, z right), in waves per period, and mix (see Paint).
-PATTERNS = {
+_PATTERNS = {
     "plain": (((0, 0, 0), (0, 0, 0)), (0, 0, 0, 0)),
     "hoops": (((0, 1, 0), (0, 0, 0)), (2.5, 0, 0, 0)),
     "stripes": (((0, 0, 1), (0, 0, 0)), (2.5, 0, 0, 0)),
@@ -29,24 +29,24 @@ PATTERNS = {
     "zigzag": (((0.4, 0.9, 0.3), (0.8, -0.5, 0.7)), (0.5, 1.5, 0, 0.8)),
 }
 # From light to dark; a subject's is between two neighbours.
-SKINS = ((0.94, 0.78, 0.69), (0.87, 0.67, 0.54), (0.72, 0.51, 0.37), (0.52, 0.34, 0.24), (0.34, 0.22, 0.16))
-HAIRS = ((0.10, 0.08, 0.07), (0.20, 0.13, 0.09), (0.33, 0.21, 0.13), (0.72, 0.56, 0.34), (0.62, 0.60, 0.58))
-NEUTRALS = ((0.92, 0.92, 0.90), (0.6, 0.6, 0.62), (0.12, 0.12, 0.13), (0.14, 0.17, 0.30), (0.27, 0.36, 0.52))
+_SKINS = ((0.94, 0.78, 0.69), (0.87, 0.67, 0.54), (0.72, 0.51, 0.37), (0.52, 0.34, 0.24), (0.34, 0.22, 0.16))
+_HAIRS = ((0.10, 0.08, 0.07), (0.20, 0.13, 0.09), (0.33, 0.21, 0.13), (0.72, 0.56, 0.34), (0.62, 0.60, 0.58))
+_NEUTRALS = ((0.92, 0.92, 0.90), (0.6, 0.6, 0.62), (0.12, 0.12, 0.13), (0.14, 0.17, 0.30), (0.27, 0.36, 0.52))
 
 
 @dataclass(frozen=True)
 class Cloth:
     """Two colours (sRGB, 0 to 1) and the pattern that mixes them; period in m."""
 
-    color: Color
-    second: Color
+    color: _Color
+    second: _Color
     pattern: str = "plain"
     period: float = 0.1
 
 
 @dataclass(frozen=True)
 class Appearance:
-    """A subject's looks. Sleeve and leg: how far clothes reach; 1 is the elbow or knee, 2 wrist or ankle."""
+    """Clothes and girth. sleeve, leg: how far clothes reach; 1 is the elbow or knee, 2 the wrist or ankle."""
 
     skin: Cloth
     hair: Cloth
@@ -61,7 +61,7 @@ class Appearance:
 def draw_appearance(generator: torch.Generator) -> Appearance:
     """A subject: short sleeves and long trousers are the rule, plain clothes as frequent as patterned."""
     draw = _Draw(generator)
-    skin, hair = draw.between(SKINS), draw.between(HAIRS)
+    skin, hair = draw.between(_SKINS), draw.between(_HAIRS)
     return Appearance(
         skin=Cloth(skin, tuple(0.94 * c for c in skin), "zigzag", 0.12),
         hair=Cloth(hair, tuple(min(1.0, 1.35 * c) for c in hair), "stripes", 0.03),
@@ -86,19 +86,19 @@ class _Draw:
     def one(self, choices: tuple) -> object:
         return choices[int(torch.randint(len(choices), (), generator=self.generator))]
 
-    def between(self, palette: tuple[Color, ...]) -> Color:
-        place = self.within(0, len(palette) - 1.001)
-        first, share = int(place), place % 1
+    def between(self, palette: tuple[_Color, ...]) -> _Color:
+        position = self.within(0, len(palette) - 1.001)
+        first, share = int(position), position % 1
         return tuple(a + share * (b - a) for a, b in zip(palette[first], palette[first + 1]))
 
-    def color(self) -> Color:
+    def color(self) -> _Color:
         if self.within(0, 1) < 0.4:
-            return tuple(min(1.0, c * self.within(0.92, 1.08)) for c in self.one(NEUTRALS))
+            return tuple(min(1.0, c * self.within(0.92, 1.08)) for c in self.one(_NEUTRALS))
         return colorsys.hsv_to_rgb(self.within(0, 1), self.within(0.25, 0.9), self.within(0.25, 0.95))
 
     def cloth(self, patterned: float) -> Cloth:
         first, second = self.color(), self.color()
-        names = tuple(name for name in PATTERNS if name != "plain")
+        names = tuple(name for name in _PATTERNS if name != "plain")
         pattern = self.one(names) if self.within(0, 1) < patterned else "plain"
         return Cloth(first, second, pattern, self.within(0.05, 0.16))
 
@@ -106,20 +106,20 @@ class _Draw:
 # -- paint ---------------------------------------------------------------------------
 
 
-def paint(flesh: Flesh, appearance: Appearance) -> Paint:
-    """Paint of each cone of the flesh on a subject who looks like this."""
-    roles = [_role(garment) for garment in flesh.garment]
+def paint_body(surface: BodySurface, appearance: Appearance) -> Paint:
+    """Paint of each cone of the surface for this appearance."""
+    roles = [_role(garment) for garment in surface.garment]
     cloths = [getattr(appearance, role) for role in roles]
     skin = torch.tensor(appearance.skin.color).square()
     return Paint(
         color=torch.tensor([cloth.color for cloth in cloths]).square(),
         second=torch.tensor([cloth.second for cloth in cloths]).square(),
         bare=skin.expand(len(cloths), 3),
-        hem=_hems(flesh, appearance),
-        waves=torch.tensor([PATTERNS[cloth.pattern][0] for cloth in cloths], dtype=torch.float32)
+        hem=_hems(surface, appearance),
+        waves=torch.tensor([_PATTERNS[cloth.pattern][0] for cloth in cloths], dtype=torch.float32)
         / torch.tensor([cloth.period for cloth in cloths])[:, None, None],
         phase=torch.full((len(cloths), 2), 0.25),
-        mix=torch.tensor([PATTERNS[cloth.pattern][1] for cloth in cloths], dtype=torch.float32),
+        mix=torch.tensor([_PATTERNS[cloth.pattern][1] for cloth in cloths], dtype=torch.float32),
     )
 
 
@@ -130,31 +130,33 @@ def _role(garment: str) -> str:
     return "skin" if garment == "none" else garment
 
 
-def _hems(flesh: Flesh, appearance: Appearance) -> Float[Tensor, "cone"]:
+def _hems(surface: BodySurface, appearance: Appearance) -> Float[Tensor, "cone"]:
     """Where along each cone cloth ends: a sleeve or trouser leg may end on it, else far beyond it."""
     hems = []
-    for i, (body, garment) in enumerate(zip(flesh.body, flesh.garment)):
-        limb = LIMBS.get(body.split("_")[0])
+    for i, (body, garment) in enumerate(zip(surface.body, surface.garment)):
+        limb = _LIMBS.get(body.split("_")[0])
         length = {"top": appearance.sleeve, "bottom": appearance.leg}.get(_role(garment))
         if limb is None or length is None:
             hems.append(9.0)
             continue
-        start, end = (limb - float(point[1]) / _length(flesh, body) for point in (flesh.a[i], flesh.b[i]))
+        start, end = (
+            limb - float(point[1]) / _length(surface, body) for point in (surface.a[i], surface.b[i])
+        )
         hems.append((length - start) / max(end - start, 1e-6))
     return torch.tensor(hems)
 
 
 # Bodies that a sleeve or trouser leg can end on, and how many whole segments are above them.
-LIMBS = {"humerus": 0, "ulna": 1, "radius": 1, "femur": 0, "tibia": 1}
+_LIMBS = {"humerus": 0, "ulna": 1, "radius": 1, "femur": 0, "tibia": 1}
 
 
-def _length(flesh: Flesh, body: str) -> float:
+def _length(surface: BodySurface, body: str) -> float:
     """How far (m) clothes can reach down a body: its segments hang along −y."""
-    covered = [i for i, b in enumerate(flesh.body) if b == body and flesh.garment[i] != "none"]
-    return -float(flesh.b[covered, 1].min())
+    covered = [i for i, b in enumerate(surface.body) if b == body and surface.garment[i] != "none"]
+    return -float(surface.b[covered, 1].min())
 
 
-# -- the place -----------------------------------------------------------------------
+# -- room and light -----------------------------------------------------------------------
 
 
 def draw_light(generator: torch.Generator) -> Light:
@@ -171,8 +173,8 @@ def draw_light(generator: torch.Generator) -> Light:
     )
 
 
-# Wallpaper and floor, texels each; the room's picture has the one above the other.
-ROWS, COLUMNS = 128, 256
+# Wallpaper and floor, texels each; the room's texture has the one above the other.
+_ROWS, _COLUMNS = 128, 256
 
 
 def draw_room(generator: torch.Generator) -> Room:
@@ -180,16 +182,16 @@ def draw_room(generator: torch.Generator) -> Room:
     draw = _Draw(generator)
     low = torch.tensor([-draw.within(5.6, 8), -draw.within(5.6, 8)])
     high = torch.tensor([draw.within(2.2, 5), draw.within(2.2, 5)])
-    picture = torch.cat((_wallpaper(draw), _flooring(draw)), 1)
-    return Room(low, high, picture.clamp(0, 1).square())
+    texture = torch.cat((_wallpaper(draw), _flooring(draw)), 1)
+    return Room(low, high, texture.clamp(0, 1).square())
 
 
 def _wallpaper(draw: _Draw) -> Float[Tensor, "3 row column"]:
     wall = _tinted(draw, saturation=0.25, low=0.3, high=0.95)
-    wall = wall * torch.linspace(draw.within(0.85, 1.1), draw.within(0.75, 1.0), ROWS)[:, None]
+    wall = wall * torch.linspace(draw.within(0.85, 1.1), draw.within(0.75, 1.0), _ROWS)[:, None]
     wall = wall + _clouds(draw, 0.06)
     for _ in range(draw.one((0, 1, 2, 3, 5))):
-        _hang(draw, wall)
+        _draw_framed(draw, wall)
     if draw.within(0, 1) < 0.7:
         wall[:, -int(draw.within(3, 8)) :] = _tinted(draw, saturation=0.4, low=0.1, high=0.9)[:, :1]
     return wall
@@ -197,25 +199,25 @@ def _wallpaper(draw: _Draw) -> Float[Tensor, "3 row column"]:
 
 def _tinted(draw: _Draw, saturation: float, low: float, high: float) -> Float[Tensor, "3 row column"]:
     color = colorsys.hsv_to_rgb(draw.within(0, 1), draw.within(0, saturation), draw.within(low, high))
-    return torch.tensor(color)[:, None, None].repeat(1, ROWS, COLUMNS)
+    return torch.tensor(color)[:, None, None].repeat(1, _ROWS, _COLUMNS)
 
 
 def _clouds(draw: _Draw, strength: float) -> Float[Tensor, "3 row column"]:
     """Grey noise in three octaves, with a little colour."""
-    total = torch.zeros(3, ROWS, COLUMNS)
+    total = torch.zeros(3, _ROWS, _COLUMNS)
     for octave in range(3):
         shape = (1, 3, 4 * 2 ** (2 * octave), 8 * 2 ** (2 * octave))
         noise = torch.randn(shape, generator=draw.generator)
         noise = 0.7 * noise.mean(1, keepdim=True) + 0.3 * noise
-        total += F.interpolate(noise, (ROWS, COLUMNS), mode="bilinear")[0] * strength / (1 + octave)
+        total += F.interpolate(noise, (_ROWS, _COLUMNS), mode="bilinear")[0] * strength / (1 + octave)
     return total
 
 
-def _hang(draw: _Draw, wall: Tensor) -> None:
-    """A picture, a window or a door on the wallpaper: a frame, and something inside."""
+def _draw_framed(draw: _Draw, wall: Tensor) -> None:
+    """A poster, a window or a door on the wallpaper: a frame, and something inside."""
     height, width = int(draw.within(12, 80)), int(draw.within(10, 60))
-    top = ROWS - height if height > 60 else int(draw.within(0, ROWS - height))
-    left = int(draw.within(0, COLUMNS - width))
+    top = _ROWS - height if height > 60 else int(draw.within(0, _ROWS - height))
+    left = int(draw.within(0, _COLUMNS - width))
     inside = _tinted(draw, saturation=0.6, low=0.1, high=1.0) + _clouds(draw, draw.within(0, 0.25))
     wall[:, top : top + height, left : left + width] = _tinted(draw, 0.3, 0.05, 1.0)[:, :height, :width]
     edge = int(draw.within(1, 4))
@@ -228,9 +230,9 @@ def _flooring(draw: _Draw) -> Float[Tensor, "3 row column"]:
     floor = _tinted(draw, saturation=0.3, low=0.25, high=0.8) + _clouds(draw, 0.05)
     kind = draw.one(("carpet", "planks", "tiles"))
     if kind == "planks":
-        floor *= (1 + 0.12 * torch.randn(16, generator=draw.generator)).repeat_interleave(COLUMNS // 16)
+        floor *= (1 + 0.12 * torch.randn(16, generator=draw.generator)).repeat_interleave(_COLUMNS // 16)
     if kind == "tiles":
         joint = draw.within(0.6, 0.95)
-        floor[:, :: ROWS // 4] *= joint
-        floor[:, :, :: COLUMNS // 8] *= joint
+        floor[:, :: _ROWS // 4] *= joint
+        floor[:, :, :: _COLUMNS // 8] *= joint
     return floor

@@ -12,13 +12,13 @@ from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.pose import Pose
 from d3ke_lib.data.renderer.round_cones import Cones
 
-FLESH_FILE = Path(__file__).parents[3] / "data" / "body" / "flesh.json"
-PARTS = ("skin", "hair", "top", "bottom", "shoe")
-GARMENTS = ("none", "hair", "shirt", "sleeve", "long_sleeve", "shorts", "trousers", "shoe")
+SURFACE_FILE = Path(__file__).parents[3] / "data" / "body" / "flesh.json"
+_PARTS = ("skin", "hair", "top", "bottom", "shoe")
+_GARMENTS = ("none", "hair", "shirt", "sleeve", "long_sleeve", "shorts", "trousers", "shoe")
 
 
 @dataclass(frozen=True)
-class Flesh:
+class BodySurface:
     """Round cones in the frames of the bodies that carry them, m; `garment`: the smallest that covers it."""
 
     body: tuple[str, ...]
@@ -30,7 +30,7 @@ class Flesh:
     rb: Float[Tensor, "cone"]
 
 
-def load_flesh(path: Path = FLESH_FILE) -> Flesh:
+def load_surface(path: Path = SURFACE_FILE) -> BodySurface:
     """Reads a flesh.json.
 
     Raises KeyError for a cone without a field, ValueError for an unknown part or garment or a radius
@@ -41,14 +41,14 @@ def load_flesh(path: Path = FLESH_FILE) -> Flesh:
         _check(cone, f"{path}, cone {i}")
     names = (tuple(cone[field] for cone in cones) for field in ("body", "garment", "part"))
     numbers = (torch.tensor([cone[f] for cone in cones], dtype=torch.float32) for f in ("a", "b", "ra", "rb"))
-    return Flesh(*names, *numbers)
+    return BodySurface(*names, *numbers)
 
 
 def _check(cone: dict, where: str) -> None:
     for field in ("body", "garment", "part", "a", "b", "ra", "rb"):
         if field not in cone:
             raise KeyError(f"{where}: no {field!r}, found {sorted(cone)}")
-    for field, known in (("part", PARTS), ("garment", GARMENTS)):
+    for field, known in (("part", _PARTS), ("garment", _GARMENTS)):
         if cone[field] not in known:
             raise ValueError(f"{where}: {field} expected one of {known}, found {cone[field]!r}")
     for field in ("ra", "rb"):
@@ -56,29 +56,29 @@ def _check(cone: dict, where: str) -> None:
             raise ValueError(f"{where}: {field} expected > 0 m, found {cone[field]!r}")
 
 
-def stout(flesh: Flesh, girth: float) -> Flesh:
+def scale_girth(surface: BodySurface, girth: float) -> BodySurface:
     """The same body with everything a shirt, sleeves or trousers can cover thicker by a factor."""
     body = ("shirt", "sleeve", "long_sleeve", "shorts", "trousers")
-    factor = torch.tensor([girth if garment in body else 1.0 for garment in flesh.garment])
-    return replace(flesh, ra=flesh.ra * factor, rb=flesh.rb * factor)
+    factor = torch.tensor([girth if garment in body else 1.0 for garment in surface.garment])
+    return replace(surface, ra=surface.ra * factor, rb=surface.rb * factor)
 
 
-def pose_flesh(
-    flesh: Flesh, skeleton: Skeleton, pose: Pose, p_world_root: Float[Tensor, "*batch 3"]
+def pose_surface(
+    surface: BodySurface, skeleton: Skeleton, pose: Pose, p_world_root: Float[Tensor, "*batch 3"]
 ) -> Cones:
     """Cones in the world; `p_world_root`: where the origin of the skeleton's points is in it, m.
 
     Points are scaled as their body is, along its axes; radii by the mean factor (geometric), because a
     round cone has one. Raises KeyError for a body that the skeleton does not have.
     """
-    missing = sorted(set(flesh.body) - set(skeleton.bodies))
+    missing = sorted(set(surface.body) - set(skeleton.bodies))
     if missing:
-        raise KeyError(f"flesh on bodies {missing}: not among the skeleton's {skeleton.bodies}")
-    slots = [skeleton.bodies.index(body) for body in flesh.body]
+        raise KeyError(f"surface on bodies {missing}: not among the skeleton's {skeleton.bodies}")
+    slots = [skeleton.bodies.index(body) for body in surface.body]
     R, p = skeleton.frames(pose)
     R, p = R[..., slots, :, :], p[..., slots, :] + p_world_root[..., None, :]
     ratio = (pose.scales / skeleton.generic_scales)[..., slots, :]
     mean = ratio.prod(-1) ** (1 / 3)
-    a, b = ((R @ (ratio * end.to(p))[..., None])[..., 0] + p for end in (flesh.a, flesh.b))
-    ra, rb = (radius.to(p) * mean for radius in (flesh.ra, flesh.rb))
+    a, b = ((R @ (ratio * end.to(p))[..., None])[..., 0] + p for end in (surface.a, surface.b))
+    ra, rb = (radius.to(p) * mean for radius in (surface.ra, surface.rb))
     return Cones(a, b, ra.expand(p.shape[:-1]), rb.expand(p.shape[:-1]), R, p)

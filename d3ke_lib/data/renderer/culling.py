@@ -1,4 +1,4 @@
-"""Which cones a small square of the picture can show, and the nearest of them along each ray.
+"""Candidate cones of each small square of the image, and the nearest of them along each ray.
 
 Squares of 16 × 16 pixels are tried against every cone, the 4 × 4 squares in them against those that are
 left. A square stands for all of its rays: it is the ray through its middle against cones made fatter by
@@ -12,22 +12,22 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from d3ke_lib.data.camera import Camera, from_pixels
-from d3ke_lib.data.renderer.round_cones import Ray, Solid, fatter, meet, ray
+from d3ke_lib.data.renderer.round_cones import PreparedCones, Ray, intersect, make_ray, thicken
 
-COARSE, FINE = 16, 4
+COARSE, _FINE = 16, 4
 # For rounding, and for distortion, through which a quarter of a square is not quite a quarter as wide.
-SLACK = 1.1
+_SLACK = 1.1
 
 
 class Grid(NamedTuple):
-    """Pictures of a whole number of coarse squares, numbered frame by frame and row by row."""
+    """Images of a whole number of coarse squares, numbered frame by frame and row by row."""
 
     frames: int
     rows: int
     columns: int
 
 
-class Lists(NamedTuple):
+class Candidates(NamedTuple):
     """Fine squares that can show a cone, those with most candidates first, and their candidates.
 
     `cone[k, :length[k]]` is the k-th candidate of the first `length[k]` squares; the others have fewer.
@@ -38,7 +38,7 @@ class Lists(NamedTuple):
     length: list[int]
 
 
-def world_rays(camera: Camera, y: Float[Tensor, "row"], x: Float[Tensor, "column"]) -> Ray:
+def _world_rays(camera: Camera, y: Float[Tensor, "row"], x: Float[Tensor, "column"]) -> Ray:
     """(frame, row · column) rays through pixel coordinates: world axes, z = 1 in the camera's."""
     if camera.distortion.any():
         px = torch.stack((x.repeat(len(y)), y.repeat_interleave(len(x))), -1)
@@ -47,20 +47,20 @@ def world_rays(camera: Camera, y: Float[Tensor, "row"], x: Float[Tensor, "column
         center, focal = camera.center[:, None, None], camera.focal[:, None, None]
         across, down = (x - center[..., 0]) / focal[..., 0], (y[:, None] - center[..., 1]) / focal[..., 1]
     R = camera.R[:, :, :, None, None]
-    return ray(*((across * R[:, 0, i] + (down * R[:, 1, i] + R[:, 2, i])).flatten(1) for i in range(3)))
+    return make_ray(*((across * R[:, 0, i] + (down * R[:, 1, i] + R[:, 2, i])).flatten(1) for i in range(3)))
 
 
-def squares(camera: Camera, grid: Grid, size: int, right: float, down: float) -> Ray:
+def square_rays(camera: Camera, grid: Grid, size: int, right: float, down: float) -> Ray:
     """(frame, square) rays through one point, in shares of the side, of every square of size × size px."""
     y = torch.arange(0, grid.rows, size, dtype=camera.focal.dtype, device=camera.focal.device) + size * down
     x = torch.arange(0, grid.columns, size, dtype=y.dtype, device=y.device) + size * right
-    return world_rays(camera, y, x)
+    return _world_rays(camera, y, x)
 
 
-def stray(camera: Camera, grid: Grid) -> Float[Tensor, "frame"]:
+def _ray_spread(camera: Camera, grid: Grid) -> Float[Tensor, "frame"]:
     """How far any ray of a coarse square is from that through its middle, per metre of depth."""
-    middle = squares(camera, grid, COARSE, 0.5, 0.5)
-    corners = [squares(camera, grid, COARSE, right, down) for right in (0.0, 1.0) for down in (0.0, 1.0)]
+    middle = square_rays(camera, grid, COARSE, 0.5, 0.5)
+    corners = [square_rays(camera, grid, COARSE, right, down) for right in (0.0, 1.0) for down in (0.0, 1.0)]
     return torch.stack([_squared_distance(middle, corner).amax(-1) for corner in corners]).amax(0).sqrt()
 
 
@@ -69,44 +69,44 @@ def _squared_distance(a: Ray, b: Ray) -> Tensor:
     return x * x + y * y + z * z
 
 
-def candidates(
+def find_candidates(
     cones: Float[Tensor, "constant frame cone"],
     reach: Float[Tensor, "frame cone"],
     camera: Camera,
     grid: Grid,
-) -> Lists:
+) -> Candidates:
     """For every fine square the cones it can show. `reach`: each cone's farthest point from the eye, m."""
-    apart = reach * (stray(camera, grid) * SLACK)[:, None]
-    pairs = _coarse(cones, apart, squares(camera, grid, COARSE, 0.5, 0.5))
-    fine = squares(camera, grid, FINE, 0.5, 0.5)
-    return _ranked(*_fine(cones, apart * (FINE / COARSE), fine, grid, *pairs))
+    apart = reach * (_ray_spread(camera, grid) * _SLACK)[:, None]
+    pairs = _test_coarse(cones, apart, square_rays(camera, grid, COARSE, 0.5, 0.5))
+    fine = square_rays(camera, grid, _FINE, 0.5, 0.5)
+    return _rank(*_test_fine(cones, apart * (_FINE / COARSE), fine, grid, *pairs))
 
 
-def _coarse(cones: Tensor, apart: Tensor, middle: Ray) -> tuple[Tensor, Tensor, Tensor]:
+def _test_coarse(cones: Tensor, apart: Tensor, middle: Ray) -> tuple[Tensor, Tensor, Tensor]:
     """(frame, coarse square, cone) of pairs that may meet, in this order."""
-    wide = Solid(*(constant[:, None] for constant in fatter(Solid(*cones), apart)))
-    _, inside = meet(wide, Ray(*(component[..., None] for component in middle)))
+    wide = PreparedCones(*(constant[:, None] for constant in thicken(PreparedCones(*cones), apart)))
+    _, inside = intersect(wide, Ray(*(component[..., None] for component in middle)))
     frame, square, cone = (inside > 0).nonzero(as_tuple=True)
     return frame, square, cone
 
 
-def _fine(
+def _test_fine(
     cones: Tensor, apart: Tensor, middle: Ray, grid: Grid, frame: Tensor, square: Tensor, cone: Tensor
 ) -> tuple[Tensor, Tensor]:
     """(fine square, cone) of pairs that may meet, both numbered through all frames; cones ascending."""
-    times, across = COARSE // FINE, grid.columns // FINE
+    times, across = COARSE // _FINE, grid.columns // _FINE
     row, column = square // (grid.columns // COARSE), square % (grid.columns // COARSE)
-    first = frame * (across * (grid.rows // FINE)) + row * (times * across) + column * times
+    first = frame * (across * (grid.rows // _FINE)) + row * (times * across) + column * times
     part = torch.arange(times * times, device=first.device)[:, None]
     fine = first + part // times * across + part % times
     chosen = frame * cones.shape[-1] + cone
-    wide = fatter(Solid(*take(cones, chosen)), apart.flatten()[chosen])
-    _, inside = meet(wide, rays_at(middle, fine))
+    wide = thicken(PreparedCones(*take_columns(cones, chosen)), apart.flatten()[chosen])
+    _, inside = intersect(wide, take_rays(middle, fine))
     part, pair = (inside > 0).nonzero(as_tuple=True)
     return fine[part, pair], chosen[pair]
 
 
-def _ranked(square: Tensor, cone: Tensor) -> Lists:
+def _rank(square: Tensor, cone: Tensor) -> Candidates:
     square, order = square.sort(stable=True)
     square, count = square.unique_consecutive(return_counts=True)
     rank = torch.arange(len(order), device=order.device) - (count.cumsum(0) - count).repeat_interleave(count)
@@ -116,28 +116,28 @@ def _ranked(square: Tensor, cone: Tensor) -> Lists:
     length = torch.bincount(rank).tolist()
     table = cone.new_zeros(len(length), len(most))
     table[rank, column.repeat_interleave(count)] = cone[order]
-    return Lists(square[most], table, length)
+    return Candidates(square[most], table, length)
 
 
-def take(table: Float[Tensor, "row *frame cone"], index: Int[Tensor, "n"]) -> Float[Tensor, "row n"]:
+def take_columns(table: Float[Tensor, "row *frame cone"], index: Int[Tensor, "n"]) -> Float[Tensor, "row n"]:
     """Columns of a table by the number of the cone through all frames."""
     return table.flatten(1).index_select(1, index)
 
 
-def rays_at(rays: Ray, index: Int[Tensor, "*n"]) -> Ray:
+def take_rays(rays: Ray, index: Int[Tensor, "*n"]) -> Ray:
     """Rays by their number through all frames."""
     return Ray(*(component.flatten().index_select(0, index.flatten()).view_as(index) for component in rays))
 
 
-def pixels_of(lists: Lists, grid: Grid) -> Int[Tensor, "16 square"]:
+def list_pixels(lists: Candidates, grid: Grid) -> Int[Tensor, "16 square"]:
     """Numbers, through all frames, of the pixels of the listed squares."""
-    across, part = grid.columns // FINE, torch.arange(FINE * FINE, device=lists.square.device)[:, None]
+    across, part = grid.columns // _FINE, torch.arange(_FINE * _FINE, device=lists.square.device)[:, None]
     row, column = lists.square // across, lists.square % across
-    return (row * FINE + part // FINE) * grid.columns + column * FINE + part % FINE
+    return (row * _FINE + part // _FINE) * grid.columns + column * _FINE + part % _FINE
 
 
-def nearest(
-    cones: Float[Tensor, "constant frame cone"], lists: Lists, rays: Ray
+def find_nearest(
+    cones: Float[Tensor, "constant frame cone"], lists: Candidates, rays: Ray
 ) -> tuple[Float[Tensor, "k n"], Int[Tensor, "k n"]]:
     """1/t of the first cone that each of (k, n) rays meets (≤ 0: none) and which; column n has list n.
 
@@ -148,7 +148,7 @@ def nearest(
     mask = (1 << (count - 1).bit_length()) - 1
     pairs = torch.cat([row[:n] for row, n in zip(lists.cone, lists.length)])
     spread = Ray(*(torch.cat([component[:, :n] for n in lists.length], 1) for component in rays))
-    inverse, _ = meet(Solid(*take(cones, pairs)), spread)
+    inverse, _ = intersect(PreparedCones(*take_columns(cones, pairs)), spread)
     keys = inverse.view(torch.int32).bitwise_and_(~mask).bitwise_or_((pairs % count).to(torch.int32))
     best = torch.zeros_like(rays.x, dtype=torch.int32)
     for key in keys.split(lists.length, 1):
@@ -157,15 +157,17 @@ def nearest(
     return best.view(torch.float32), (best & mask) + lists.cone[0] // count * count
 
 
-def of_pixels(lists: Lists, pixel: Int[Tensor, "n"], grid: Grid) -> tuple[Int[Tensor, "m"], Lists]:
+def match_pixels(
+    lists: Candidates, pixel: Int[Tensor, "n"], grid: Grid
+) -> tuple[Int[Tensor, "m"], Candidates]:
     """Those of the pixels whose square has candidates, in the lists' order, and their lists."""
     row, column = pixel // grid.columns, pixel % grid.columns
-    square = row // FINE * (grid.columns // FINE) + column // FINE
-    count = grid.frames * (grid.rows // FINE) * (grid.columns // FINE)
+    square = row // _FINE * (grid.columns // _FINE) + column // _FINE
+    count = grid.frames * (grid.rows // _FINE) * (grid.columns // _FINE)
     slot = torch.full((count,), len(lists.square), device=pixel.device)
     slot[lists.square] = torch.arange(len(lists.square), device=pixel.device)
     slot, order = slot[square].sort(stable=True)
     ends = slot.new_tensor([*lists.length, len(lists.square)])
     *length, known = torch.searchsorted(slot, ends).tolist()
     slot = slot[:known]
-    return pixel[order[:known]], Lists(square[order[:known]], lists.cone[:, slot], length)
+    return pixel[order[:known]], Candidates(square[order[:known]], lists.cone[:, slot], length)

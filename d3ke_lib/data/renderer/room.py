@@ -1,6 +1,6 @@
-"""The room behind the person: a floor and four papered walls, and the person's shadow on the floor.
+"""The room behind the subject: a floor and four papered walls, and its shadow on the floor.
 
-The room is fixed in the world, so that it stays where it is when the crop follows the person.
+The room is fixed in the world, so that it stays where it is when the crop follows the subject.
 """
 
 from typing import NamedTuple
@@ -11,27 +11,27 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from d3ke_lib.data.renderer.round_cones import Cones, Ray, dot
-from d3ke_lib.data.renderer.shade import Light, triangle
+from d3ke_lib.data.renderer.shade import Light, triangle_wave
 
 # Half a period of the mirrored wallpaper and floor, m, and how far up the wallpaper reaches.
-WALL_LENGTH, FLOOR_LENGTH, WALL_HEIGHT = 6.0, 3.0, 3.2
-SHADOW = 0.55
+_WALL_LENGTH, _FLOOR_LENGTH, _WALL_HEIGHT = 6.0, 3.0, 3.2
+_SHADOW = 0.55
 # Cones that throw a shadow: the largest ones.
-CASTERS = 8
+_MAX_SHADOWS = 8
 
 
 class Room(NamedTuple):
-    """Walls at x, y = low and high (m), floor at z = 0; picture: wallpaper above, floor below, linear RGB.
+    """Walls at x, y = low and high (m), floor at z = 0; texture: wallpaper above, floor below, linear RGB.
 
     The eye must be inside.
     """
 
     low: Float[Tensor, "*batch 2"]
     high: Float[Tensor, "*batch 2"]
-    picture: Float[Tensor, "*batch 3 height width"]
+    texture: Float[Tensor, "*batch 3 height width"]
 
 
-class Casters(NamedTuple):
+class Shadows(NamedTuple):
     """Cones thrown on the floor along the light: segments from (x, y) by (dx, dy), one over width²."""
 
     x: Tensor
@@ -43,10 +43,10 @@ class Casters(NamedTuple):
     bounds: Tensor  # (frame, 4): beyond these x, y the shadow cannot be seen
 
 
-def casters(cones: Cones, light: Light) -> Casters:
+def cast_shadows(cones: Cones, light: Light) -> Shadows:
     """(frame, caster) shadows of the largest cones; blurred the more, the higher the cone is."""
     size = (cones.ra + cones.rb) * ((dot(cones.b - cones.a, cones.b - cones.a)).sqrt() + cones.ra + cones.rb)
-    chosen = size.argsort(descending=True, stable=True)[:, :CASTERS]
+    chosen = size.argsort(descending=True, stable=True)[:, :_MAX_SHADOWS]
     a, b = (ends.take_along_dim(chosen[..., None], 1) for ends in (cones.a, cones.b))
     ra, rb = (radii.take_along_dim(chosen, 1) for radii in (cones.ra, cones.rb))
     slope = (light.towards[:, :2] / light.towards[:, 2:])[:, None]
@@ -59,11 +59,11 @@ def casters(cones: Cones, light: Light) -> Casters:
     low = (torch.minimum(start, end) - reach).amin(1)
     high = (torch.maximum(start, end) + reach).amax(1)
     over = (1 / length.clamp(min=1e-6), 1 / (width * width))
-    return Casters(*start.unbind(-1), *step.unbind(-1), *over, torch.cat((low, high), -1))
+    return Shadows(*start.unbind(-1), *step.unbind(-1), *over, torch.cat((low, high), -1))
 
 
-def backdrop(
-    room: Room, shadows: Casters, rays: Ray, eye: Float[Tensor, "frame 3"]
+def render_room(
+    room: Room, shadows: Shadows, rays: Ray, eye: Float[Tensor, "frame 3"]
 ) -> Float[Tensor, "3 pixel"]:
     """Colour along (frame, n) rays, frames and rays in one axis. Raises ValueError for an eye outside."""
     _refuse_outside(room, eye)
@@ -78,7 +78,7 @@ def backdrop(
     t = 1 / torch.maximum(wall, down)
     x, y, z = rays.x * t + x, rays.y * t + y, rays.z * t + z
     floor = down >= wall
-    color = _picture(room.picture, (x, y, z), floor, walls[0] > walls[1])
+    color = _sample_texture(room.texture, (x, y, z), floor, walls[0] > walls[1])
     return color.flatten(1).mul_(_sunlit(shadows, x, y, floor).flatten())
 
 
@@ -90,18 +90,20 @@ def _refuse_outside(room: Room, eye: Tensor) -> None:
         raise ValueError(f"eye at {eye[first].tolist()} m: expected x, y inside {walls} and z > 0")
 
 
-def _picture(picture: Tensor, at: tuple[Tensor, Tensor, Tensor], floor: Tensor, side: Tensor) -> Tensor:
+def _sample_texture(
+    texture: Tensor, at: tuple[Tensor, Tensor, Tensor], floor: Tensor, side: Tensor
+) -> Tensor:
     """Colour at points of the room; `side`: on a wall across x."""
-    across = torch.where(side, at[1] + 0.37 * WALL_LENGTH, at[0])
-    up = (1 - at[2] * (1 / WALL_HEIGHT)).clamp(0.02, 1)
-    u = torch.where(floor, at[0] * (0.5 / FLOOR_LENGTH), across * (0.5 / WALL_LENGTH))
-    v = torch.where(floor, triangle(at[1] * (0.5 / FLOOR_LENGTH)) * 0.48 + 0.5, up * 0.98 - 1)
+    across = torch.where(side, at[1] + 0.37 * _WALL_LENGTH, at[0])
+    up = (1 - at[2] * (1 / _WALL_HEIGHT)).clamp(0.02, 1)
+    u = torch.where(floor, at[0] * (0.5 / _FLOOR_LENGTH), across * (0.5 / _WALL_LENGTH))
+    v = torch.where(floor, triangle_wave(at[1] * (0.5 / _FLOOR_LENGTH)) * 0.48 + 0.5, up * 0.98 - 1)
     grid = torch.empty(*u.shape, 2, dtype=u.dtype, device=u.device)
-    grid[..., 0], grid[..., 1] = triangle(u).mul_(0.99), v
-    return F.grid_sample(picture, grid[:, None], align_corners=False)[:, :, 0].transpose(0, 1)
+    grid[..., 0], grid[..., 1] = triangle_wave(u).mul_(0.99), v
+    return F.grid_sample(texture, grid[:, None], align_corners=False)[:, :, 0].transpose(0, 1)
 
 
-def _sunlit(shadows: Casters, x: Tensor, y: Tensor, floor: Tensor) -> Float[Tensor, "frame n"]:
+def _sunlit(shadows: Shadows, x: Tensor, y: Tensor, floor: Tensor) -> Float[Tensor, "frame n"]:
     """Share of light that reaches (frame, n) points; 1 off the floor."""
     left, near, right, far = (bound[:, None] for bound in shadows.bounds.unbind(-1))
     dim = floor & (x > left) & (x < right) & (y > near) & (y < far)
@@ -109,11 +111,11 @@ def _sunlit(shadows: Casters, x: Tensor, y: Tensor, floor: Tensor) -> Float[Tens
     pixel = frame * x.shape[1] + n
     x, y = (value.flatten().index_select(0, pixel) for value in (x, y))
     lit = torch.ones(dim.shape, dtype=x.dtype, device=x.device)
-    lit.view(-1).scatter_(0, pixel, _shadow(shadows, x, y, frame))
+    lit.view(-1).scatter_(0, pixel, _darkest_shadow(shadows, x, y, frame))
     return lit
 
 
-def _shadow(shadows: Casters, x: Tensor, y: Tensor, frame: Tensor) -> Float[Tensor, "n"]:
+def _darkest_shadow(shadows: Shadows, x: Tensor, y: Tensor, frame: Tensor) -> Float[Tensor, "n"]:
     """The darkest of the shadows, never their sum; falls off with the fourth power of the distance."""
     constants = torch.stack([constant.T for constant in shadows[:6]]).flatten(0, 1)
     start_x, start_y, dx, dy, over_length, over_width = (
@@ -123,4 +125,4 @@ def _shadow(shadows: Casters, x: Tensor, y: Tensor, frame: Tensor) -> Float[Tens
     s = (px * dx).add_(py * dy).mul_(over_length).clamp_(0, 1)
     px, py = px.sub_(s * dx), py.sub_(s * dy)
     least = px.square_().add_(py.square_()).mul_(over_width).amin(0)
-    return 1 - SHADOW / (1 + least * least)
+    return 1 - _SHADOW / (1 + least * least)

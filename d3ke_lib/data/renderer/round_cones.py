@@ -2,7 +2,7 @@
 
 A round cone is the union of the spheres with centre a + s·(b − a) and radius ra + s·(rb − ra), 0 ≤ s ≤ 1.
 Of all of these the ray enters one first; that sphere is found from the infinite cone they envelop
-(`contact`), after which everything is the intersection of a ray with one sphere (`meet`).
+(`_first_sphere`), after which everything is the intersection of a ray with one sphere (`intersect`).
 
 Only additions, products, quotients, roots and comparisons: these round alike in every vector width, so
 that a frame's bytes do not depend on the batch around it.
@@ -16,9 +16,9 @@ from torch import Tensor
 
 # A ray nearly along a cone's flank grazes the sphere that it enters first: rounding (in float32, some m
 # from the eye) must not make that a miss. Radii of 1 cm look 0.2 mm larger, those of 5 cm 0.04 mm. m².
-GRAZE = 4e-6
-# In place of 0 under a root: the root of 0 takes seven times as long.
-TINY = 1e-30
+_GRAZE = 4e-6
+# Instead of 0 under a root: the root of 0 takes seven times as long.
+_TINY = 1e-30
 
 
 class Cones(NamedTuple):
@@ -32,8 +32,8 @@ class Cones(NamedTuple):
     p_world_body: Float[Tensor, "*batch cone 3"]
 
 
-class Solid(NamedTuple):
-    """What intersecting needs of each cone, with the eye at the origin; names as in `solid`."""
+class PreparedCones(NamedTuple):
+    """What intersecting needs of each cone, with the eye at the origin; names as in `prepare_cones`."""
 
     ax: Tensor
     ay: Tensor
@@ -58,16 +58,16 @@ class Ray(NamedTuple):
     square: Tensor
 
 
-def ray(x: Tensor, y: Tensor, z: Tensor) -> Ray:
+def make_ray(x: Tensor, y: Tensor, z: Tensor) -> Ray:
     return Ray(x, y, z, x * x + y * y + z * z)
 
 
-def solid(
+def prepare_cones(
     a: Float[Tensor, "*cones 3"],
     b: Float[Tensor, "*cones 3"],
     ra: Float[Tensor, "*cones"],
     rb: Float[Tensor, "*cones"],
-) -> Solid:
+) -> PreparedCones:
     """Constants of cones given relative to the eye. A sphere inside the other is dropped."""
     length = dot(b - a, b - a)
     swallowed = length <= 1.0001 * (ra - rb) * (ra - rb) + 1e-10
@@ -79,7 +79,7 @@ def solid(
     # Any positive number does for a sphere: u = 0 makes s = 0.
     grip = torch.where(swallowed, torch.ones_like(fall), dot(u, u) - fall * fall)
     lean, near = dot(a, u) + ra * fall, dot(a, a) - ra * ra
-    return Solid(*a.unbind(-1), *u.unbind(-1), ra, fall, grip, lean, near, grip * near - lean * lean)
+    return PreparedCones(*a.unbind(-1), *u.unbind(-1), ra, fall, grip, lean, near, grip * near - lean * lean)
 
 
 def dot(a: Tensor, b: Tensor) -> Tensor:
@@ -88,7 +88,7 @@ def dot(a: Tensor, b: Tensor) -> Tensor:
     return product[..., 0] + product[..., 1] + product[..., 2]
 
 
-def fatter(cones: Solid, more: Tensor) -> Solid:
+def thicken(cones: PreparedCones, more: Tensor) -> PreparedCones:
     """The cones with both radii larger by `more`."""
     ra = cones.ra + more
     lean = cones.lean + more * cones.fall
@@ -96,7 +96,7 @@ def fatter(cones: Solid, more: Tensor) -> Solid:
     return cones._replace(ra=ra, lean=lean, near=near, apex=cones.grip * near - lean * lean)
 
 
-def contact(cones: Solid, ray: Ray) -> tuple[Tensor, Tensor, Tensor]:
+def _first_sphere(cones: PreparedCones, ray: Ray) -> tuple[Tensor, Tensor, Tensor]:
     """Which sphere (s) the ray enters first if it meets the cone at all; ray·a and ray·u.
 
     The points t of the ray inside the sphere s satisfy |t·ray − a − s·u|² ≤ (ra − s·fall)², the inside of
@@ -107,7 +107,7 @@ def contact(cones: Solid, ray: Ray) -> tuple[Tensor, Tensor, Tensor]:
     along_u = ray.x * cones.ux + ray.y * cones.uy + ray.z * cones.uz
     A = cones.grip * ray.square - along_u * along_u
     B = cones.grip * along_a - along_u * cones.lean
-    root = (B * B - A * cones.apex).clamp_(min=TINY).sqrt_()
+    root = (B * B - A * cones.apex).clamp_(min=_TINY).sqrt_()
     t = cones.apex / root.add_(B)
     # A < 0: steeper than the cone's flank. Going towards the apex the ray was inside "since −∞".
     t += A.clamp_(max=0).mul_((along_u * cones.fall).clamp_(min=0)).mul_(1e30)
@@ -115,15 +115,15 @@ def contact(cones: Solid, ray: Ray) -> tuple[Tensor, Tensor, Tensor]:
     return s, along_a, along_u
 
 
-def meet(cones: Solid, ray: Ray) -> tuple[Tensor, Tensor]:
+def intersect(cones: PreparedCones, ray: Ray) -> tuple[Tensor, Tensor]:
     """(1/t, d): the ray enters at t times its direction; d < 0 where it misses.
 
-    1/t is not positive where the ray misses, and where the cone lies behind the eye or holds it.
+    1/t is not positive where the ray misses, and where the cone is behind the eye or around it.
     """
-    s, along_a, along_u = contact(cones, ray)
+    s, along_a, along_u = _first_sphere(cones, ray)
     along = s * along_u + along_a
-    near = (s * cones.grip + 2 * cones.lean).mul_(s).add_(cones.near - GRAZE)
+    near = (s * cones.grip + 2 * cones.lean).mul_(s).add_(cones.near - _GRAZE)
     inside = along * along - ray.square * near
     # A miss is pushed far behind the eye: cheaper than `where`, and no nan.
     miss = inside.clamp(max=0).mul_(1e30)
-    return inside.clamp(min=TINY).sqrt_().add_(along).add_(miss).div_(near), inside
+    return inside.clamp(min=_TINY).sqrt_().add_(along).add_(miss).div_(near), inside

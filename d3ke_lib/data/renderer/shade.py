@@ -1,8 +1,8 @@
-"""What a point of a cone looks like: paint that moves with the body, a sun, a sky.
+"""Shading of a point on a cone: paint that moves with the body, a sun, a sky.
 
 Colours are linear RGB, 0 to 1. Paint is two colours mixed by a pattern of two triangular waves in the
 coordinates of the body that carries the cone: stripes, checks, plaid and zigzags are the same formula.
-Additions, products, quotients, roots and comparisons only, as in cones.py.
+Additions, products, quotients, roots and comparisons only, as in round_cones.py.
 """
 
 from typing import NamedTuple
@@ -11,13 +11,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from d3ke_lib.data.renderer.culling import take
+from d3ke_lib.data.renderer.culling import take_columns
 from d3ke_lib.data.renderer.round_cones import Cones, Ray, dot
 
 # How much darker the ground's light is than the sky's, and a surface seen edge-on than one faced.
 GROUND, EDGE = 0.45, 0.35
 # One over the share of a cone's length in which cloth gives way to skin at a hem.
-SHARP = 25.0
+_SHARP = 25.0
 
 
 class Paint(NamedTuple):
@@ -44,7 +44,7 @@ class Light(NamedTuple):
     sky: Float[Tensor, "*batch 3"]
 
 
-def surface(
+def prepare_shading(
     cones: Cones,
     paint: Paint,
     light: Light,
@@ -85,18 +85,18 @@ def shade(
     rows: Float[Tensor, "constant frame cone"], rays: Ray, inverse: Float[Tensor, "n"], cone: Int[Tensor, "n"]
 ) -> Float[Tensor, "3 n"]:
     """Colour where rays meet cones at 1/t; `cone` is numbered through all frames."""
-    c = take(rows, cone)
+    c = take_columns(rows, cone)
     t = 1 / inverse
     x, y, z = rays.x * t, rays.y * t, rays.z * t
     along = x * c[3] + y * c[4] + z * c[5]
     s = ((along - c[6]) / c[7]).clamp_(0, 1)
     size = 1 / (c[8] - s * c[9])
     nx, ny, nz = ((p - c[i] - s * c[3 + i]) * size for i, p in enumerate((x, y, z)))
-    cloth = _cloth(c[11:23], x, y, z)
+    cloth = _cloth_mix(c[11:23], x, y, z)
     lit = (nx * c[32] + ny * c[33] + nz * c[34]).clamp_(min=0)
     facing = (nx * rays.x + ny * rays.y + nz * rays.z) / rays.square.sqrt()
     sky = ((1 + GROUND) / 2 + (1 - GROUND) / 2 * nz) * (1 - EDGE - EDGE * facing)
-    covered = ((c[10] - s) * SHARP).clamp_(0, 1)
+    covered = ((c[10] - s) * _SHARP).clamp_(0, 1)
     colors = []
     for i in range(3):
         base = c[29 + i] + covered * (c[23 + i] + cloth * c[26 + i] - c[29 + i])
@@ -104,13 +104,13 @@ def shade(
     return torch.stack(colors)
 
 
-def _cloth(c: Tensor, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
+def _cloth_mix(c: Tensor, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
     """Share of the second colour, in [0, 1]."""
-    first = triangle(x * c[0] + y * c[1] + z * c[2] + c[6])
-    second = triangle(x * c[3] + y * c[4] + z * c[5] + c[7] + first * c[11])
+    first = triangle_wave(x * c[0] + y * c[1] + z * c[2] + c[6])
+    second = triangle_wave(x * c[3] + y * c[4] + z * c[5] + c[7] + first * c[11])
     return (first * c[8] + second * c[9] + first * second * c[10] + 0.5).clamp_(0, 1)
 
 
-def triangle(phase: Tensor) -> Tensor:
+def triangle_wave(phase: Tensor) -> Tensor:
     """The triangular wave of period 1 between −1 and 1."""
     return (phase - (phase + 0.5).floor()).abs_().mul_(4).sub_(1)

@@ -1,19 +1,15 @@
-"""Synthetic people do the actions in front of both cameras: subjects × actions × cameras → records.
+"""Synthetic subjects perform the actions in front of both cameras: subjects × actions × cameras → records.
 
-Everything follows from a `DataConfig`: each person, take and place has a random stream of its own, so that
-the files are the same bytes for any number of workers and however often the making was interrupted.
+A `DataConfig` determines the bytes: each subject, take and room has a random stream of its own, so that
+neither the number of workers nor interruptions change them.
 """
 
 import itertools
-import multiprocessing
-import os
-import threading
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
-from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
@@ -24,26 +20,27 @@ from tqdm import tqdm
 
 from d3ke_lib.body.kinematics import Skeleton, default_skeleton
 from d3ke_lib.body.spec import BODY_FILE, D3KE, body_file
-from d3ke_lib.data import records
+from d3ke_lib.data import record_jobs, records
 from d3ke_lib.data.camera import calibrated
 from d3ke_lib.data.records import RecordError
-from d3ke_lib.data.renderer.body_surface import FLESH_FILE, Flesh, load_flesh
+from d3ke_lib.data.renderer.body_surface import SURFACE_FILE, BodySurface, load_surface
 from d3ke_lib.data.schema import Metadata, file_name, names_of
 from d3ke_lib.data.seeds import seed_generator
 from d3ke_lib.data.synthetic import motion, scene
+from d3ke_lib.data.synthetic.channels import ACTIONS_FILE
 
-Job = tuple[int, str]  # subject, camera: one file
-# Files that decide what is made besides the configuration.
-SOURCES = (BODY_FILE, FLESH_FILE, motion.ACTIONS_FILE)
-FILES_AHEAD = 2  # rendered on the device while earlier ones are compressed
+_Job = tuple[int, str]  # subject, camera: of one file
+# Files that the records depend on, besides the configuration.
+_SOURCES = (BODY_FILE, SURFACE_FILE, ACTIONS_FILE)
+_FILES_AHEAD = 2  # rendered on the device while earlier ones are compressed
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    """What to make. Subjects are numbered from 1: training, then validation, then test.
+    """Which records to make. Subjects are numbered from 1: training, then validation, then test.
 
     66, 3 and 15 subjects are those of BMLmovi that D3KE can use; its videos have 30 frames a second.
-    Raises ValueError for unknown or repeated names and numbers that make no sense.
+    Raises ValueError for unknown or repeated names and numbers out of range.
     """
 
     seed: int = 0
@@ -55,7 +52,7 @@ class DataConfig:
     seconds: float = 4.0  # of each action
     fps: float = 30.0
     px: int = 360  # side of a stored crop
-    margin: float = 1.4  # how many sides of the network's crop it covers
+    margin: float = 1.4  # its side over that of the network's crop
     jpeg_quality: int = 92
 
     def __post_init__(self) -> None:
@@ -83,76 +80,64 @@ class DataConfig:
 
 
 def make(config: DataConfig, out: Path, workers: int = 1, device: str = "cpu") -> dict[str, Any]:
-    """Make what is missing of the records of `config` in the folder `out`; returns its manifest.
+    """Makes the missing record files of `config` in the folder `out`; returns the manifest.
 
-    A finished file is never made again, an unfinished one never has its name, the manifest comes last.
+    Finished files are kept; the manifest is written last.
     On the CPU `workers` processes of one thread each give the same bytes whatever their number. With
-    another device one process renders on it and `workers` threads compress; its pictures differ in
-    last bits. Raises RecordError where `out` holds files of another configuration, and where another body
-    than our own is asked for.
+    another device one process renders on it and `workers` threads compress; its images differ in
+    last bits. Raises RecordError where `out` holds files of another configuration, and for another body
+    than our own.
     """
     if body_file() != BODY_FILE:
-        raise RecordError(f"{body_file()}: embedded pictures are of our own body; leave BODY out")
+        raise RecordError(f"{body_file()}: synthetic images are of our own body; leave BODY out")
     jobs = [(s, c) for subjects in config.splits.values() for s in subjects for c in config.cameras]
-    there = [path.name for path in sorted(out.glob("*.arrow")) if is_finished(config, path)]
+    description = describe(config)
+    there = {p.name for p in sorted(out.glob("*.arrow")) if record_jobs.is_finished(p, description)}
     todo = [job for job in jobs if file_name(*job) not in there]
     done = (
-        in_processes(config, out, todo, workers)
+        record_jobs.run_jobs(_make_file, todo, workers, config, out)
         if device == "cpu"
-        else on_device(config, out, todo, workers, device)
+        else _run_on_device(config, out, todo, workers, device)
     )
     for _ in tqdm(done, total=len(todo), desc=f"records in {out.name}", unit="file", disable=not todo):
         pass
-    return records.write_manifest(out, described(config), config.splits)
+    return records.write_manifest(out, description, config.splits)
 
 
-def is_finished(config: DataConfig, path: Path) -> bool:
-    """True: a file under its name is whole. Raises RecordError where it is one of another configuration."""
-    expected, found = described(config), records.read(path).metadata.config
-    differ = [key for key in sorted({*expected, *found}) if expected.get(key) != found.get(key)]
-    if differ:
-        pairs = ", ".join(f"{key}: expected {expected.get(key)}, found {found.get(key)}" for key in differ)
-        raise RecordError(f"{path}: made otherwise ({pairs}); make the records in another folder")
-    return True
-
-
-def described(config: DataConfig) -> dict[str, Any]:
-    """The configuration and the hashes of `SOURCES`, as JSON values."""
-    values = {
-        key: list(value) if isinstance(value, tuple) else value for key, value in asdict(config).items()
-    }
-    return values | {"sources": {path.name: records.sha256(path) for path in SOURCES}}
+def describe(config: DataConfig) -> dict[str, Any]:
+    """The configuration and the hashes of `_SOURCES`, as JSON values."""
+    return record_jobs.describe_config(config, _SOURCES)
 
 
 # -- one file ------------------------------------------------------------------------------------------------
 
 
 @cache
-def cast() -> tuple[Skeleton, Flesh]:
-    """The skeleton (float64) and the surface that everybody is a variant of."""
-    return default_skeleton().double(), load_flesh()
+def _load_body() -> tuple[Skeleton, BodySurface]:
+    """The skeleton (float64) and the surface of the mean body."""
+    return default_skeleton().double(), load_surface()
 
 
-def takes(
-    config: DataConfig, job: Job, device: str = "cpu"
+def make_takes(
+    config: DataConfig, job: _Job, device: str = "cpu"
 ) -> Iterator[tuple[dict[str, Any], UInt8[Tensor, "time 3 px px"]]]:
-    """Columns and pictures of each action in turn; what happens is the same before every camera."""
+    """Columns and images of each action in turn; the motion is the same for every camera."""
     subject, name = job
-    skeleton, flesh = cast()
-    person = scene.draw_person(skeleton, flesh, config.seed, subject)
+    skeleton, surface = _load_body()
+    performer = scene.draw_subject(skeleton, surface, config.seed, subject)
     numbers = torch.arange(config.frames)
     for i, action in enumerate(config.actions):
         t = numbers.double() / config.fps
         stream = (config.seed, subject, motion.ACTIONS.index(action))
-        take = scene.act(skeleton, person, action, t, (*stream, scene.TAKE))
-        place = seed_generator(*stream, scene.PLACE)
+        take = scene.perform(skeleton, performer, action, t, (*stream, scene.TAKE))
+        room = seed_generator(*stream, scene.ROOM)
         camera = calibrated(name, torch.float64)
-        columns, images = scene.film(take, person, camera, config.px, config.margin, place, device)
+        columns, images = scene.render_take(take, performer, camera, config.px, config.margin, room, device)
         columns |= {"frame": numbers + i * config.frames, "time": t, "action": [action] * config.frames}
         yield columns, images
 
 
-def write(config: DataConfig, out: Path, job: Job, parts: list[dict[str, Any]]) -> None:
+def _write_file(config: DataConfig, out: Path, job: _Job, parts: list[dict[str, Any]]) -> None:
     """Write a file from the columns of its takes."""
     subject, camera = job
     frames = len(config.actions) * config.frames
@@ -161,64 +146,34 @@ def write(config: DataConfig, out: Path, job: Job, parts: list[dict[str, Any]]) 
         values = [part[name] for part in parts]
         whole = torch.is_tensor(first)
         columns[name] = torch.cat(values).numpy() if whole else list(itertools.chain.from_iterable(values))
-    names = names_of(cast()[0])
-    metadata = Metadata(subject, camera, config.px, config.margin, names, described(config))
+    names = names_of(_load_body()[0])
+    metadata = Metadata(subject, camera, config.px, config.margin, names, describe(config))
     records.write(out / file_name(*job), columns, metadata)
 
 
-def make_file(config: DataConfig, out: Path, job: Job) -> None:
-    parts = [c | {"image": records.encode(i, config.jpeg_quality)} for c, i in takes(config, job)]
-    write(config, out, job, parts)
+def _make_file(config: DataConfig, out: Path, job: _Job) -> None:
+    parts = [c | {"image": records.encode(i, config.jpeg_quality)} for c, i in make_takes(config, job)]
+    _write_file(config, out, job, parts)
 
 
 # -- many files ----------------------------------------------------------------------------------------------
 
 
-def in_processes(config: DataConfig, out: Path, todo: list[Job], workers: int) -> Iterator[None]:
-    """Each file in a process of one thread, also with one worker: sums then have one order."""
-    with ProcessPoolExecutor(workers, mp_context=fresh_processes(), initializer=begin) as pool:
-        futures = [pool.submit(make_file, config, out, job) for job in todo]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def fresh_processes() -> BaseContext:
-    """Processes that inherit no thread of ours; where the system can, they share one import of torch."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context
-
-
-def begin() -> None:
-    """What a worker does first."""
-    torch.set_num_threads(1)
-    threading.Thread(target=die_with_parent, daemon=True).start()
-
-
-def die_with_parent() -> None:
-    # A pool whose owner was killed would otherwise wait for work for ever.
-    parent = multiprocessing.parent_process()
-    if parent:
-        parent.join()
-        os._exit(1)
-
-
-def on_device(config: DataConfig, out: Path, todo: list[Job], workers: int, device: str) -> Iterator[None]:
+def _run_on_device(
+    config: DataConfig, out: Path, todo: list[_Job], workers: int, device: str
+) -> Iterator[None]:
     """Rendered here on a GPU, compressed by threads (which leave the interpreter free)."""
-    waiting: deque[tuple[Job, list]] = deque()
+    waiting: deque[tuple[_Job, list]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         for job in [*todo, None]:
-            while waiting and (job is None or len(waiting) >= FILES_AHEAD):
+            while waiting and (job is None or len(waiting) >= _FILES_AHEAD):
                 ready, parts = waiting.popleft()
-                write(config, out, ready, [columns | {"image": jpegs.result()} for columns, jpegs in parts])
+                _write_file(
+                    config, out, ready, [columns | {"image": jpegs.result()} for columns, jpegs in parts]
+                )
                 yield
             if job:
-                shot = takes(config, job, device)
+                shot = make_takes(config, job, device)
                 waiting.append(
                     (job, [(c, pool.submit(records.encode, i, config.jpeg_quality)) for c, i in shot])
                 )

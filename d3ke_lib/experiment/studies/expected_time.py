@@ -82,7 +82,7 @@ def rendering_seconds(data: DataConfig) -> float:
     one = dataclasses.replace(data, actions=data.actions[:1])
 
     def take() -> None:
-        for _, images in synthetic.takes(one, (1, data.cameras[0]), device.type):
+        for _, images in synthetic.make_takes(one, (1, data.cameras[0]), device.type):
             records.encode(images, data.jpeg_quality)
 
     threads = torch.get_num_threads()

@@ -12,7 +12,7 @@ from numpy import ndarray
 from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.body.opensim.write import write_osim
 from d3ke_lib.body.spec import body_file
-from d3ke_lib.data.bmlmovi.labels import Labels, load, targets
+from d3ke_lib.data.bmlmovi.labels import Labels, load_labels, select_markers
 from d3ke_lib.data.bmlmovi.read import VIDEO_HZ
 from d3ke_lib.experiment.run.artifacts import D3keError
 from d3ke_lib.experiment.studies.opensim_oracle import opensim_inverse, opensim_markers
@@ -21,7 +21,7 @@ from d3ke_lib.experiment.studies.opensim_oracle import opensim_inverse, opensim_
 def stored(records: Path, subject: int) -> Labels:
     """The subject's labels in a folder of records. Raises D3keError where there are none."""
     path = records / "labels" / f"subject_{subject:03d}.npz"
-    labels = load(path)
+    labels = load_labels(path)
     if labels is None:
         raise D3keError(f"{path}: expected a subject's labels, found none")
     return labels
@@ -39,7 +39,7 @@ def beside_opensim(labels: Labels, frames: int) -> dict[str, Any]:
         raise D3keError(f"frames: expected two or more of a motion, found {len(rows)}")
     skeleton = default_skeleton().double()
     names, weights = skeleton.markers, skeleton.marker_weights.numpy()
-    goal = targets(skeleton, torch.from_numpy(labels.points[rows]).double()).numpy()
+    goal = select_markers(skeleton, torch.from_numpy(labels.points[rows]).double()).numpy()
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "subject.osim"
         write_osim(model, body_file(), dict(zip(skeleton.bodies, labels.scales, strict=True)))
