@@ -28,6 +28,7 @@ from d3ke_lib.body.opensim.xml import parse, serialize
 from d3ke_lib.body.pose import Pose
 from d3ke_lib.body.spec import BODY_FILE
 from d3ke_lib.experiment.studies.opensim_oracle import Places, opensim_places
+from d3ke_lib.files import write_text
 
 PACKAGES = ("nimblephysics", "Pose2Sim", "bioscout")
 SHARED = BODY_FILE.parents[3] / "shared/assets/d3ke"
@@ -163,8 +164,7 @@ def main() -> None:
     rows = [agreement(source, path, options.poses) for source, path in models]
     print(json.dumps(rows, indent=1))
     if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(rows, indent=1) + "\n")
+        write_text(options.out, json.dumps(rows, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from d3ke_lib.body.opensim.read import load_osim
 from d3ke_lib.body.pose import Pose
 from d3ke_lib.body.spec import BODY_FILE
 from d3ke_lib.experiment.studies.opensim_oracle import opensim_places
+from d3ke_lib.files import write_text
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/body"))
 import osim_models as models
@@ -146,7 +147,7 @@ def main() -> None:
     result = {"count": options.count, "rows": rows, "read_ones_in_opensim": dict(asked)}
     print(json.dumps(result, indent=1))
     if options.out:
-        options.out.write_text(json.dumps(result, indent=1) + "\n")
+        write_text(options.out, json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -23,44 +23,45 @@ from d3ke_lib.body.opensim.couplers import COUPLER
 from d3ke_lib.body.opensim.model import OsimError
 from d3ke_lib.body.opensim.read import load_osim
 from d3ke_lib.body.opensim.xml import objects, parse
+from d3ke_lib.files import write_text
 
 EQUAL = 1e-9  # m
 SETS = ("BodySet", "JointSet", "MarkerSet")
 
 
-def version(root: Element) -> int:
+def read_version(root: Element) -> int:
     return int(root.get("Version", "0"))
 
 
-def joints(root: Element) -> list[Element]:
+def list_joints(root: Element) -> list[Element]:
     model = root.find("Model")
     return [*objects(model, "JointSet"), *model.findall("BodySet/objects/Body/Joint/*")]
 
 
 def has_repeated_names(root: Element) -> bool:
     siblings = [objects(root.find("Model"), name) for name in SETS]
-    siblings.append([c for joint in joints(root) for c in joint.iter("Coordinate")])
+    siblings.append([c for joint in list_joints(root) for c in joint.iter("Coordinate")])
     names = [[e.get("name") for e in group] for group in siblings]
     return any(len(set(group)) < len(group) for group in names)
 
 
 def has_joint_without_coordinates(root: Element) -> bool:
-    return any(j.tag != "WeldJoint" and next(j.iter("Coordinate"), None) is None for j in joints(root))
+    return any(j.tag != "WeldJoint" and next(j.iter("Coordinate"), None) is None for j in list_joints(root))
 
 
-def turns_nowhere(root: Element) -> bool:
+def has_no_rotation(root: Element) -> bool:
     """Sliders alone, or custom joints whose rotations have no coordinate."""
-    axes = [a for j in joints(root) for a in j.iter("TransformAxis")]
+    axes = [a for j in list_joints(root) for a in j.iter("TransformAxis")]
     turning = [
         a
         for a in axes
         if a.get("name", "").startswith("rotation") and (a.findtext("coordinates") or "").strip()
     ]
-    kinds = {j.tag for j in joints(root)}
+    kinds = {j.tag for j in list_joints(root)}
     return kinds <= {"SliderJoint", "WeldJoint", "CustomJoint"} and not turning
 
 
-def constraints(root: Element) -> list[Element]:
+def list_constraints(root: Element) -> list[Element]:
     found = objects(root.find("Model"), "ConstraintSet")
     off = ("isEnforced", "false"), ("isDisabled", "true")
     return [c for c in found if not any((c.findtext(tag) or "").strip().lower() == no for tag, no in off)]
@@ -72,16 +73,18 @@ IN_BYTES: dict[str, Callable[[bytes], bool]] = {
     "blank line before <?xml": lambda content: content[:1].isspace(),
 }
 IN_DOCUMENT: dict[str, Callable[[Element], bool]] = {
-    "version 10901 to 20303": lambda root: version(root) < 30000,
-    "version 30000 to 30517": lambda root: 30000 <= version(root) < 40000,
-    "version 40000 and later": lambda root: version(root) >= 40000,
-    "no rotation": turns_nowhere,
-    "joint without a name": lambda root: any(not j.get("name") for j in joints(root)),
+    "version 10901 to 20303": lambda root: read_version(root) < 30000,
+    "version 30000 to 30517": lambda root: 30000 <= read_version(root) < 40000,
+    "version 40000 and later": lambda root: read_version(root) >= 40000,
+    "no rotation": has_no_rotation,
+    "joint without a name": lambda root: any(not j.get("name") for j in list_joints(root)),
     "joint without coordinates": has_joint_without_coordinates,
     "name used twice": has_repeated_names,
-    "reversed joint": lambda root: any((j.findtext("reverse") or "").strip() == "true" for j in joints(root)),
-    "coordinate coupler": lambda root: any(c.tag == COUPLER for c in constraints(root)),
-    "other constraint": lambda root: any(c.tag != COUPLER for c in constraints(root)),
+    "reversed joint": lambda root: any(
+        (j.findtext("reverse") or "").strip() == "true" for j in list_joints(root)
+    ),
+    "coordinate coupler": lambda root: any(c.tag == COUPLER for c in list_constraints(root)),
+    "other constraint": lambda root: any(c.tag != COUPLER for c in list_constraints(root)),
 }
 
 
@@ -93,7 +96,7 @@ def is_utf8(content: bytes) -> bool:
     return True
 
 
-def distinct_files(folder: Path) -> list[Path]:
+def find_distinct_files(folder: Path) -> list[Path]:
     """The .osim files of a folder, each content once."""
     found: dict[str, Path] = {}
     for path in sorted(folder.rglob("*.osim")):
@@ -101,7 +104,7 @@ def distinct_files(folder: Path) -> list[Path]:
     return list(found.values())
 
 
-def constructs(path: Path) -> list[str]:
+def find_constructs(path: Path) -> list[str]:
     """What of the lists above a file has."""
     found = [name for name, test in IN_BYTES.items() if test(path.read_bytes())]
     try:
@@ -111,7 +114,7 @@ def constructs(path: Path) -> list[str]:
         return [*found, "not an OpenSim model"]
 
 
-def refusal(path: Path, error: OsimError) -> str:
+def describe_refusal(path: Path, error: OsimError) -> str:
     """The reason without names and numbers of this file."""
     reason = str(error).removeprefix(f"{path}: ").split("; known")[0].split(", expected")[0]
     reason = re.sub(r"\s*,? between bodies.*| of joints \[.*?\]", "", reason)
@@ -120,11 +123,11 @@ def refusal(path: Path, error: OsimError) -> str:
 
 def examine(path: Path, poses: int, apart: OwnProcess) -> dict:
     """Whether the file is read, and its distance to OpenSim (m), at default and at random coordinates."""
-    row = {"constructs": constructs(path), "refused": None, "loop": False, "opensim": None}
+    row = {"constructs": find_constructs(path), "refused": None, "loop": False, "opensim": None}
     try:
         load_osim(path)
     except OsimError as error:
-        row |= {"refused": refusal(path, error), "loop": "closes a loop" in str(error)}
+        row |= {"refused": describe_refusal(path, error), "loop": "closes a loop" in str(error)}
     if row["refused"] is None or row["loop"]:
         try:
             at_default, random = apart(opensim_distances, path, poses, row["loop"])
@@ -134,7 +137,7 @@ def examine(path: Path, poses: int, apart: OwnProcess) -> dict:
     return row
 
 
-def count(rows: Iterable[dict]) -> dict:
+def summarize(rows: Iterable[dict]) -> dict:
     """Files, and how many are read, equal to OpenSim, not read by OpenSim, refused; the largest distances."""
     rows = list(rows)
     read = [row for row in rows if row["refused"] is None]
@@ -152,7 +155,7 @@ def count(rows: Iterable[dict]) -> dict:
     }
 
 
-def table(counts: dict[str, dict]) -> str:
+def format_table(counts: dict[str, dict]) -> str:
     head = f"{'':46}{'files':>6}{'read':>6}{'equal':>6}{'refused':>8}{'largest distance, m':>21}"
     lines = [
         f"{name:46.46}{c['files']:6}{c['read']:6}{c['equal']:6}{c['refused']:8}"
@@ -169,27 +172,27 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    files, apart = distinct_files(options.folder), OwnProcess()
+    files, apart = find_distinct_files(options.folder), OwnProcess()
     if not files:
         parser.error(f"{options.folder}: expected .osim files, found none")
     rows = []
     for path in tqdm(files, disable=None):
         repository = path.relative_to(options.folder).parts[0]
         rows.append({"path": path, "repository": repository, **examine(path, options.poses, apart)})
-    summary = {"total": count(rows)}
+    summary = {"total": summarize(rows)}
     for name in sorted({row["repository"] for row in rows}):
-        summary[name] = count(row for row in rows if row["repository"] == name)
+        summary[name] = summarize(row for row in rows if row["repository"] == name)
     for name in [*IN_BYTES, *IN_DOCUMENT, "not an OpenSim model"]:
-        summary[name] = count(row for row in rows if name in row["constructs"])
+        summary[name] = summarize(row for row in rows if name in row["constructs"])
     refused = dict(Counter(row["refused"] for row in rows if row["refused"]).most_common())
-    report(rows, summary, refused)
+    print_report(rows, summary, refused)
     if options.out:
         result = {"poses": options.poses, "counts": summary, "refused": refused}
-        options.out.write_text(json.dumps(result, indent=1) + "\n")
+        write_text(options.out, json.dumps(result, indent=1) + "\n")
 
 
-def report(rows: list[dict], summary: dict[str, dict], refused: dict[str, int]) -> None:
-    print(table(summary), "\n\nrefused", sep="")
+def print_report(rows: list[dict], summary: dict[str, dict], refused: dict[str, int]) -> None:
+    print(format_table(summary), "\n\nrefused", sep="")
     for reason, number in refused.items():
         print(f"{number:4}  {reason}")
     print(f"with loops allowed {summary['total']['equal_with_loops_allowed']} more are equal")
