@@ -176,7 +176,7 @@ def test_a_constraint_that_closes_a_loop_is_refused(tmp_path, kind):
     path = write(tmp_path, constrained(kind, "b1", "last"))
     with pytest.raises(OsimError, match=f"'c' is a {kind} that closes a loop of joints .*'j_custom'"):
         load_osim(path)
-    body = load_osim(path, loops=True)
+    body = load_osim(path, allow_loops=True)
     assert [c.kind for c in body.constraints] == [kind]
     assert_equals_opensim(path, body)
 

@@ -115,13 +115,13 @@ def check_every_body_has_a_joint(
 
 
 def read_constraints(
-    elements: Iterable[Element], frames: Frames, joints: tuple[Joint, ...], path: Path, loops: bool
+    elements: Iterable[Element], frames: Frames, joints: tuple[Joint, ...], path: Path, allow_loops: bool
 ) -> tuple[Constraint, ...]:
     """The enforced ones of constraints that are not couplers; `joints` from the root.
 
     A weld, point or distance between two bodies with one moving joint between them restricts that joint's
-    coordinates, as their ranges do; with several it closes a loop, which OsimError names unless `loops` are
-    allowed. Between bodies that cannot move relative to each other it restricts nothing.
+    coordinates, as their ranges do; with several it closes a loop, which OsimError names unless
+    `allow_loops`. Between bodies that cannot move relative to each other it restricts nothing.
     """
     found = []
     for element in elements:
@@ -133,7 +133,7 @@ def read_constraints(
         ends = [text(element, f"socket_{socket}", path) for socket in _SOCKETS[element.tag]]
         a, b = (frames.base(end, element.get("name", "")) for end in ends)
         moving = _moving_joints_between(a, b, joints)
-        if len(moving) > 1 and not loops:
+        if len(moving) > 1 and not allow_loops:
             raise OsimError(f"{named} that closes a loop of joints {moving}, between bodies {a!r} and {b!r}")
         if moving:
             found.append(Constraint(element.get("name", ""), element.tag, (a, b)))

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from d3ke_lib.body.opensim.functions import Function
+from d3ke_lib.files import D3keError
 
 Vector = tuple[float, float, float]
 IDENTITY_SCALE = (1.0, 1.0, 1.0)
 
 
-class OsimError(ValueError):
+class OsimError(D3keError):
     """An .osim file that cannot be read, or holds something the library does not model."""
 
 
@@ -67,7 +68,7 @@ class Joint:
 
 @dataclass(frozen=True)
 class Coupler:
-    """dependent = scale · function(independent), while enforced."""
+    """dependent = function(independent), while enforced."""
 
     name: str
     dependent: str
