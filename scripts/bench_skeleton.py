@@ -1,4 +1,4 @@
-"""The skeleton layer against a plain loop over joints: forward, and forward with backward, ms.
+"""The skeleton layer against the loop over joints of reference.py: forward, and forward with backward, ms.
 
 Batches 1, 64, 256, 1024; eager and torch.compile(fullgraph=True); CPU and, where there is one, CUDA. The
 three take turns for several rounds and the best round counts: a neighbour's work then disturbs all alike.
@@ -12,7 +12,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -23,9 +22,7 @@ from tqdm import tqdm
 
 from d3ke_lib.body.kinematics import Skeleton, default_skeleton
 from d3ke_lib.body.pose import Points, Pose
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests/body"))
-from plain_layer import plain
+from d3ke_lib.body.reference import forward_kinematics
 
 BATCHES = (1, 64, 256, 1024)
 TARGET = {64: {"eager": (1.0, 3.5), "compiled": (0.25, 1.5)}, 1024: {"eager": (7, 28), "compiled": (4.5, 13)}}
@@ -66,7 +63,7 @@ def turn(kind: str, device: str, seconds: float, threads: int) -> dict[int, dict
     """Times by batch."""
     torch.set_num_threads(threads)
     skeleton = default_skeleton().to(device)
-    layer = {"plain": lambda pose: plain(skeleton, pose), "eager": skeleton}.get(kind)
+    layer = {"plain": lambda pose: forward_kinematics(skeleton, pose), "eager": skeleton}.get(kind)
     times = {}
     for batch in BATCHES:
         if kind == "compiled":

@@ -5,8 +5,7 @@ from pathlib import Path
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from d3ke_lib.body.kinematics import Skeleton
-from d3ke_lib.body.pose import Points, Pose
+from d3ke_lib.body.pose import Points, Pose, SkeletonLayer
 from d3ke_lib.nets import backbone as backbones
 from d3ke_lib.nets import head
 from d3ke_lib.nets.weights import seeded
@@ -26,7 +25,7 @@ class FrameNet(nn.Module):
 
     def __init__(
         self,
-        skeleton: Skeleton,
+        skeleton: SkeletonLayer,
         backbone: str = "resnext50_32x4d",
         center_striding: bool = True,
         weights: str | Path | None = None,
@@ -61,7 +60,7 @@ class FrameNet(nn.Module):
         return head.to_unit(cells.mean((2, 3)))
 
 
-def build(skeleton: Skeleton, *args: object, seed: int, **options: object) -> FrameNet:
+def build(skeleton: SkeletonLayer, *args: object, seed: int, **options: object) -> FrameNet:
     """FrameNet(skeleton, *args, **options) whose random weights come from `seed`, on any machine the same."""
     with seeded(seed):
         return FrameNet(skeleton, *args, **options)

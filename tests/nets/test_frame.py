@@ -136,7 +136,7 @@ def test_equals_the_released_network(
     released_skeleton, released_state, uniform, difference, vectors, name, centre, batch
 ):
     net = FrameNet(released_skeleton, name, centre).eval()
-    checkpoints.load(net, released_state(f"frame_{name}"))
+    checkpoints.load_released(net, released_state(f"frame_{name}"))
     with torch.no_grad():
         far = partial(difference, vectors)(*net(uniform("image", (batch, 3, 256, 256))))
     assert far["angles"] < 1e-5
