@@ -14,12 +14,12 @@ SQUASHES = ("before_mean", "after_mean")
 
 
 class FrameNet(nn.Module):
-    """Backbone, 1×1 convolution to 126 numbers a cell, spatial mean, range mapping, skeleton layer.
+    """Backbone, 1×1 convolution to 126 numbers per cell, spatial mean, range mapping, skeleton layer.
 
     `backbone`: one of backbone.NAMES; `weights`: None, "imagenet", "imagenet_v2" or a file (backbone.build).
-    `squash`, one of SQUASHES: D3KE squashes each cell's number to (−1, 1) and then takes the mean over the
-    map, so that an angle reaches the end of its range only where all cells agree; "after_mean" turns the two
-    around.
+    `squash`, one of SQUASHES: D3KE applies the squashing function to (−1, 1) per cell and then takes the mean
+    over the map, so that an angle reaches the end of its range only where all cells agree; "after_mean"
+    exchanges the two.
     Runs under autocast; everything behind the 1×1 convolution stays in float32.
     """
 

@@ -10,7 +10,7 @@ ROTATION = 6
 
 
 def width(skeleton: SkeletonLayer) -> int:
-    """Numbers a network writes: a 6-D rotation, the unique scales, the angles (D3KE: 6 + 51 + 69 = 126)."""
+    """Outputs of a network: a 6-D rotation, the unique scales, the angles (D3KE: 6 + 51 + 69 = 126)."""
     return ROTATION + len(skeleton.scale_middle) + len(skeleton.angle_middle)
 
 

@@ -142,6 +142,6 @@ def _smooth_l1(difference: Float[Tensor, "*shape"], beta: float) -> Float[Tensor
 
 
 def _masked_mean(values: Float[Tensor, "*batch item"], valid: Bool[Tensor, "*batch item"]) -> Scalar:
-    """Mean over valid items a frame, then over frames."""
+    """Mean over valid items per frame, then over frames."""
     count = valid.sum(-1).clamp(min=1)
     return ((values * valid).sum(-1) / count).mean()

@@ -1,6 +1,6 @@
 """Errors, named as the paper names them: prediction and truth → one number per frame and item.
 
-Nothing is masked and angles are compared as they are, not modulo a turn: so does D3KE (code). Points are
+Nothing is masked and angles are compared as they are, not modulo 360°: so does D3KE (code). Points are
 compared after the pelvis joint (the first) is moved to the origin, in the camera's frame, without alignment,
 unless the name says Procrustes. Degrees and millimetres appear here and nowhere below.
 """

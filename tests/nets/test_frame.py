@@ -78,9 +78,9 @@ def test_a_gpu_answers_as_the_cpu_does_and_trains_under_autocast(skeleton, label
     (pose, points), valid = labelled(2)
     pose, points, valid = (type(part)(*(f.cuda() for f in part)) for part in (pose, points, valid))
     with torch.autocast("cuda", torch.bfloat16):
-        answer = net.train()(image.cuda())
-    assert {f.dtype for f in _fields(answer)} == {torch.float32}
-    losses.total(losses.losses(answer, (pose, points), valid, net.skeleton)).backward()
+        prediction = net.train()(image.cuda())
+    assert {f.dtype for f in _fields(prediction)} == {torch.float32}
+    losses.total(losses.losses(prediction, (pose, points), valid, net.skeleton)).backward()
     assert all(torch.isfinite(p.grad).all() for p in net.parameters())
 
 

@@ -75,9 +75,9 @@ def test_constants_of_their_skeleton_are_left_out_only_when_named(net):
 def _their_constants(skeleton, moved: float = 0.0) -> dict[str, torch.Tensor]:
     """A skeleton as some checkpoint may hold it: markers in a table, joints in 4 × 4 matrices, and more."""
     markers = {m.name: m.location for m in skeleton.body.markers}
-    places = torch.tensor([markers[name] for name in skeleton.markers])
-    places[40] += moved
-    state = {"openSimTree.places": places.mT, "openSimTree.ranges": skeleton.ranges}
+    positions = torch.tensor([markers[name] for name in skeleton.markers])
+    positions[40] += moved
+    state = {"openSimTree.positions": positions.mT, "openSimTree.ranges": skeleton.ranges}
     for joint in skeleton.body.joints:
         matrix = torch.eye(4)
         matrix[:3, 3] = torch.tensor(joint.parent.translation)
@@ -95,11 +95,11 @@ def test_constants_of_the_same_skeleton_are_dropped(net, skeleton):
 def test_constants_of_another_skeleton_are_refused_with_the_difference(net, skeleton):
     moved = checkpoints.export(net) | _their_constants(skeleton, moved=0.02)
     with pytest.raises(
-        ValueError, match=r"another skeleton, 1 of \d+ places differ: marker [LR]HEE \(exp.*near"
+        ValueError, match=r"another skeleton, 1 of \d+ positions differ: marker [LR]HEE \(exp.*near"
     ):
         checkpoints.load_released(net, moved)
     scaled = {key: 1.07 * value for key, value in _their_constants(skeleton).items()}
-    with pytest.raises(ValueError, match=r"another skeleton, \d\d+ of \d+ places differ: (joint|marker) "):
+    with pytest.raises(ValueError, match=r"another skeleton, \d\d+ of \d+ positions differ: (joint|marker) "):
         checkpoints.load_released(net, checkpoints.export(net) | scaled)
 
 
