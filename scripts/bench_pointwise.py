@@ -1,6 +1,6 @@
 """A training step of both backbones with 1×1 convolutions as oneDNN's and as matrix products, in one run.
 
-python scripts/bench_pointwise.py [--px 48 64] [--batch 16]; images a second, CPU, bf16 autocast, AdamW.
+python scripts/bench_pointwise.py [--px 48 64] [--batch 16]; images per second, CPU, bf16 autocast, AdamW.
 """
 
 import argparse

@@ -1,9 +1,9 @@
-"""The skeleton layer against a plain loop over joints: forward, and forward with backward, ms.
+"""The skeleton layer against the loop over joints of reference.py: forward, and forward with backward, ms.
 
 Batches 1, 64, 256, 1024; eager and torch.compile(fullgraph=True); CPU and, where there is one, CUDA. The
-three take turns for several rounds and the best round counts: a neighbour's work then disturbs all alike.
-Every turn is a process of its own, because compiled code brings its own threads, and those wait awake on the
-cores of the others' (OMP_WAIT_POLICY=active). A table and one JSON, which notebook 08 shows when recorded:
+three alternate for several rounds and the best round counts: other load then disturbs all alike.
+Every measurement is a process of its own, as compiled code brings its own threads, and those wait awake on
+the cores of the others' (OMP_WAIT_POLICY=active). A table and one JSON, which notebook 08 shows when recorded:
 
     python scripts/bench_skeleton.py --out data/results/skeleton.json
 """
@@ -12,7 +12,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -23,9 +22,7 @@ from tqdm import tqdm
 
 from d3ke_lib.body.kinematics import Skeleton, default_skeleton
 from d3ke_lib.body.pose import Points, Pose
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests/body"))
-from plain_layer import plain
+from d3ke_lib.body.reference import forward_kinematics
 
 BATCHES = (1, 64, 256, 1024)
 TARGET = {64: {"eager": (1.0, 3.5), "compiled": (0.25, 1.5)}, 1024: {"eager": (7, 28), "compiled": (4.5, 13)}}
@@ -62,11 +59,11 @@ def measured(layer: Callable[[Pose], Points], pose: Pose, seconds: float, device
     return {k: milliseconds(f, seconds, device) for k, f in (("forward", forward), ("backward", both))}
 
 
-def turn(kind: str, device: str, seconds: float, threads: int) -> dict[int, dict[str, float]]:
+def time_layer(kind: str, device: str, seconds: float, threads: int) -> dict[int, dict[str, float]]:
     """Times by batch."""
     torch.set_num_threads(threads)
     skeleton = default_skeleton().to(device)
-    layer = {"plain": lambda pose: plain(skeleton, pose), "eager": skeleton}.get(kind)
+    layer = {"plain": lambda pose: forward_kinematics(skeleton, pose), "eager": skeleton}.get(kind)
     times = {}
     for batch in BATCHES:
         if kind == "compiled":
@@ -96,7 +93,7 @@ def main() -> None:
     with ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as pool:
         for _ in tqdm(range(options.rounds), "rounds"):
             for (device, kind), times in found.items():
-                times.append(pool.submit(turn, kind, device, options.seconds, options.threads).result())
+                times.append(pool.submit(time_layer, kind, device, options.seconds, options.threads).result())
     rows = [
         {"device": device, "kind": kind, "batch": batch, **best}
         for (device, kind), rounds in found.items()

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from d3ke_lib.body import constants
-from d3ke_lib.body.layout import rotate
+from d3ke_lib.body.layout import flatten, rotate
 from d3ke_lib.body.opensim.model import Axis, Body
 from d3ke_lib.body.pose import Points, Pose
 from d3ke_lib.body.spec import D3KE, Spec, body_file
@@ -72,7 +72,7 @@ class Skeleton(constants.ExactConstants):
 
     def forward(self, pose: Pose) -> Points:
         """Joint origins and markers in ground, m; with `R_ground_root` the root joint is the origin."""
-        batch, angles, scales, R_ground_root = _flatten(pose)
+        batch, angles, scales, R_ground_root = flatten(pose)
         root_given = R_ground_root is not None
         amounts, links = self._amounts_and_links(angles, self._ratios(scales), root_given)
         points = points_of(self._tree("chosen", root_given), amounts, links)
@@ -84,7 +84,7 @@ class Skeleton(constants.ExactConstants):
 
     def frames(self, pose: Pose) -> tuple[Float[Tensor, "*batch body 3 3"], Float[Tensor, "*batch body 3"]]:
         """Rotation and origin (m) in ground of the frame of each of `bodies`."""
-        batch, _, _, R_ground_root = _flatten(pose)
+        batch, _, _, R_ground_root = flatten(pose)
         tree, ratio = self._pose(pose)
         R, joint, ratio = (part.index_select(-2, self.body_slots) for part in (tree.R, tree.points, ratio))
         inward = self.child_translation.index_select(0, self.body_slots).T[..., None] * ratio
@@ -139,7 +139,7 @@ class Skeleton(constants.ExactConstants):
 
     def _pose(self, pose: Pose) -> tuple[PosedTree, Float[Tensor, "3 slot ratio"]]:
         """The tree with every joint and marker, not yet rotated by `R_ground_root`; scale ratio by slot."""
-        _, angles, scales, R_ground_root = _flatten(pose)
+        _, angles, scales, R_ground_root = flatten(pose)
         root_given = R_ground_root is not None
         ratio = self._ratios(scales)
         amounts, links = self._amounts_and_links(angles, ratio, root_given)
@@ -283,23 +283,6 @@ class Skeleton(constants.ExactConstants):
                     "marker_weights": np.array(self.spec.marker_ik_weight, float),
                 }
             )
-
-
-def _flatten(pose: Pose) -> tuple[torch.Size, Tensor, Tensor, Tensor | None]:
-    """Leading axes as one, with angles all over it; scales without any become one row."""
-    angles, scales, R_ground_root = pose
-    shapes = [angles.shape[:-1], scales.shape[:-2]]
-    shapes += [R_ground_root.shape[:-2]] if R_ground_root is not None else []
-    batch = torch.broadcast_shapes(*shapes)
-    count = batch.numel()
-    angles = angles.expand(*batch, -1).reshape(count, angles.shape[-1])
-    one = scales.ndim == 2
-    scales = (scales if one else scales.expand(*batch, -1, -1)).reshape(
-        1 if one else count, *scales.shape[-2:]
-    )
-    if R_ground_root is not None:
-        R_ground_root = R_ground_root.expand(*batch, 3, 3).reshape(count, 3, 3)
-    return batch, angles, scales, R_ground_root
 
 
 @cache

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
+from d3ke_lib.body.pose import Pose
+
 
 class _Compose(Function):
     generate_vmap_rule = True
@@ -74,3 +76,20 @@ def _needs_gradient(a: Tensor, b: Tensor) -> bool:
     """A compiler fuses the derivatives of the plain form itself."""
     wanted = torch.is_grad_enabled() and (a.requires_grad or b.requires_grad)
     return wanted and not torch.compiler.is_compiling()
+
+
+def flatten(pose: Pose) -> tuple[torch.Size, Tensor, Tensor, Tensor | None]:
+    """Leading axes as one, with angles all over it; scales without any become one row."""
+    angles, scales, R_ground_root = pose
+    shapes = [angles.shape[:-1], scales.shape[:-2]]
+    shapes += [R_ground_root.shape[:-2]] if R_ground_root is not None else []
+    batch = torch.broadcast_shapes(*shapes)
+    count = batch.numel()
+    angles = angles.expand(*batch, -1).reshape(count, angles.shape[-1])
+    one = scales.ndim == 2
+    scales = (scales if one else scales.expand(*batch, -1, -1)).reshape(
+        1 if one else count, *scales.shape[-2:]
+    )
+    if R_ground_root is not None:
+        R_ground_root = R_ground_root.expand(*batch, 3, 3).reshape(count, 3, 3)
+    return batch, angles, scales, R_ground_root

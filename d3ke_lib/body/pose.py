@@ -1,9 +1,12 @@
 """What a network predicts, and what the skeleton makes of it: three tuples of tensors."""
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from jaxtyping import Bool, Float
 from torch import Tensor
+
+# For annotations of those who are given a skeleton: its code is then loaded by those who make one.
+SkeletonLayer: TypeAlias = "d3ke_lib.body.kinematics.Skeleton"
 
 
 class Pose(NamedTuple):

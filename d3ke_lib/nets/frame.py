@@ -5,8 +5,7 @@ from pathlib import Path
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from d3ke_lib.body.kinematics import Skeleton
-from d3ke_lib.body.pose import Points, Pose
+from d3ke_lib.body.pose import Points, Pose, SkeletonLayer
 from d3ke_lib.nets import backbone as backbones
 from d3ke_lib.nets import head
 from d3ke_lib.nets.weights import seeded
@@ -15,18 +14,18 @@ SQUASHES = ("before_mean", "after_mean")
 
 
 class FrameNet(nn.Module):
-    """Backbone, 1×1 convolution to 126 numbers a cell, spatial mean, range mapping, skeleton layer.
+    """Backbone, 1×1 convolution to 126 numbers per cell, spatial mean, range mapping, skeleton layer.
 
     `backbone`: one of backbone.NAMES; `weights`: None, "imagenet", "imagenet_v2" or a file (backbone.build).
-    `squash`, one of SQUASHES: D3KE squashes each cell's number to (−1, 1) and then takes the mean over the
-    map, so that an angle reaches the end of its range only where all cells agree; "after_mean" turns the two
-    around.
+    `squash`, one of SQUASHES: D3KE applies the squashing function to (−1, 1) per cell and then takes the mean
+    over the map, so that an angle reaches the end of its range only where all cells agree; "after_mean"
+    exchanges the two.
     Runs under autocast; everything behind the 1×1 convolution stays in float32.
     """
 
     def __init__(
         self,
-        skeleton: Skeleton,
+        skeleton: SkeletonLayer,
         backbone: str = "resnext50_32x4d",
         center_striding: bool = True,
         weights: str | Path | None = None,
@@ -61,7 +60,7 @@ class FrameNet(nn.Module):
         return head.to_unit(cells.mean((2, 3)))
 
 
-def build(skeleton: Skeleton, *args: object, seed: int, **options: object) -> FrameNet:
+def build(skeleton: SkeletonLayer, *args: object, seed: int, **options: object) -> FrameNet:
     """FrameNet(skeleton, *args, **options) whose random weights come from `seed`, on any machine the same."""
     with seeded(seed):
         return FrameNet(skeleton, *args, **options)

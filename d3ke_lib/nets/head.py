@@ -4,14 +4,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from d3ke_lib.body.kinematics import Skeleton
-from d3ke_lib.body.pose import Pose
+from d3ke_lib.body.pose import Pose, SkeletonLayer
 
 ROTATION = 6
 
 
-def width(skeleton: Skeleton) -> int:
-    """Numbers a network writes: a 6-D rotation, the unique scales, the angles (D3KE: 6 + 51 + 69 = 126)."""
+def width(skeleton: SkeletonLayer) -> int:
+    """Outputs of a network: a 6-D rotation, the unique scales, the angles (D3KE: 6 + 51 + 69 = 126)."""
     return ROTATION + len(skeleton.scale_middle) + len(skeleton.angle_middle)
 
 
@@ -29,6 +28,7 @@ def gram_schmidt(columns: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch 3 
 
     Zhou et al. 2019 (arXiv 1812.07035).
     """
+    # Not roma.special_gramschmidt: its last bits differ, and with them every trained network; NaN at 0.
     x = torch.nn.functional.normalize(columns[..., :3], dim=-1)
     y = columns[..., 3:]
     y = torch.nn.functional.normalize(y - (x * y).sum(-1, keepdim=True) * x, dim=-1)
@@ -41,7 +41,7 @@ def to_unit(values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
 
 def to_pose(
-    skeleton: Skeleton, rotation: Float[Tensor, "*batch 6"], unit: Float[Tensor, "*batch value"]
+    skeleton: SkeletonLayer, rotation: Float[Tensor, "*batch 6"], unit: Float[Tensor, "*batch value"]
 ) -> Pose:
     """Pose from a 6-D rotation and, in [−1, 1], the unique scales followed by the angles.
 

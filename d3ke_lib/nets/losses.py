@@ -8,8 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from d3ke_lib.body.kinematics import Skeleton
-from d3ke_lib.body.pose import Points, Pose, Validity
+from d3ke_lib.body.pose import Points, Pose, SkeletonLayer, Validity
 
 Norm = Literal["L1", "L2"]  # of a position difference
 NORMS = {"L1": 1, "L2": 2}
@@ -47,7 +46,7 @@ def losses(
     prediction: tuple[Pose, Points],
     target: tuple[Pose, Points],
     valid: Validity,
-    skeleton: Skeleton,
+    skeleton: SkeletonLayer,
     *,
     norm: str = "L1",
     mask_angles: bool = True,
@@ -106,7 +105,7 @@ def angle(
     predicted: Float[Tensor, "*batch coord"],
     true: Float[Tensor, "*batch coord"],
     valid: Bool[Tensor, "*batch coord"],
-    skeleton: Skeleton,
+    skeleton: SkeletonLayer,
 ) -> Scalar:
     """Smooth-L1 of angles (rad), each coordinate's range counting alike, weighted 1 … 2 by range; degrees."""
     half = skeleton.angle_half
@@ -117,7 +116,7 @@ def angle(
 
 
 def body(
-    predicted: Float[Tensor, "*batch body 3"], true: Float[Tensor, "*batch body 3"], skeleton: Skeleton
+    predicted: Float[Tensor, "*batch body 3"], true: Float[Tensor, "*batch body 3"], skeleton: SkeletonLayer
 ) -> Scalar:
     """Smooth-L1 of scale factors, each range counting alike, summed over axes, mean over bodies."""
     half = skeleton.scale_half[skeleton.scale_index]
@@ -143,6 +142,6 @@ def _smooth_l1(difference: Float[Tensor, "*shape"], beta: float) -> Float[Tensor
 
 
 def _masked_mean(values: Float[Tensor, "*batch item"], valid: Bool[Tensor, "*batch item"]) -> Scalar:
-    """Mean over valid items a frame, then over frames."""
+    """Mean over valid items per frame, then over frames."""
     count = valid.sum(-1).clamp(min=1)
     return ((values * valid).sum(-1) / count).mean()

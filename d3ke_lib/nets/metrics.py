@@ -1,16 +1,16 @@
 """Errors, named as the paper names them: prediction and truth → one number per frame and item.
 
-Nothing is masked and angles are compared as they are, not modulo a turn: so does D3KE (code). Points are
+Nothing is masked and angles are compared as they are, not modulo 360°: so does D3KE (code). Points are
 compared after the pelvis joint (the first) is moved to the origin, in the camera's frame, without alignment,
 unless the name says Procrustes. Degrees and millimetres appear here and nowhere below.
 """
 
+import roma
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from d3ke_lib.body.kinematics import Skeleton
-from d3ke_lib.body.pose import Points, Pose
+from d3ke_lib.body.pose import Points, Pose, SkeletonLayer
 from d3ke_lib.nets.losses import relative
 
 GROUPS: dict[str, tuple[str, ...]] = {  # coordinates whose name starts so
@@ -56,7 +56,7 @@ def angle_errors_deg(
 def position_errors_mm(
     predicted: Float[Tensor, "*batch point 3"], true: Float[Tensor, "*batch point 3"]
 ) -> Float[Tensor, "*batch point"]:
-    """Distance of each point to its true place; metres in, millimetres out."""
+    """Distance of each point to its true position; metres in, millimetres out."""
     assert predicted.shape == true.shape, (predicted.shape, true.shape)
     return 1e3 * (predicted - true).norm(dim=-1)
 
@@ -64,10 +64,9 @@ def position_errors_mm(
 def rotation_error_deg(
     predicted: Float[Tensor, "*batch 3 3"], true: Float[Tensor, "*batch 3 3"]
 ) -> Float[Tensor, "*batch"]:
-    """Angle of the turn between the two; by chord length, exact near 0 where the arc cosine is not."""
+    """Angle of the rotation between the two; by chord length, exact near 0 where the arc cosine is not."""
     assert predicted.shape == true.shape, (predicted.shape, true.shape)
-    chord = (predicted - true).flatten(-2).norm(dim=-1)
-    return torch.rad2deg(2 * torch.asin((chord / 8**0.5).clamp(max=1)))
+    return torch.rad2deg(roma.rotmat_geodesic_distance(predicted, true))
 
 
 def scale_errors(
@@ -89,23 +88,17 @@ def scale_errors_percent(
 def procrustes_errors_mm(
     predicted: Float[Tensor, "*batch point 3"], true: Float[Tensor, "*batch point 3"]
 ) -> Float[Tensor, "*batch point"]:
-    """Distances after the best similarity (turn, size, place) of each frame's prediction to its truth."""
+    """Distances after the best similarity (rotation, size, translation) of each frame's prediction."""
     assert predicted.shape == true.shape, (predicted.shape, true.shape)
-    centre = true.mean(-2, keepdim=True)
-    x, y = predicted - predicted.mean(-2, keepdim=True), true - centre
-    u, values, vh = torch.linalg.svd(x.mT @ y)
-    sign = torch.ones_like(values)
-    sign[..., -1] = (torch.linalg.det(u) * torch.linalg.det(vh)).sign()  # a mirror image is not a turn
-    size = (values * sign).sum(-1) / x.square().sum((-2, -1))
-    turned = x @ (u * sign[..., None, :]) @ vh * size[..., None, None]
-    return position_errors_mm(turned + centre, true)
+    R, t, size = roma.rigid_points_registration(predicted, true, compute_scaling=True)
+    return position_errors_mm(size[..., None, None] * predicted @ R.mT + t[..., None, :], true)
 
 
 # --- all of them ---
 
 
 def per_frame(
-    predicted: tuple[Pose, Points], true: tuple[Pose, Points], skeleton: Skeleton
+    predicted: tuple[Pose, Points], true: tuple[Pose, Points], skeleton: SkeletonLayer
 ) -> dict[str, Float[Tensor, " frame"]]:
     """Every scalar metric of the report for each frame. The names end in their unit; `scale_sum` has none.
 

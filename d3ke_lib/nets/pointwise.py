@@ -19,7 +19,9 @@ class Pointwise(nn.Conv2d):
         self.weight, self.bias = conv.weight, conv.bias
 
     def forward(self, x: Float[Tensor, "batch channel h w"]) -> Float[Tensor, "batch out rows columns"]:
-        if x.device.type != "cpu" or not torch.is_grad_enabled():  # answers alone come faster from oneDNN
+        if (
+            x.device.type != "cpu" or not torch.is_grad_enabled()
+        ):  # without gradients oneDNN is the faster one
             return super().forward(x)
         down, right = self.stride
         pixels = x[..., ::down, ::right].permute(0, 2, 3, 1)

@@ -11,7 +11,7 @@ WIDTH = 3
 
 
 class TCN(nn.Module):
-    """(batch, time, features) → (batch, time − window + 1, outputs): one answer for each whole window.
+    """(batch, time, features) → (batch, time − window + 1, outputs): one prediction per whole window.
 
     The same weights run in two forms: strided, for exactly one window (training), and dilated, which shares
     work between overlapping windows (inference).  `form`: "auto" takes the strided one when time = window.

@@ -1,11 +1,10 @@
-"""A window of a frame network's answers → refined Pose → Points: LSTM, TCN and transformer, one signature."""
+"""A window of a frame network's predictions → refined Pose → Points: LSTM, TCN or transformer."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from d3ke_lib.body.kinematics import Skeleton
-from d3ke_lib.body.pose import Points, Pose
+from d3ke_lib.body.pose import Points, Pose, SkeletonLayer
 from d3ke_lib.nets import head
 from d3ke_lib.nets.lstm import LSTM
 from d3ke_lib.nets.tcn import TCN
@@ -23,7 +22,7 @@ class Refiner(nn.Module):
     Runs under autocast; range mapping, rotation and skeleton stay in float32.
     """
 
-    def __init__(self, skeleton: Skeleton, net: nn.Module) -> None:
+    def __init__(self, skeleton: SkeletonLayer, net: nn.Module) -> None:
         super().__init__()
         self.skeleton = skeleton
         self.net = net
@@ -38,8 +37,8 @@ class Refiner(nn.Module):
             return refined, self.skeleton(refined)
 
 
-def build(
-    kind: str, skeleton: Skeleton, window: int = 243, *, seed: int | None = None, **options: object
+def build_refiner(
+    kind: str, skeleton: SkeletonLayer, window: int = 243, *, seed: int | None = None, **options: object
 ) -> Refiner:
     """The refiner `kind` ("transformer", "tcn", "lstm") for windows of `window` frames.
 
@@ -54,8 +53,8 @@ def build(
     return Refiner(skeleton, net)
 
 
-def feature_count(skeleton: Skeleton) -> int:
-    """Numbers a frame: D3KE's 115·3 + 48·3 + 9 + 69 = 567."""
+def feature_count(skeleton: SkeletonLayer) -> int:
+    """Numbers per frame: D3KE's 115·3 + 48·3 + 9 + 69 = 567."""
     points = len(skeleton.joints) + len(skeleton.markers)
     return 3 * points + 3 * len(skeleton.bodies) + 9 + len(skeleton.coordinates)
 

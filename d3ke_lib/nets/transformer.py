@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 
 class Transformer(nn.Module):
-    """(batch, window, features) → (batch, window + 1, outputs): every frame's answer, then the target's.
+    """(batch, window, features) → (batch, window + 1, outputs): every frame's prediction, then the target's.
 
-    `strides`: one a strided block, their product is the window; default `default_strides(window)`.
+    `strides`: one per strided block, their product is the window; default `default_strides(window)`.
     `causal`: strided blocks keep the last frame of each stride instead of the middle one, so that the target
     is the window's last frame.  Raises ValueError where strides and window disagree.
     """

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from plain_layer import plain
 from torch import Tensor
 
 from d3ke_lib.body.kinematics import Skeleton, default_skeleton
 from d3ke_lib.body.opensim.read import load_osim
 from d3ke_lib.body.pose import Points, Pose
+from d3ke_lib.body.reference import forward_kinematics
 from d3ke_lib.body.spec import BODY_FILE, D3KE
 
 MODELS = ["d3ke_body", "full_body_wo_hands", "full_body"]
@@ -163,7 +163,7 @@ def test_equals_a_plain_loop(model_path, with_spec):
     skeleton = Skeleton(load_osim(model_path), D3KE if with_spec else None).double()
     pose = random_pose(skeleton, 3)
     pose = Pose(*(t.requires_grad_() for t in pose)) if with_spec else pose._replace(R_ground_root=None)
-    ours, theirs = skeleton(pose), plain(skeleton, pose)
+    ours, theirs = skeleton(pose), forward_kinematics(skeleton, pose)
     torch.testing.assert_close(tuple(ours), tuple(theirs), rtol=0, atol=1e-12)
     if with_spec:
         weights = [torch.randn_like(p) for p in ours]

@@ -29,7 +29,7 @@ def skeleton(request: pytest.FixtureRequest) -> Skeleton:
 
 @pytest.fixture(scope="session")
 def labelled(skeleton: Skeleton) -> Callable[..., tuple[tuple[Pose, Points], Validity]]:
-    """labelled(*batch) → target within half of every range, the root turned at random; all of it valid."""
+    """labelled(*batch) → target within half of every range, the root rotated at random; all of it valid."""
 
     def make(*batch: int) -> tuple[tuple[Pose, Points], Validity]:
         unit = torch.rand(*batch, head.width(skeleton) - head.ROTATION) - 0.5

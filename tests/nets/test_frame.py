@@ -78,9 +78,9 @@ def test_a_gpu_answers_as_the_cpu_does_and_trains_under_autocast(skeleton, label
     (pose, points), valid = labelled(2)
     pose, points, valid = (type(part)(*(f.cuda() for f in part)) for part in (pose, points, valid))
     with torch.autocast("cuda", torch.bfloat16):
-        answer = net.train()(image.cuda())
-    assert {f.dtype for f in _fields(answer)} == {torch.float32}
-    losses.total(losses.losses(answer, (pose, points), valid, net.skeleton)).backward()
+        prediction = net.train()(image.cuda())
+    assert {f.dtype for f in _fields(prediction)} == {torch.float32}
+    losses.total(losses.losses(prediction, (pose, points), valid, net.skeleton)).backward()
     assert all(torch.isfinite(p.grad).all() for p in net.parameters())
 
 
@@ -136,7 +136,7 @@ def test_equals_the_released_network(
     released_skeleton, released_state, uniform, difference, vectors, name, centre, batch
 ):
     net = FrameNet(released_skeleton, name, centre).eval()
-    checkpoints.load(net, released_state(f"frame_{name}"))
+    checkpoints.load_released(net, released_state(f"frame_{name}"))
     with torch.no_grad():
         far = partial(difference, vectors)(*net(uniform("image", (batch, 3, 256, 256))))
     assert far["angles"] < 1e-5

@@ -20,7 +20,7 @@ kinds = pytest.mark.parametrize("kind", SMALL)
 
 
 def _small(kind, skeleton, window=27, **options):
-    return temporal.build(kind, skeleton, window, seed=1, **{**SMALL[kind], **options})
+    return temporal.build_refiner(kind, skeleton, window, seed=1, **{**SMALL[kind], **options})
 
 
 def _fields(output):
@@ -109,7 +109,7 @@ def test_seed_decides_the_weights_and_leaves_the_generator_alone(kind, skeleton)
 
 def test_unknown_kind_lists_the_known(skeleton):
     with pytest.raises(ValueError, match="unknown temporal network 'gru'; known: transformer, tcn, lstm"):
-        temporal.build("gru", skeleton)
+        temporal.build_refiner("gru", skeleton)
 
 
 def test_default_strides_multiply_to_the_window():
@@ -120,10 +120,10 @@ def test_default_strides_multiply_to_the_window():
 def test_windows_that_the_strides_do_not_divide_are_refused(skeleton):
     for kind in ("tcn", "transformer"):
         with pytest.raises(ValueError, match=r"power of 3.*found 30"):
-            temporal.build(kind, skeleton, 30)
+            temporal.build_refiner(kind, skeleton, 30)
     with pytest.raises(ValueError, match=r"\(5, 3\) multiply to 15, the window is 30"):
-        temporal.build("transformer", skeleton, 30, strides=(5, 3))
-    assert temporal.build("transformer", skeleton, 30, strides=(5, 3, 2), **SMALL["transformer"])
+        temporal.build_refiner("transformer", skeleton, 30, strides=(5, 3))
+    assert temporal.build_refiner("transformer", skeleton, 30, strides=(5, 3, 2), **SMALL["transformer"])
 
 
 def test_other_lengths_than_the_window_are_refused(skeleton, labelled):
@@ -197,8 +197,8 @@ PARITY = (
 def test_equals_the_released_network(
     released_skeleton, released_state, uniform, difference, kind, options, rotation
 ):
-    net = temporal.build(kind, released_skeleton, 243, **options).eval()
-    checkpoints.load(net, released_state(f"temporal_{kind}"))
+    net = temporal.build_refiner(kind, released_skeleton, 243, **options).eval()
+    checkpoints.load_released(net, released_state(f"temporal_{kind}"))
     unit = {name: 2 * uniform(name, (1, 243, n)) - 1 for name, n in (("scales", 51), ("angles", 69))}
     root6d = 2 * uniform("root6d", (1, 243, 6)) - 1
     pose = head.to_pose(released_skeleton, root6d, torch.cat([unit["scales"], unit["angles"]], -1))

@@ -24,7 +24,7 @@ def all_coordinates(
 
     `pose` (time,) has the root's rotation in a ground with OpenSim's axes (y up), p_ground_root (m) is where
     the root joint is. Predicted coordinates are taken as they are, others follow their enforced coupler or
-    are 0; the root's turns are unwrapped. Raises ValueError for a root joint of another kind.
+    are 0; the root's rotations are unwrapped. Raises ValueError for a root joint of another kind.
     """
     body = skeleton.body
     values = {name: pose.angles[:, i].double() for i, name in enumerate(skeleton.coordinates)}
@@ -40,20 +40,20 @@ def all_coordinates(
 def root_coordinates(
     body: Body, R_ground_root: Float[Tensor, "time 3 3"], p_ground_root: Float[Tensor, "time 3"]
 ) -> dict[str, Float[Tensor, " time"]]:
-    """The root joint's coordinates (rad, m) that bring its frame to a rotation and a place in ground."""
+    """The root joint's coordinates (rad, m) that bring its frame to a rotation and a position in ground."""
     joint = next(joint for joint in body.joints if joint.parent.body == "ground")
     order = _order(joint)
     P = Rotation.from_euler("XYZ", joint.parent.orientation).as_matrix()
     angles = Rotation.from_matrix(P.T @ R_ground_root.double().numpy()).as_euler(order)
     angles = np.unwrap(angles, axis=0)
     moved = (p_ground_root.double().numpy() - joint.parent.translation) @ P
-    turns = {axis.coordinate: angles[:, i] for i, axis in enumerate(joint.rotations)}
+    rotations = {axis.coordinate: angles[:, i] for i, axis in enumerate(joint.rotations)}
     slides = {axis.coordinate: moved @ np.array(axis.axis) for axis in joint.translations}
-    return {name: torch.from_numpy(column.copy()) for name, column in (turns | slides).items()}
+    return {name: torch.from_numpy(column.copy()) for name, column in (rotations | slides).items()}
 
 
 def _order(joint: Joint) -> str:
-    """The rotations' axes as letters, each carried along by those before it (capitals, for scipy)."""
+    """The rotations' axes as letters, each rotated by those before it (capitals, for scipy)."""
     if not all(_is_plain(axis) for axis in (*joint.rotations, *joint.translations)):
         raise ValueError(
             f"joint {joint.name!r}: expected a coordinate of its own along x, y or z on every axis"

@@ -80,7 +80,7 @@ def identify(config: TemporalConfig, data: Path, source: Path, seed: int) -> dic
 def build_temporal(config: TemporalConfig, skeleton: Skeleton, seed: int = 0) -> temporal.Refiner:
     """The network with its initial weights and a skeleton layer of its own, on the CPU."""
     own = copy.deepcopy(skeleton)
-    return temporal.build(config.kind, own, config.window, seed=seed, causal=config.causal)
+    return temporal.build_refiner(config.kind, own, config.window, seed=seed, causal=config.causal)
 
 
 def validate_temporal(

@@ -107,7 +107,7 @@ def frame_networks(vectors: Vectors) -> list[dict[str, Any]]:
     rows = []
     for file, backbone, centre, images in FRAMES:
         net = FrameNet(vectors.skeleton, backbone, centre).eval()
-        checkpoints.load(net, vectors.state(f"frame_{backbone}"))
+        checkpoints.load_released(net, vectors.state(f"frame_{backbone}"))
         name = f"{backbone}, {'with' if centre else 'without'} centre striding"
         rows.append(_row(name, vectors.stored(file), *net(vectors.uniform("image", images, 3, 256, 256))))
     return rows
@@ -129,8 +129,8 @@ def refiners(vectors: Vectors) -> list[dict[str, Any]]:
 
 
 def refiner(vectors: Vectors, kind: str, **options: object) -> temporal.Refiner:
-    net = temporal.build(kind, vectors.skeleton, 243, **options).eval()
-    checkpoints.load(net, vectors.state(f"temporal_{kind}"))
+    net = temporal.build_refiner(kind, vectors.skeleton, 243, **options).eval()
+    checkpoints.load_released(net, vectors.state(f"temporal_{kind}"))
     return net
 
 

@@ -36,14 +36,14 @@ _LSTM: Rules = (("net.shrink.", "net.linearLayer."),)
 _TEMPORAL_PREFIX: Rules = (("net.", "temporalModel.temporalModel."),)
 
 
-def load(
+def load_released(
     net: FrameNet | Refiner, source: Mapping[str, Tensor] | str | Path, *, ignore: Sequence[str] = ()
 ) -> None:
     """Fill `net` from a state dict, or a .safetensors/.pth file, in the released code's naming.
 
     Their checkpoints also hold thousands of the skeleton's constants: they are dropped after their numbers
-    agreed with `net.skeleton`'s (constants.py); those of another skeleton are a ValueError that says what
-    differs.  Every other key must fit: missing, unexpected and misshapen ones are a ValueError naming them.
+    agreed with `net.skeleton`'s (skeleton_constants.py).  Raises ValueError saying what differs for those of
+    another skeleton, and naming every other key that is missing, unexpected or misshapen.
     `ignore`: beginnings of keys to leave out unread.
     """
     from_file = isinstance(source, str | Path)
@@ -68,7 +68,7 @@ def _roots(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def export(net: FrameNet | Refiner) -> dict[str, Tensor]:
-    """The network's state dict in the released code's naming and shapes; `load` takes it back."""
+    """The network's state dict in the released code's naming and shapes; `load_released` takes it back."""
     theirs = names(net)
     return {
         theirs[key]: value.detach().reshape(_their_shape(net, key, value)).clone()

@@ -1,7 +1,7 @@
 """Is a released checkpoint's skeleton ours?  Told by its numbers, since its thousands of keys are not ours.
 
-Wherever a checkpoint keeps them, the constants of a skeleton hold the places of its markers in their bodies
-and of its joints in their parents': three numbers in a row, in a column, or in a 4 × 4 matrix.
+Wherever a checkpoint keeps them, the constants of a skeleton hold the positions of its markers in their
+bodies and of its joints in their parents: three numbers in a row, in a column, or in a 4 × 4 matrix.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,45 +11,47 @@ from jaxtyping import Float
 from scipy.spatial import KDTree
 from torch import Tensor
 
-from d3ke_lib.body.kinematics import Skeleton
+from d3ke_lib.body.pose import SkeletonLayer
 
 TOLERANCE = 1e-5  # m: ten times what float32 rounds off a metre's worth of sums
 
 
-def sort_out(skeleton: Skeleton, state: Mapping[str, Tensor], known: Iterable[str]) -> tuple[set[str], str]:
-    """Keys of `state` that are the skeleton's constants, and how its places differ from ours ("": not).
+def sort_out(
+    skeleton: SkeletonLayer, state: Mapping[str, Tensor], known: Iterable[str]
+) -> tuple[set[str], str]:
+    """Keys of `state` that are the skeleton's constants, and how its positions differ from ours ("": not).
 
     Keys count by the module they are in (their first name; the first two within modules of `known`): all of a
-    module's are constants when it holds one of our places.
+    module's are constants when it holds one of our positions.
     """
-    places, modules = places_of(skeleton), _by_module(state, known)
-    names, wanted = list(places), np.array(list(places.values()))
+    positions, modules = local_positions(skeleton), _by_module(state, known)
+    names, wanted = list(positions), np.array(list(positions.values()))
     each = [np.concatenate([_triples(state[key]) for key in keys]) for keys in modules.values()]
     triples, module = np.concatenate(each), np.repeat(np.arange(len(each)), [len(some) for some in each])
-    # Left and right often share a place: ours must be there as often as we have it.
-    turns = [names_before(i, wanted) for i in range(len(wanted))]
-    if len(triples) <= max(turns):
+    # Left and right often share a position: ours must be there as often as we have it.
+    earlier = [_equal_before(i, wanted) for i in range(len(wanted))]
+    if len(triples) <= max(earlier):
         return set(), ""
-    distance, index = KDTree(triples).query(wanted, k=range(1, 2 + max(turns)))
+    distance, index = KDTree(triples).query(wanted, k=range(1, 2 + max(earlier)))
     found = set(module[index[distance < TOLERANCE]].tolist())
     theirs = {key for i, keys in enumerate(modules.values()) if i in found for key in keys}
-    own = np.arange(len(wanted)), turns
+    own = np.arange(len(wanted)), earlier
     wrong = [i for i in np.argsort(-distance[own]) if distance[own][i] >= TOLERANCE]
     return theirs, _difference([(names[i], wanted[i], triples[index[own][i]]) for i in wrong], len(names))
 
 
-def names_before(i: int, places: Float[np.ndarray, "place 3"]) -> int:
-    """How many places before the i-th are the same."""
-    return int((np.abs(places[:i] - places[i]).max(1) < TOLERANCE).sum()) if i else 0
+def _equal_before(i: int, positions: Float[np.ndarray, "point 3"]) -> int:
+    """How many positions before the i-th are the same."""
+    return int((np.abs(positions[:i] - positions[i]).max(1) < TOLERANCE).sum()) if i else 0
 
 
-def places_of(skeleton: Skeleton) -> dict[str, Float[np.ndarray, "3"]]:
+def local_positions(skeleton: SkeletonLayer) -> dict[str, Float[np.ndarray, "3"]]:
     """Where markers are in their bodies and joints in their parents, m; those at the origin tell nothing."""
     markers = {f"marker {m.name}": m.location for m in skeleton.body.markers if m.name in skeleton.markers}
     joints = {
         f"joint {j.name}": j.parent.translation for j in skeleton.body.joints if j.name in skeleton.order
     }
-    return {name: np.array(place) for name, place in (markers | joints).items() if any(place)}
+    return {name: np.array(position) for name, position in (markers | joints).items() if any(position)}
 
 
 def _by_module(state: Mapping[str, Tensor], known: Iterable[str]) -> dict[str, list[str]]:
@@ -73,8 +75,8 @@ def _difference(wrong: list[tuple[str, np.ndarray, np.ndarray]], total: int, sho
         return ""
     some = [f"{name} (expected {_written(ours)}, nearest {_written(found)})" for name, ours, found in wrong]
     more = f", … {len(wrong) - shown} more" if len(wrong) > shown else ""
-    return f"another skeleton, {len(wrong)} of {total} places differ: " + ", ".join(some[:shown]) + more
+    return f"another skeleton, {len(wrong)} of {total} positions differ: " + ", ".join(some[:shown]) + more
 
 
-def _written(place: np.ndarray) -> str:
-    return "(" + ", ".join(f"{value:.5g}" for value in place) + ") m"
+def _written(position: np.ndarray) -> str:
+    return "(" + ", ".join(f"{value:.5g}" for value in position) + ") m"
