@@ -1,8 +1,8 @@
 # The rules of `make reproduce`, which calls this file: every arrow a file. OUT, P, REFINER, PY and SPIN come
 # from the Makefile. d3ke_lib/experiment/plan.py has written, just before,
-#   $(OUT)/plan.mk    RUNS: the profile's runs as backbone.seed
+#   $(OUT)/plan.mk    RUNS: the profile's runs as backbone.seed; PAGES: the executed notebooks; STALE: those to execute
 #   $(OUT)/stamps/    one file per page, renewed when the page is out of date
-# so that a page depends on its stamp alone; what stands behind | says only which page is made first.
+# so that a page depends on its stamp alone; what stands behind | only comes first.
 SHELL       := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
@@ -12,25 +12,23 @@ include $(OUT)/plan.mk
 
 NB        := $(OUT)/notebooks
 STAMP     := $(OUT)/stamps
-RUN       := $(PY) scripts/run_notebook.py
-SOURCES   := $(patsubst notebooks/%.ipynb,%,$(sort $(wildcard notebooks/*.ipynb)))
-RESULTS   := $(filter 06_% 07_%,$(SOURCES))
-OTHERS    := $(filter-out 02_% 04_% 05_% $(RESULTS),$(SOURCES))
 FRAMES    := $(RUNS:%=$(NB)/04_frame.%.ipynb)
 TEMPORALS := $(RUNS:%=$(NB)/05_temporal.$(REFINER).%.ipynb)
-PAGES     := $(OTHERS:%=$(NB)/%.ipynb) $(NB)/02_data.ipynb $(FRAMES) $(TEMPORALS) $(RESULTS:%=$(NB)/%.ipynb)
+RESULTS   := $(filter 06_% 07_%,$(PAGES))
+OTHERS    := $(filter-out 04_% 05_% $(RESULTS),$(PAGES))
+RUN       := D3KE_STAGES="$(STALE:%=$(NB)/%.ipynb)" $(PY) scripts/run_notebook.py
 backbone   = $(firstword $(subst ., ,$*))
 seed       = $(lastword $(subst ., ,$*))
 
-$(OUT)/report/index.html: $(STAMP)/report $(PAGES)
+$(OUT)/report/index.html: $(STAMP)/report $(PAGES:%=$(NB)/%.ipynb)
 	@$(PY) scripts/build_report.py $(notdir $(OUT))
 
-$(PAGES): | $(OUT)/expected_time.json
+$(PAGES:%=$(NB)/%.ipynb): | $(OUT)/expected_time.json
 
 $(OUT)/expected_time.json:
 	@$(SPIN) $(PY) scripts/expected_time.py $(P) $@
 
-$(OTHERS:%=$(NB)/%.ipynb) $(NB)/02_data.ipynb: $(NB)/%.ipynb: $(STAMP)/%
+$(OTHERS:%=$(NB)/%.ipynb): $(NB)/%.ipynb: $(STAMP)/%
 	@$(RUN) notebooks/$*.ipynb $@ profile=$(P)
 
 $(FRAMES): $(NB)/04_frame.%.ipynb: $(STAMP)/04_frame.% | $(NB)/02_data.ipynb

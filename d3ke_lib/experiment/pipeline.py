@@ -124,6 +124,8 @@ def data(asked: Asked) -> Path:
     made = experiment.data
     if data_up_to_date(experiment):
         return made
+    if not isinstance(experiment.profile.data, DataConfig):
+        check_downloads(experiment)
     with artifacts.claimed(made), run_folder.redirect_bars():
         identity = _identify_data(experiment.profile)
         if any(made.iterdir()) and _read_identity(made) != identity:
@@ -188,8 +190,7 @@ def _make_records(experiment: Experiment) -> None:
     if isinstance(asked, DataConfig):
         synthetic.make(asked, experiment.data, workers, devices.choose("auto").type)
     else:
-        raw = check_downloads(experiment)
-        bmlmovi.make(asked, raw, experiment.data, workers, experiment.settings.partial)
+        bmlmovi.make(asked, experiment.settings.raw, experiment.data, workers, experiment.settings.partial)
 
 
 def needs_downloads(experiment: Experiment) -> bool:
@@ -197,14 +198,13 @@ def needs_downloads(experiment: Experiment) -> bool:
     return not isinstance(experiment.profile.data, DataConfig) and not data_up_to_date(experiment)
 
 
-def check_downloads(experiment: Experiment) -> Path:
-    """The folder of BMLmovi's downloads; raises a ValueError where it is not given or is no such folder."""
+def check_downloads(experiment: Experiment) -> None:
+    """Raises a ValueError where RAW is not given or is not the folder of BMLmovi's downloads."""
     raw = experiment.settings.raw
     if raw is None:
         raise D3keError("BMLmovi: say where the downloads are: RAW=folder (data/README.md)")
     if not folder_tree.find_downloads(raw).subjects:
         raise D3keError(f"{raw}: expected BMLmovi's downloads (data/README.md), found none of their files")
-    return raw
 
 
 # --- networks ---------------------------------------------------------------------------------------------

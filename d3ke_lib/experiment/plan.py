@@ -44,33 +44,40 @@ def check(profile: str, refiner: str | None = None, backbone: str | None = None)
 
 def write(experiment: Experiment) -> Path:
     """Writes plan.mk and the stamps; returns plan.mk."""
+    folder, pages = experiment.folder, find_pages(experiment)
     stale = set(find_stale(experiment))
-    for page, start in find_pages(experiment).items():
-        stamp = experiment.folder / "stamps" / page
+    for page, start in pages.items():
+        stamp = folder / "stamps" / page
         if page in stale:
             stamp.unlink(missing_ok=True)
         write_if_changed(stamp, hash_page(experiment, start) + "\n")
-    runs = [
-        f"{backbone}.{seed}" for backbone in experiment.profile.backbones for seed in experiment.profile.seeds
-    ]
-    path = experiment.folder / "plan.mk"
-    write_if_changed(path, f"RUNS := {' '.join(runs)}\n")
-    return path
+    del pages[REPORT]
+    profile = experiment.profile
+    lists = {
+        "RUNS": [f"{backbone}.{seed}" for backbone in profile.backbones for seed in profile.seeds],
+        "PAGES": pages,
+        "STALE": [page for page in pages if not _is_executed(folder, page)],
+    }
+    text = "".join(f"{name} := {' '.join(values)}\n" for name, values in lists.items())
+    write_if_changed(folder / "plan.mk", text)
+    return folder / "plan.mk"
+
+
+def _is_executed(folder: Path, page: str) -> bool:
+    executed = folder / "notebooks" / f"{page}.ipynb"
+    return executed.is_file() and not _is_newer(folder / "stamps" / page, executed)
 
 
 def find_pages(experiment: Experiment) -> dict[str, list[Path]]:
-    """Page → the files whose imports are behind it: a notebook, or what builds the report."""
-    pages = {
-        page_of(method): [NOTEBOOKS / f"{page_of(method).partition('.')[0]}.ipynb"]
-        for method in pipeline.find_methods(experiment.profile)
-    }
-    single = [path for path in sorted(NOTEBOOKS.glob("*.ipynb")) if path.stem not in (FRAME, TEMPORAL)]
+    """Page → the files whose imports are behind it, in the order of execution; last, the report."""
+    single = [path for path in NOTEBOOKS.glob("*.ipynb") if path.stem not in (FRAME, TEMPORAL)]
+    pages = {path.stem: [path] for path in single}
+    for method in pipeline.find_methods(experiment.profile):
+        page = page_of(method)
+        pages[page] = [NOTEBOOKS / f"{page.partition('.')[0]}.ipynb"]
     templates = sorted(path for path in (REPOSITORY / "scripts" / "report").rglob("*") if path.is_file())
-    return (
-        pages
-        | {path.stem: [path] for path in single}
-        | {REPORT: [REPOSITORY / "scripts" / "build_report.py", *templates]}
-    )
+    ordered = {page: pages[page] for page in sorted(pages, key=lambda page: page[:2])}
+    return ordered | {REPORT: [REPOSITORY / "scripts" / "build_report.py", *templates]}
 
 
 def page_of(method: Method) -> str:

@@ -74,7 +74,10 @@ def plan_pages(experiment: Experiment) -> set[str]:
 
 def test_nothing_is_planned_twice(finished: Experiment) -> None:
     assert plan_pages(finished) == set()
-    assert (finished.folder / "plan.mk").read_text() == "RUNS := resnext50_32x4d.0 resnext101_32x8d.0\n"
+    runs, pages, stale = (finished.folder / "plan.mk").read_text().splitlines()
+    assert runs == "RUNS := resnext50_32x4d.0 resnext101_32x8d.0"
+    assert pages.split()[2:5] == ["01_body", "02_data", "03_backbones"]
+    assert stale.startswith("STALE :=")
 
 
 # --- every file of the library ----------------------------------------------------------------------------

@@ -41,6 +41,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     monkeypatch.setattr(bmlmovi, "make", make)
     for subject in (1, 2, 3):
         (tmp_path / "raw" / str(subject)).mkdir(parents=True)
+    (tmp_path / "raw" / "F_PG1_Subject_1_L.avi").touch()
     return found
 
 
@@ -57,6 +58,10 @@ def test_without_downloads_it_says_what_to_give(tmp_path: Path, monkeypatch: pyt
     monkeypatch.delenv("D3KE_RAW", raising=False)
     with pytest.raises(ValueError, match="RAW=folder"):
         pipeline.data(PROFILE)
+    monkeypatch.setenv("D3KE_RAW", str(tmp_path))
+    with pytest.raises(ValueError, match="expected BMLmovi's downloads"):
+        pipeline.data(PROFILE)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_records_are_made_once(asked: list[Path], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a network costs: parameters, operations, time. Times are this machine's and stand beside its kind."""
+"""What a network costs: parameters, operations, time. Times are those of this machine."""
 
 import statistics
 import time
@@ -40,9 +40,9 @@ def seconds(action: Callable[[], Any], device: torch.device, repeats: int) -> fl
     return statistics.median([once() for _ in range(repeats + 2)][2:])
 
 
-def frame_cost(net: nn.Module, config: FrameConfig, judging: EvaluationConfig) -> dict[str, Any]:
-    """multiply_adds an image of config.px; latency of one image, images/s in batches, skeleton included."""
-    device, batch, repeats = next(net.parameters()).device, judging.batch, judging.timing_batches
+def frame_cost(net: nn.Module, config: FrameConfig, evaluation: EvaluationConfig) -> dict[str, Any]:
+    """multiply_adds per image of config.px; latency of one image, images/s in batches, skeleton included."""
+    device, batch, repeats = next(net.parameters()).device, evaluation.batch, evaluation.timing_batches
     images = torch.rand(batch, 3, config.px, config.px, device=device)
     images = images.contiguous(memory_format=torch.channels_last)
 
@@ -66,23 +66,23 @@ def frame_cost(net: nn.Module, config: FrameConfig, judging: EvaluationConfig) -
     }
 
 
-def temporal_cost(net: nn.Module, config: TemporalConfig, judging: EvaluationConfig) -> dict[str, Any]:
+def temporal_cost(net: nn.Module, config: TemporalConfig, evaluation: EvaluationConfig) -> dict[str, Any]:
     """multiply_adds and latency of one window; without the skeleton layer."""
     device = next(net.parameters()).device
     features = temporal.feature_count(net.skeleton)
     window = torch.zeros(1, config.window, features, device=device)
-    answer = torch.no_grad()(net.net)
+    forward = torch.no_grad()(net.net)
     net.eval()
     return {
         "parameters": parameters(net),
         "multiply_adds": multiply_adds(net.net, window),
         "window": config.window,
-        "latency_ms": 1e3 * seconds(lambda: answer(window), device, judging.timing_batches),
+        "latency_ms": 1e3 * seconds(lambda: forward(window), device, evaluation.timing_batches),
     }
 
 
 def training_cost(run: Path) -> dict[str, Any]:
-    """A finished run's steps, seconds in all (validation included, pauses not), items a second."""
+    """A finished run's steps, seconds in all (validation included, pauses not), items per second."""
     result = artifacts.read_json(run / run_folder.RESULT)
     speeds = [line["per_second"] for line in artifacts.read_log(run / run_folder.LOG) if "per_second" in line]
     return {

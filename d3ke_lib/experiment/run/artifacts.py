@@ -92,7 +92,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str,
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors and the JSON beside them. Raises D3keError naming a file that is absent or not whole."""
+    """The tensors and the JSON in their header. Raises D3keError naming an absent or damaged file."""
     with _opened(path) as file:
         return {name: file.get_tensor(name) for name in file.keys()}, _about(file)  # noqa: SIM118
 

@@ -100,7 +100,7 @@ def check_types(config: Any) -> None:
 def fingerprint(*parts: Any) -> str:
     """SHA-256 of configurations, hashes and numbers: equal for equal content, whatever wrote it.
 
-    Left out are fields marked `metadata={"how": True}`: how a run is carried out, not what comes of it.
+    Left out are fields marked `metadata={"how": True}`: how a run is carried out, not what results.
     """
     text = json.dumps([_identity(part) for part in parts], sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()

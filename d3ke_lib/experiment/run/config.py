@@ -19,7 +19,7 @@ from d3ke_lib.nets import backbone, temporal
 from d3ke_lib.nets.losses import LossWeights, Norm
 from d3ke_lib.settings import Settings
 
-# How a run is carried out, not what comes of it: left out of fingerprints.
+# Fields of how a run is carried out, which do not change its result: left out of fingerprints.
 HOW = {"how": True}
 
 
@@ -61,7 +61,7 @@ class FrameConfig:
     squash: Literal["before_mean", "after_mean"] = "before_mean"  # C
     weights: str | None = "imagenet"  # what the backbone starts from (C); None: random numbers
     precision: Literal["fp32", "bf16"] = "fp32"  # C; bf16: autocast, weights stay in float32
-    ema: float | None = None  # decay a step of the weights' moving average, which is then the result
+    ema: float | None = None  # decay per step of the weights' moving average, which is then the result
     augment: AugmentConfig = field(default_factory=AugmentConfig)  # C
     resolutions: tuple[Resolution, ...] = ()  # empty: px throughout
     validations: int = 10  # evenly spaced, the last at the end
@@ -70,15 +70,14 @@ class FrameConfig:
     workers: int = field(default=2, metadata=HOW)  # threads that decode ahead
     cache_gb: float = field(default=0.0, metadata=HOW)  # decoded crops kept in memory, GB
     checkpoint_every: int = field(default=1000, metadata=HOW)  # steps
-    log_every: int = field(default=10, metadata=HOW)  # steps a line of the log sums up
+    log_every: int = field(default=10, metadata=HOW)  # steps that a line of the log averages
 
     def __post_init__(self) -> None:
         check_types(self)
         _check_known("backbone", self.backbone, backbone.NAMES)
         _check_phases(self.phases)
-        _check_positive(
-            self, "px", "batch", "epochs", "every", "validations", "checkpoint_every", "log_every"
-        )
+        counts = ("px", "batch", "epochs", "every", "validations", "checkpoint_every", "log_every")
+        _check_positive(self, *counts)
         until = [resolution.until for resolution in self.resolutions]
         if until and (until != sorted(until) or until[-1] != 1.0):
             raise D3keError(f"FrameConfig.resolutions: `until` must grow to 1.0, found {until}")
@@ -99,9 +98,7 @@ class TemporalConfig:
     amsgrad: bool | None = None  # None: for the TCN only (C)
     norm: Norm = "L2"  # of position differences (C's configuration; its checkpoint's name says L1)
     loss: LossWeights = field(default_factory=LossWeights)  # λ1 … λ4 (P)
-    intermediate: float = (
-        1.0  # weight of the frames beside the target (transformer, LSTM), C: both have losses
-    )
+    intermediate: float = 1.0  # weight of the frames other than the target (transformer, LSTM; C)
     norm_momentum: tuple[float, float] = (0.1, 0.001)  # the TCN's batch norm, first to last step (C)
     subjects: int | None = None  # train on so many training subjects; None: all
     validations: int = 10
@@ -159,10 +156,8 @@ def _check_known(what: str, value: str, known: tuple[str, ...]) -> None:
 
 def _check_positive(config: object, *names: str) -> None:
     for name in names:
-        if getattr(config, name) < 1:
-            raise D3keError(
-                f"{type(config).__name__}.{name} must be 1 or more, found {getattr(config, name)}"
-            )
+        if (value := getattr(config, name)) < 1:
+            raise D3keError(f"{type(config).__name__}.{name} must be 1 or more, found {value}")
 
 
 def _check_phases(phases: tuple[Phase, ...]) -> None:
@@ -216,11 +211,11 @@ SMOKE = Profile(
 DEMO = Profile(
     name="demo",  # do the networks learn, and which better? an hour on two cores
     data=DataConfig(
-        train=96,  # many people, each for a short time: what is missing on new people is other people
+        train=96,  # many subjects, each for a short time: what unseen subjects need is more subjects
         validation=4,
         test=8,
         seconds=2.0,  # a cycle or two of each action
-        fps=10.0,  # 30 frames a second look alike
+        fps=10.0,  # 30 frames per second look alike
         px=90,  # 13 px of margin on each side of 64
         margin=90 / 64,  # exact, so that plain crops need no resampling
     ),
@@ -229,7 +224,7 @@ DEMO = Profile(
         batch=16,  # more steps from the same images
         images=40_000,  # as many as fit an hour with both backbones, the refiners and the rest
         resolutions=(Resolution(0.6, 48), Resolution(1.0, 64)),  # a third faster while it learns the coarse
-        every=1,  # at 10 frames a second neighbours differ
+        every=1,  # at 10 frames per second neighbours differ
         moved=0.0,  # the same
         phases=(  # a long high stretch, then the fall in which most is gained: it must fit the budget
             Phase(0.7, 1.4e-3, 3e-4),
@@ -246,28 +241,28 @@ DEMO = Profile(
         checkpoint_every=300,  # one every few minutes, also for the larger network
     ),
     temporal=TemporalConfig(
-        window=9,  # 0.9 s at 10 frames a second, where 243 are 8.1 s at 30; the motions have 20 frames
+        window=9,  # 0.9 s at 10 frames per second, where 243 are 8.1 s at 30; the motions have 20 frames
         batch=32,  # more steps from fewer windows
         epochs=8,  # minutes
         warmup=100,  # post-norm transformers start badly at full rate
-        subjects=8,  # whose answers must be computed first
+        subjects=8,  # whose predictions must be computed first
         validations=4,
     ),
 )
 
 GPU = Profile(
-    name="gpu",  # the paper's picture size and recipe on synthetic people; half an hour on one H100
+    name="gpu",  # the paper's image size and recipe on synthetic subjects; half an hour on one H100
     data=DataConfig(
         train=48,
         validation=4,
         test=15,
-        fps=10.0,  # 30 frames a second look alike
+        fps=10.0,  # 30 frames per second look alike
         margin=360 / 256,  # exact, so that plain crops need no resampling
     ),
     frame=FrameConfig(
         batch=32,  # more steps for the same images
         images=80_000,  # two backbones × three seeds in a quarter of an hour
-        every=1,  # at 10 frames a second neighbours differ
+        every=1,  # at 10 frames per second neighbours differ
         moved=0.0,  # the same
         warmup=100,  # no pretrained weights to start from
         weights=None,  # nothing to fetch
@@ -277,7 +272,7 @@ GPU = Profile(
         validations=4,
     ),
     temporal=TemporalConfig(
-        window=27,  # 2.7 s at 10 frames a second; the motions have 40 frames
+        window=27,  # 2.7 s at 10 frames per second; the motions have 40 frames
         epochs=20,  # minutes
         warmup=100,  # post-norm transformers start badly at full rate
         validations=4,

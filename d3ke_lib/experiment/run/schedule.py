@@ -39,15 +39,15 @@ def resolution(schedule: Sequence[Resolution], px: int, step: int, steps: int) -
     return next((stage.px for stage in schedule if step < round(stage.until * steps)), px)
 
 
-def budget(items: int, batch: int, epochs: int, wanted: int | None, what: str) -> tuple[int, int]:
-    """Steps an epoch, which has whole batches only, and steps in all: `wanted` items of them, or `epochs`.
+def budget(items: int, batch: int, epochs: int, asked: int | None, what: str) -> tuple[int, int]:
+    """Steps per epoch, which has whole batches only, and steps in all: `asked` items of them, or `epochs`.
 
-    Raises D3keError where there are fewer items than one batch, or than one batch is wanted.
+    Raises D3keError where there are fewer items than one batch, or than one batch is asked for.
     """
     per_epoch = items // batch
-    steps = per_epoch * epochs if wanted is None else wanted // batch
+    steps = per_epoch * epochs if asked is None else asked // batch
     if not per_epoch or not steps:
-        raise D3keError(f"one batch is {batch} {what}; there are {items}, the budget is {wanted or 'epochs'}")
+        raise D3keError(f"one batch is {batch} {what}; there are {items}, the budget is {asked or 'epochs'}")
     return per_epoch, steps
 
 
@@ -56,10 +56,10 @@ def pieces(items: int, batch: int, seed: int, first: int, steps: int) -> Iterato
     per_epoch = items // batch
     order, of_epoch = None, -1
     for step in range(first, steps):
-        epoch, place = divmod(step, per_epoch)
+        epoch, number = divmod(step, per_epoch)
         if epoch != of_epoch:
             order, of_epoch = epoch_order(items, seed, epoch), epoch
-        yield order[place * batch : (place + 1) * batch]
+        yield order[number * batch : (number + 1) * batch]
 
 
 def milestones(steps: int, count: int) -> set[int]:

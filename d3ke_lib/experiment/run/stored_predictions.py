@@ -95,7 +95,7 @@ def subjects_of(data: Path, split: str, count: int | None = None) -> list[int]:
     files = records.load_manifest(data)["files"].values()
     subjects = sorted({file["subject"] for file in files if file["split"] == split})
     if count is not None and count > len(subjects):
-        raise D3keError(f"{count} subjects of the split {split} are wanted, it has {len(subjects)}")
+        raise D3keError(f"{count} subjects of the split {split} are asked for, it has {len(subjects)}")
     return subjects[:count]
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -28,9 +28,7 @@ def opensim_markers(
     `ImportError` where opensim is not installed, `KeyError` for unknown coordinates, and
     OpenSim's `RuntimeError` for what it cannot read.
     """
-    import opensim
-
-    opensim.Logger.setLevelString("Error")  # the meshes are missing by design
+    opensim = _import_opensim("Error")  # the meshes are missing by design
     model = opensim.Model(str(path))
     state = model.initSystem()
     points = np.empty((len(values), len(markers), 3))
@@ -63,9 +61,7 @@ def opensim_places(
 
     `factors`, relative to the file, scale the model by OpenSim's own Model.scale first.
     """
-    import opensim
-
-    opensim.Logger.setLevelString("Off")
+    opensim = _import_opensim("Off")
     model = opensim.Model(str(path))
     if factors:
         _scale(opensim, model, factors)
@@ -141,9 +137,7 @@ def opensim_inverse(
 
     Names and values (rad, m) of all coordinates, and the seconds the tool took. Raises as `opensim_markers`.
     """
-    import opensim
-
-    opensim.Logger.setLevelString("Off")
+    opensim = _import_opensim("Off")
     model, tool = opensim.Model(str(path)), opensim.InverseKinematicsTool()
     model.initSystem()
     tool.setModel(model)
@@ -194,9 +188,7 @@ def opensim_scaled_markers(
     path: Path, factors: dict[str, Float[ndarray, " 3"]], names: tuple[str, ...]
 ) -> tuple[Float[ndarray, "marker 3"], dict[str, float]]:
     """OpenSim's own scaling by relative factors: markers (m) in the default pose, bodies' masses (kg)."""
-    import opensim
-
-    opensim.Logger.setLevelString("Off")
+    opensim = _import_opensim("Off")
     model = opensim.Model(str(path))
     _scale(opensim, model, factors)
     state = model.initSystem()
@@ -204,3 +196,12 @@ def opensim_scaled_markers(
     points = _array([model.getMarkerSet().get(name).getLocationInGround(state) for name in names])
     bodies = [model.getBodySet().get(i) for i in range(model.getBodySet().getSize())]
     return points, {b.getName(): b.getMass() for b in bodies}
+
+
+def _import_opensim(level: str) -> Any:
+    """The module, which writes no opensim.log into the working directory and logs from `level` on."""
+    import opensim
+
+    opensim.Logger.removeFileSink()
+    opensim.Logger.setLevelString(level)
+    return opensim
