@@ -66,7 +66,7 @@ def unwind(problem: Problem, unknown: Float[Tensor, "frame unknown"]) -> Float[T
     if not bool(turns.any() | lap.any()):
         return unknown
     alone = ~torch.isin(torch.arange(count, device=unknown.device), axes.further)
-    rotates = axes.amount[:count] < len(problem.skeleton.turns)
+    rotates = axes.amount[:count] < len(problem.skeleton.rotations)
     wide = rotates & alone & (problem.high - problem.low > FULL_TURN)
     near = unknown - FULL_TURN * torch.cat([torch.zeros_like(unknown[:1]), turns.cumsum(0)])
     near = near - FULL_TURN * ((near.mean(0) - problem.usual) / FULL_TURN).round()

@@ -15,7 +15,8 @@ from d3ke_lib.body.ik.least_squares import STEP_CAP, Problem, descend, reduced_f
 from d3ke_lib.body.ik.linkage import links
 from d3ke_lib.body.ik.normal_equations import equations
 from d3ke_lib.body.ik.solve import Prior, Residuals, prepare, solve, solve_window
-from d3ke_lib.body.kinematics import Pose, Skeleton
+from d3ke_lib.body.kinematics import Skeleton
+from d3ke_lib.body.pose import Pose
 
 FRAMES = 24  # that decide the size, evenly spread over those with a marker
 RIDGE = 1e-6  # m²/rad²: directions of a frame's coordinates that no marker sees

@@ -1,4 +1,4 @@
-"""Least squares over unknown coordinates: Levenberg–Marquardt per frame, or all frames under a smoothness prior."""
+"""Least squares over unknowns: Levenberg–Marquardt per frame, or all frames under a smoothness prior."""
 
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -158,7 +158,8 @@ def _improve(problem: Problem, state: _State) -> _State:
     trial = problem.moved(state.unknown, step)
     there = problem.equations(trial)
     better = there.cost < at.cost
-    done = (promised < STILL * at.cost + problem.negligible) & (state.damping < 10.0)
+    little = promised < STILL * at.cost + problem.negligible
+    done = little & ((state.damping < 10.0) | state.done)  # a frame at rest may well refuse further steps
     damping = (state.damping * torch.where(better, 0.2, 5.0)).clamp(1e-6, 1e6)
     if bool(better.all()):
         return _State(trial, there, damping, done)

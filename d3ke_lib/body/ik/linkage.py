@@ -1,8 +1,8 @@
-"""A skeleton whose unknown coordinates move: joint axes, links and markers as functions of the unknowns alone.
+"""A skeleton as a function of the unknown coordinates alone: amounts of its joint axes, links, markers.
 
-Whatever the unknowns do not change (rest coordinates, scaled links, couplers composed with joint functions) is
-computed once per problem, and all non-linear functions are evaluated together. Inside, components come first
-and frames last, as in tree.py.
+Whatever the unknowns do not change (coordinates at rest, scaled links, chains of linear functions) is
+computed once per problem, and all non-linear functions are evaluated together, with their derivatives.
+Components come first and frames last, as in tree.py.
 """
 
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from d3ke_lib.body import tree
 from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.opensim.functions import Function
+from d3ke_lib.body.tree import PosedTree, pose_tree
 
 
 class Affine(NamedTuple):
@@ -67,7 +67,7 @@ def _columns(affine: list[Affine], like: Tensor) -> tuple[Tensor, Tensor, Tensor
 
 @dataclass
 class Transmission:
-    """From unknowns to the amounts of all joint axes, rad or m: the turns, then the slides of sliding slots.
+    """From unknowns to the amounts of all joint axes, rad or m: rotations, then slides of sliding slots.
 
     `unknown` names the unknown behind each amount, −1 where it is constant.
     """
@@ -99,17 +99,15 @@ class Transmission:
         return amounts.index_copy(0, self.nonlinear, values), slope
 
 
-def transmission(
-    skeleton: Skeleton, free: list[int], rest: Float[Tensor, " coord"]
-) -> Transmission:
+def transmission(skeleton: Skeleton, free: list[int], rest: Float[Tensor, " coord"]) -> Transmission:
     """The transmission of the coordinates `free` (indices), all others at `rest`."""
-    like = skeleton.eye
+    like = skeleton.ranges
     columns, tables, owner = _coordinate_columns(skeleton, free, rest.tolist())
     affine, functions, inputs, nonlinear = [], [], [], []
     for column, slope, offset, function in _joint_axes(skeleton):
         at = columns[column]
         if function is None or at.slope == 0:
-            at = at.through(slope, offset) if function is None else Affine(0, 0.0, _value(function, at.offset))
+            at = at.through(slope, offset) if function is None else _constant(function, at)
         else:
             nonlinear.append(len(affine))
             functions.append(function)
@@ -122,12 +120,12 @@ def transmission(
 
 
 def _joint_axes(skeleton: Skeleton) -> list[tuple[int, float, float, Function | None]]:
-    """(column of values, slope, offset, function if not linear) of every turn, then of every slide in use."""
-    slots = len(skeleton.order)
+    """(column of values, slope, offset, function if not linear) of axis rotations, then of slides in use."""
+    slots, sliding = len(skeleton.order), skeleton.slide_slots.tolist()
     axes = []
     for kind, used in (
-        ("turn", range(len(skeleton.turns))),
-        ("slide", [place * slots + slot for place in range(3) for slot in skeleton.sliding]),
+        ("rotation", range(len(skeleton.rotations))),
+        ("slide", [position * slots + slot for position in range(3) for slot in sliding]),
     ):
         functions = {slot: function for slot, _, function in getattr(skeleton, f"{kind}_functions")}
         parts = (getattr(skeleton, f"{kind}_{part}").tolist() for part in ("source", "slope", "offset"))
@@ -139,38 +137,37 @@ def _joint_axes(skeleton: Skeleton) -> list[tuple[int, float, float, Function | 
 def _coordinate_columns(
     skeleton: Skeleton, free: list[int], rest: list[float]
 ) -> tuple[list[Affine], list[FunctionTable], list[int]]:
-    """Every column of coordinate values by rows; what couplers append to the rows; the unknown behind a row."""
+    """Columns of coordinate values by rows; what couplers append to the rows; the unknown behind a row."""
     order = {index: i for i, index in enumerate(free)}
     columns = [
         Affine(order[given], 1.0, 0.0) if given in order else Affine(0, 0.0, ([*rest, 0.0])[given])
         for given in skeleton.coordinate_source.tolist()
     ]
-    if skeleton.linear_couplers:
-        parts = (getattr(skeleton, f"coupled_{part}").tolist() for part in ("source", "slope", "offset"))
-        return [columns[s].through(k, b) for s, k, b in zip(*parts, strict=True)], [], list(range(len(free)))
+    parts = (getattr(skeleton, f"coupled_{part}").tolist() for part in ("source", "slope", "offset"))
+    columns = [columns[s].through(k, b) for s, k, b in zip(*parts, strict=True)]  # couplers if all are linear
     tables, owner = [], list(range(len(free)))
     for dependent, independent, function in skeleton.couplers:
         at = columns[independent]
         if function.is_linear:
             columns[dependent] = at.through(*function.line)
         elif at.slope == 0:
-            columns[dependent] = Affine(0, 0.0, _value(function, at.offset))
+            columns[dependent] = _constant(function, at)
         else:
-            tables.append(FunctionTable([function], [at], skeleton.eye))
+            tables.append(FunctionTable([function], [at], skeleton.ranges))
             columns[dependent] = Affine(len(owner), 1.0, 0.0)
             owner.append(owner[at.row])
     return columns, tables, owner
 
 
-def _value(function: Function, x: float) -> float:
-    return float(function(torch.tensor(x, dtype=torch.float64)))
+def _constant(function: Function, at: Affine) -> Affine:
+    return Affine(0, 0.0, float(function(torch.tensor(at.offset, dtype=torch.float64))))
 
 
 class Links(NamedTuple):
-    """What scale factors decide: `own` (3, link, frame or 1), `slide` (3, place, sliding slot, frame or 1)."""
+    """What scale factors decide; the last axis has length 1 where all frames have the same."""
 
-    own: Tensor
-    slide: Tensor
+    own: Float[Tensor, "3 link #frame"]
+    slide: Float[Tensor, "3 position sliding #frame"]
 
     def at(self, frames: Tensor | slice) -> "Links":
         return Links(*(part if part.shape[-1] == 1 else part[..., frames] for part in self))
@@ -188,19 +185,21 @@ def links(skeleton: Skeleton, scales: Float[Tensor, "*frame body 3"]) -> Links:
 class Posed(NamedTuple):
     """A posed tree, and the derivative of each amount with respect to its unknown, (amount, frame or 1)."""
 
-    tree: tree.Hung
+    tree: PosedTree
     slope: Tensor
 
     def markers(self, slots: int) -> Float[Tensor, "3 marker frame"]:
         return self.tree.points[:, slots:]
 
 
-def posed(skeleton: Skeleton, drive: Transmission, link: Links, unknown: Float[Tensor, "frame unknown"]) -> Posed:
+def posed(
+    skeleton: Skeleton, drive: Transmission, link: Links, unknown: Float[Tensor, "frame unknown"]
+) -> Posed:
     """The tree with its unknown coordinates at `unknown` (rad, m)."""
     amounts, slope = drive(unknown)
-    turns, slides = amounts.split([len(skeleton.turns), len(amounts) - len(skeleton.turns)])
+    rotations, slides = amounts.split([len(skeleton.rotations), len(amounts) - len(skeleton.rotations)])
     own = link.own.expand(-1, -1, len(unknown))
     if len(slides):
         moved = (link.slide * slides.unflatten(0, (3, -1))).sum(1)
         own = own.index_add(1, skeleton.slide_slots, moved)
-    return Posed(tree.hung(skeleton._tree("whole", placed=False), turns, own), slope)
+    return Posed(pose_tree(skeleton._tree("every", root_given=False), rotations, own), slope)

@@ -1,8 +1,9 @@
 """Markers' normal equations in the unknown coordinates, without ever forming the Jacobian.
 
-A coordinate moves everything distal to its joint as one rigid body, so what a marker adds to JᵀWJ depends only
-on its weight and its first and second moments. Summed over the markers distal to a joint they act as a subtree's
-inertia does in Featherstone's composite-rigid-body algorithm (Rigid Body Dynamics Algorithms, 2008, §6.2):
+A coordinate moves everything distal to its joint as one rigid body, so what a marker adds to JᵀWJ depends
+only on its weight and its first and second moments. Summed over the markers distal to a joint they act as a
+subtree's inertia does in Featherstone's composite-rigid-body algorithm (Rigid Body Dynamics Algorithms, 2008,
+§6.2):
 (JᵀWJ)[i, j] = twist_i · inertia_j twist_j where axis i is above axis j, 0 where neither is above the other.
 For 87 markers and 75 coordinates that is a twentieth of the work of multiplying Jacobians, and exact.
 """
@@ -13,18 +14,18 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from d3ke_lib.body import tree
 from d3ke_lib.body.ik.linkage import Links, Posed, Transmission
 from d3ke_lib.body.kinematics import Skeleton
-from d3ke_lib.body.layout import applied
+from d3ke_lib.body.layout import rotate
+from d3ke_lib.body.tree import axis_frames
 
 
 class Axes(NamedTuple):
-    """The joint axes that the unknowns move: one per unknown, in order, then further ones through couplers."""
+    """Joint axes that the unknowns move: one per unknown, in order, then further ones through couplers."""
 
-    turn: Int[Tensor, " turn"]  # among the transmission's amounts
-    slide: Int[Tensor, " slide"]  # among the amounts after the turns
-    order: Int[Tensor, " axis"]  # turns, then slides → this class's order
+    rotation: Int[Tensor, " rotation"]  # among the amounts
+    slide: Int[Tensor, " slide"]  # among the amounts after the rotations
+    order: Int[Tensor, " axis"]  # rotations, then slides → this class's order
     amount: Int[Tensor, " axis"]
     joint: Int[Tensor, " axis"]  # the joint's slot
     further: Int[Tensor, " further"]  # unknowns of the axes after the first ones
@@ -50,20 +51,20 @@ def axes_of(skeleton: Skeleton, drive: Transmission, names: list[str]) -> Axes:
         raise ValueError(f"{skeleton.body.source}: these coordinates move nothing: {idle}")
     ordered = [first[u] for u in range(len(names))]
     ordered += [i for i in moving if first[drive.unknown[i]] != i]
-    slots = [*(slot for slot, _ in skeleton.turns), *3 * skeleton.sliding]
-    device = skeleton.eye.device
+    slots = [*(slot for slot, _ in skeleton.rotations), *3 * skeleton.slide_slots.tolist()]
+    device = skeleton.ranges.device
 
     def index(values: list[int]) -> Tensor:
         return torch.tensor(values, dtype=torch.long, device=device)
 
     joint, place = index([slots[i] for i in ordered]), {i: k for k, i in enumerate(moving)}
-    turns = len(skeleton.turns)
+    rotations = len(skeleton.rotations)
     carries, distal = _carried(skeleton)
     amount = index(ordered)
     # Two axes of one joint move the same markers: either may count as the one above.
     above = carries[joint][:, joint] + (joint[:, None] == joint).triu(1).to(carries)
     return Axes(
-        index([i for i in moving if i < turns]), index([i - turns for i in moving if i >= turns]),
+        index([i for i in moving if i < rotations]), index([i - rotations for i in moving if i >= rotations]),
         index([place[i] for i in ordered]), amount, joint,
         index([drive.unknown[i] for i in ordered[len(names) :]]),
         above + torch.eye(len(ordered)).to(above) / 2, distal,
@@ -73,8 +74,8 @@ def axes_of(skeleton: Skeleton, drive: Transmission, names: list[str]) -> Axes:
 def _carried(skeleton: Skeleton) -> tuple[Tensor, Tensor]:
     """Which slots are strictly above which (slot, slot), and move which markers (slot, marker)."""
     count = len(skeleton.order)
-    pulled = skeleton.whole_pulled
-    return pulled[:, :count] - torch.eye(count).to(skeleton.eye), pulled[:, count:]
+    mask = skeleton.every_point_mask
+    return mask[:, :count] - torch.eye(count).to(skeleton.ranges), mask[:, count:]
 
 
 def equations(
@@ -100,24 +101,26 @@ def equations(
     return Equations(hessian, descent.T, (weight * residual.square().sum(0)).sum(0))
 
 
-def _twists(skeleton: Skeleton, axes: Axes, link: Links, at: Posed, center: Tensor) -> Float[Tensor, "6 axis frame"]:
+def _twists(
+    skeleton: Skeleton, axes: Axes, link: Links, at: Posed, center: Tensor
+) -> Float[Tensor, "6 axis frame"]:
     """Angular velocity and the velocity of the point at the center, for unit speed of each unknown."""
     parent = at.tree.R.index_select(2, skeleton.parent_slots)
-    moving = skeleton._tree("whole", placed=False)
-    frames = tree.frames_of_turns(moving, at.tree.turns, parent)
-    turned = applied(frames, moving.axis.expand(-1, -1, frames.shape[-1])).index_select(1, axes.turn)
-    kinds = [turned]
+    moving = skeleton._tree("every", root_given=False)
+    frames = axis_frames(moving, at.tree.rotations, parent)
+    rotated = rotate(frames, moving.axis.expand(-1, -1, frames.shape[-1])).index_select(1, axes.rotation)
+    kinds = [rotated]
     if len(axes.slide):
-        sliding = len(skeleton.sliding)
+        sliding = len(skeleton.slide_slots)
         above = parent.index_select(2, skeleton.slide_slots.index_select(0, axes.slide % sliding))
         along = link.slide.flatten(1, 2).index_select(1, axes.slide)
-        kinds.append(applied(above, along.expand(-1, -1, above.shape[-1])))
+        kinds.append(rotate(above, along.expand(-1, -1, above.shape[-1])))
     direction = torch.cat(kinds, 1).index_select(1, axes.order)
     origin = at.tree.points.index_select(1, axes.joint) - center
-    turning = (axes.amount < len(skeleton.turns))[:, None]
-    linear = torch.where(turning, torch.linalg.cross(origin, direction, dim=0), direction)
+    rotates = (axes.amount < len(skeleton.rotations))[:, None]
+    linear = torch.where(rotates, torch.linalg.cross(origin, direction, dim=0), direction)
     slope = at.slope.index_select(0, axes.amount)
-    return torch.cat([direction * turning, linear]) * slope
+    return torch.cat([direction * rotates, linear]) * slope
 
 
 def _moments(x: Tensor, residual: Tensor, weight: Tensor, axes: Axes) -> tuple[Tensor, Tensor]:
@@ -151,7 +154,7 @@ def _hessian(axes: Axes, twists: Tensor, applied: Tensor) -> Float[Tensor, "fram
 
 
 def is_even(drive: Transmission, axes: Axes, unknown: Tensor) -> Bool[Tensor, "*frame unknown"]:
-    """Whether an unknown's first axis turns or slides by as much as the unknown itself."""
+    """Whether an unknown's first axis rotates or slides by as much as the unknown itself."""
     _, slope = drive(unknown)
     count = unknown.shape[-1]
     return (slope.index_select(0, axes.amount[:count]).abs() - 1).abs().lt(1e-6).T

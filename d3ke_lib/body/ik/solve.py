@@ -17,7 +17,8 @@ from d3ke_lib.body.ik.initialise import KEY_EVERY, NEAR, OUTLYING, initial_unkno
 from d3ke_lib.body.ik.least_squares import Descent, Problem, descend, settle
 from d3ke_lib.body.ik.linkage import links, transmission
 from d3ke_lib.body.ik.normal_equations import axes_of
-from d3ke_lib.body.kinematics import Pose, Skeleton
+from d3ke_lib.body.kinematics import Skeleton
+from d3ke_lib.body.pose import Pose
 
 SPEED = 4.0  # half ranges a s: what a coordinate may well do
 WINDOW, OVERLAP = 960, 24  # frames solved together, and how many of them are solved twice
@@ -143,7 +144,8 @@ def _problem(
     return Problem(
         whole, free, drive, axes_of(whole, drive, names), links(whole, scales), scales,
         markers.nan_to_num().permute(2, 1, 0).contiguous(), weight.T.contiguous(),
-        torch.where(bounded, low, -torch.inf), torch.where(bounded, high, torch.inf), usual, pull, reach, rest,
+        torch.where(bounded, low, -torch.inf), torch.where(bounded, high, torch.inf), usual, pull, reach,
+        rest,
     )  # fmt: skip
 
 
@@ -264,9 +266,8 @@ def _residuals(problem: Problem, markers: Tensor, found: Descent) -> Residuals:
 
 def _pose(skeleton: Skeleton, problem: Problem, found: Descent) -> Pose:
     """All coordinates, dependent ones as their couplers make them; with a spec those that it selects."""
-    whole, angles = problem.skeleton, problem.full(found.unknown)
-    columns = whole.coordinate_source[:-1].argsort()
-    angles = whole._all_coordinates(angles)[columns].T.contiguous()
+    whole = problem.skeleton
+    angles = whole.coupled(problem.full(found.unknown))
     return _selected(skeleton, whole, Pose(angles, problem.scales.expand(len(angles), -1, 3)))
 
 
