@@ -51,7 +51,7 @@ def test_labels_on_the_released_body(shared, bmlmovi_raw, tmp_path, monkeypatch)
     assert found["ours_mm"] <= 1.1 * found["opensim_mm"] + 0.1
 
 
-def test_the_embedded_set_has_our_own_body(tmp_path, monkeypatch):
+def test_the_synthetic_set_has_our_own_body(tmp_path, monkeypatch):
     monkeypatch.setenv("D3KE_BODY", str(tmp_path / "other.osim"))
-    with pytest.raises(RecordError, match=r"other.osim: embedded pictures are of our own body"):
+    with pytest.raises(RecordError, match=r"other.osim: synthetic images are of our own body"):
         synthetic.make(DataConfig(train=1, validation=1, test=1), tmp_path / "out")
