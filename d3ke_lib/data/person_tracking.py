@@ -32,6 +32,7 @@ class Track(NamedTuple):
 
     start: int
     boxes: Float[np.ndarray, "frame 4"]
+    seen: Bool[np.ndarray, " frame"]  # False: hidden for a moment, the box is interpolated
 
 
 _Region = Float[np.ndarray, " 5"]  # x0, y0, x1, y1 in px and the moving area in px²
@@ -96,7 +97,7 @@ def _regions(mask: Bool[np.ndarray, "height width"]) -> list[_Region]:
 
 
 def _extend(tracks: list[dict[int, _Region]], index: int, regions: list[_Region], gap: int) -> None:
-    """Gives each region to the living track whose last box is most like it; one that meets none begins a track.
+    """Gives each region to the living track whose last box is most like it; one that meets none begins one.
 
     Likeness is intersection over union, so that a body's region goes to the body and not to an arm that was
     apart for a moment and lies inside it. A track may take several regions: a shirt the colour of the hedge
@@ -164,4 +165,5 @@ def _smooth(track: dict[int, _Region], shape: tuple[int, ...], fps: float) -> Tr
     margin = MARGIN * (boxes[:, 2:] - boxes[:, :2]).max(1, keepdims=True)
     boxes = np.concatenate([boxes[:, :2] - margin, boxes[:, 2:] + margin], 1)
     height, width = shape
-    return Track(int(index[0]), boxes.clip(0, [width, height, width, height]))
+    seen = np.isin(index, known)
+    return Track(int(index[0]), boxes.clip(0, [width, height, width, height]), seen)

@@ -1,7 +1,7 @@
 """Video files in and out (PyAV), frame by frame.
 
-Frames are (height, width, 3) uint8 RGB as a player shows them: the file's display matrix (rotation, mirror) and
-its pixel aspect ratio are applied. Boxes are (x0, y0, x1, y1) in px of such a frame, which spans
+Frames are (height, width, 3) uint8 RGB as a player shows them: the file's display matrix (rotation, mirror)
+and its pixel aspect ratio are applied. Boxes are (x0, y0, x1, y1) in px of such a frame, which spans
 [0, width] × [0, height].
 """
 
@@ -17,22 +17,25 @@ import numpy as np
 from av.sidedata.sidedata import Type as SideData
 from jaxtyping import Float, Int, UInt8
 
+from d3ke_lib.files import D3keError
+
 Frame = UInt8[np.ndarray, "height width 3"]
-Progress = Callable[[Iterable[Any], int | None], Iterable[Any]]  # (items, how many if known) → the same items
+# (stage, items, how many if known) → the same items
+Progress = Callable[[str, Iterable[Any], int | None], Iterable[Any]]
 
 _SKEWED = 0.1  # of the larger entry of the display matrix's column: about 6° off a quarter turn
 _WIDEST_PIXEL = 8  # pixel aspect ratios beyond 1:8 and 8:1 are errors in the file
 _CLOCK = 90_000  # ticks per second of a written file, as MPEG counts
 
 
-class VideoError(ValueError):
+class VideoError(D3keError):
     """A video that cannot be read, or a request that does not fit it; the message names the file and why."""
 
 
 class Video(NamedTuple):
     """What a file holds: `times` in s from the first frame, perhaps uneven; `size` (width, height) in px.
 
-    `notes` say what had to be repaired: damaged packets, time stamps that do not increase.
+    `notes` say what had to be repaired: damaged frames, time stamps that do not increase.
     """
 
     path: Path
@@ -46,7 +49,7 @@ class Video(NamedTuple):
         return (len(self.times) - 1) / float(self.times[-1]) if len(self.times) > 1 else 30.0
 
 
-def no_progress(items: Iterable[Any], total: int | None = None) -> Iterable[Any]:
+def no_progress(stage: str, items: Iterable[Any], total: int | None = None) -> Iterable[Any]:
     """Shows nothing."""
     return items
 
@@ -63,31 +66,29 @@ def probe(path: Path, progress: Progress = no_progress) -> Video:
     """Decodes the file once: how many frames it really has, when, and how large. Raises VideoError."""
     stamps: list[float | None] = []
     with _Source(path) as source:
-        for frame in progress(source.decode(), source.expected_frames):
+        for frame in progress("reading", source.decode(), source.expected_frames):
             size = source.shown_size(frame) if not stamps else size
             _check_same_shape(path, len(stamps), source.shown_size(frame), size)
             stamps.append(frame.time)
         if not stamps:
             raise VideoError(f"{path}: no frame could be decoded: the video is empty")
         times, repaired = increasing_times(stamps, source.rate)
-        notes = (f"{source.damaged} damaged packets were left out",) if source.damaged else ()
+        notes = (f"{source.damaged} damaged frames are left out",) if source.damaged else ()
     return Video(Path(path), times, size, (*notes, *repaired))
 
 
 def read_frames(
-    video: Video, longest: int | None = None, only: Collection[int] | None = None
+    video: Video, size: tuple[int, int] | None = None, only: Collection[int] | None = None
 ) -> Iterator[Frame]:
-    """Frames one by one; `longest` shrinks their longer side to that many px, `only` lists frames to give.
+    """Frames one by one, at `size` (width, height; default: the video's); `only` lists frames to give.
 
     Raises VideoError where the file no longer has the frames that `probe` counted.
     """
-    scale = min(1.0, longest / max(video.size)) if longest else 1.0
-    size = (max(1, round(video.size[0] * scale)), max(1, round(video.size[1] * scale)))
     count = 0
     with _Source(video.path) as source:
         for index, frame in enumerate(source.decode()):
             if only is None or index in only:
-                yield _to_rgb(frame, size)
+                yield _to_rgb(frame, size or video.size)
             count += 1
     if count != len(video.times):
         raise VideoError(f"{video.path}: expected {len(video.times)} frames as counted before, found {count}")
@@ -97,18 +98,18 @@ class Thumbnails:
     """A video's frames with the longer side `longest` px at most, decoded anew each time: constant memory."""
 
     def __init__(self, video: Video, longest: int = 240, progress: Progress = no_progress) -> None:
-        self.video, self.longest, self.progress = video, longest, progress
+        self.video, self.progress, self.size = video, progress, _limited(video.size, longest)
 
     def __len__(self) -> int:
         return len(self.video.times)
 
     def __iter__(self) -> Iterator[Frame]:
-        yield from self.progress(read_frames(self.video, self.longest), len(self))
+        yield from self.progress("finding the person", read_frames(self.video, self.size), len(self))
 
     def __getitem__(self, indices: Int[np.ndarray, " n"]) -> UInt8[np.ndarray, "n height width 3"]:
         """Some frames, in the video's order."""
         only = set(indices.tolist())
-        return np.stack(list(read_frames(self.video, self.longest, only)))
+        return np.stack(list(read_frames(self.video, self.size, only)))
 
 
 def increasing_times(
@@ -116,8 +117,8 @@ def increasing_times(
 ) -> tuple[Float[np.ndarray, " frame"], tuple[str, ...]]:
     """Strictly increasing times in s from 0, and a note where stamps were repaired.
 
-    A stamp that is not later than all before it is interpolated over frames; where stamps are missing, or more
-    than a tenth do not increase, all times follow the nominal `rate` (Hz).
+    A stamp that is not later than all before it is interpolated over frames; where stamps are missing, or
+    more than a tenth do not increase, all times follow the nominal `rate` (Hz).
     """
     index = np.arange(len(stamps))
     if None in stamps:
@@ -171,6 +172,11 @@ def parse_box(text: str, size: tuple[int, int]) -> Float[np.ndarray, " 4"]:
 # --- decoding ---------------------------------------------------------------------------------------------
 
 
+def _limited(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    scale = min(1.0, longest / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
 class _Source:
     """An open file's first video stream; PyAV's errors become VideoErrors that name the file."""
 
@@ -208,7 +214,7 @@ class _Source:
         return float(self.stream.average_rate or self.stream.guessed_rate or 30)
 
     def decode(self) -> Iterator[av.VideoFrame]:
-        """Stored frames; packets that cannot be decoded are counted in `damaged` and left out."""
+        """Stored frames; those that cannot be decoded are counted in `damaged` and left out."""
         found, failure = 0, None
         try:
             for packet in self.container.demux(self.stream):
@@ -228,7 +234,7 @@ class _Source:
         """(width, height) in px as a player shows a frame: square pixels, upright. Raises VideoError."""
         ratio = self.stream.sample_aspect_ratio or Fraction(1)
         if not 1 / _WIDEST_PIXEL <= ratio <= _WIDEST_PIXEL:
-            raise VideoError(f"{self.path}: pixels of aspect ratio {ratio} (width to height): expected near 1")
+            raise VideoError(f"{self.path}: expected pixels of aspect ratio near 1, found {ratio}")
         across, down = _display_matrix(frame)
         for column in (across, down):
             if min(abs(column)) > _SKEWED * max(abs(column)):
@@ -272,7 +278,7 @@ def _display_matrix(frame: av.VideoFrame) -> Int[np.ndarray, "2 2"]:
 
 def _swaps_axes(frame: av.VideoFrame) -> bool:
     (across_x, across_y), _ = _display_matrix(frame)
-    return abs(across_y) > abs(across_x)
+    return bool(abs(across_y) > abs(across_x))
 
 
 # --- encoding ---------------------------------------------------------------------------------------------
@@ -289,7 +295,7 @@ def _encode(
     for index, image in enumerate(frames):
         height, width = (side // 2 * 2 for side in image.shape[:2])
         if stream is None:
-            stream = _stream(container, width, height, fps)
+            stream = _stream(container, width, height, fps, variable=times is not None)
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image[:height, :width]), format="rgb24")
         if times is not None:
             frame.pts, frame.time_base = round(float(times[index]) * _CLOCK), Fraction(1, _CLOCK)
@@ -300,10 +306,12 @@ def _encode(
 
 
 def _stream(
-    container: av.container.OutputContainer, width: int, height: int, fps: float
+    container: av.container.OutputContainer, width: int, height: int, fps: float, variable: bool
 ) -> av.video.stream.VideoStream:
     codec = next(name for name in ("libx264", "mpeg4") if name in av.codecs_available)
     stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1001))
     stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+    if variable:
+        stream.codec_context.time_base = Fraction(1, _CLOCK)
     stream.options = {"crf": "23", "preset": "veryfast"} if codec == "libx264" else {"qscale": "4"}
     return stream
