@@ -29,7 +29,7 @@ def main() -> int:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as stopped:
-        print(f"interrupted: {stopped or 'nothing was written'}", file=sys.stderr)
+        print(f"interrupted: {str(stopped) or 'nothing was written'}", file=sys.stderr)
         return 130
     print(f"{page}  ({room.WARNING})")
     return 0
@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _show(stage: str, items: Iterable[Any], total: int | None = None) -> Iterable[Any]:
     """A progress bar, where there is a terminal."""
-    return tqdm(items, desc=stage, total=total, unit="frame", disable=None)
+    yield from tqdm(items, desc=stage, total=total, unit="frame", disable=None)
 
 
 if __name__ == "__main__":

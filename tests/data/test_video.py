@@ -220,13 +220,18 @@ def test_a_damaged_frame_is_left_out_alone(tmp_path: Path, codec: str) -> None:
 
     video = probe(encode(tmp_path / "a.mkv", codec, "yuv420p", film(), change=damaged))
     assert len(video.times) == len(list(read_frames(video))) == 11
-    assert video.notes == (() if codec == "libx264" else ("1 damaged frames are left out",))  # FFmpeg says nothing
+    assert video.notes == (
+        () if codec == "libx264" else ("1 damaged frames are left out",)
+    )  # FFmpeg says nothing
     np.testing.assert_allclose(video.times, np.delete(np.arange(12), 6) / 25, atol=1e-3)
 
 
 def test_a_resolution_that_changes_is_scaled_a_shape_that_changes_is_refused(tmp_path: Path) -> None:
     for name, size in (("half", (32, 48)), ("tall", (96, 64))):
-        parts = [encode(tmp_path / f"{i}.ts", "libx264", "yuv420p", film(6, *s)) for i, s in enumerate(((64, 96), size))]
+        parts = [
+            encode(tmp_path / f"{i}.ts", "libx264", "yuv420p", film(6, *s))
+            for i, s in enumerate(((64, 96), size))
+        ]
         (tmp_path / f"{name}.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
     assert decoded(tmp_path / "half.ts").shape == (12, 64, 96, 3)
     with pytest.raises(VideoError, match=r"tall\.ts: frame 6 is 64×96 px, those before 96×64"):
