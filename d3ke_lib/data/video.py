@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import av
 import numpy as np
 from av.sidedata.sidedata import Type as SideData
+from av.stream import Disposition
 from jaxtyping import Float, Int, UInt8
 
 from d3ke_lib.files import D3keError
@@ -72,7 +73,7 @@ def probe(path: Path, progress: Progress = no_progress) -> Video:
             stamps.append(frame.time)
         if not stamps:
             raise VideoError(f"{path}: no frame could be decoded: the video is empty")
-        times, repaired = increasing_times(stamps, source.rate)
+        times, repaired = _increasing_times(stamps, source.rate)
         notes = (f"{source.damaged} damaged frames are left out",) if source.damaged else ()
     return Video(Path(path), times, size, (*notes, *repaired))
 
@@ -110,31 +111,6 @@ class Thumbnails:
         """Some frames, in the video's order."""
         only = set(indices.tolist())
         return np.stack(list(read_frames(self.video, self.size, only)))
-
-
-def increasing_times(
-    stamps: list[float | None], rate: float
-) -> tuple[Float[np.ndarray, " frame"], tuple[str, ...]]:
-    """Strictly increasing times in s from 0, and a note where stamps were repaired.
-
-    A stamp that is not later than all before it is interpolated over frames; where stamps are missing, or
-    more than a tenth do not increase, all times follow the nominal `rate` (Hz).
-    """
-    index = np.arange(len(stamps))
-    if None in stamps:
-        return index / rate, (f"time stamps are missing: {rate:g} Hz is assumed",)
-    times = np.array(stamps, float)
-    later = np.append(True, times[1:] > np.maximum.accumulate(times)[:-1])
-    if later.all():
-        return times - times[0], ()
-    wrong = np.count_nonzero(~later)
-    if wrong > max(1, len(times) // 10):
-        return index / rate, (f"{wrong} time stamps are not later than those before: {rate:g} Hz is assumed",)
-    last = index[later][-1]
-    good = np.interp(index, index[later], times[later])
-    good[last:] = good[last] + (index[last:] - last) / rate
-    named = ", ".join(map(str, index[~later][:5])) + (", …" if wrong > 5 else "")
-    return good - good[0], (f"time stamps not later than those before, interpolated: frames {named}",)
 
 
 def write_video(
@@ -191,9 +167,14 @@ class _Source:
 
     def __enter__(self) -> "_Source":
         try:
-            if not self.container.streams.video:
+            streams = [
+                stream
+                for stream in self.container.streams.video
+                if not stream.disposition & Disposition.attached_pic  # a song's cover
+            ]
+            if not streams:
                 raise VideoError(f"{self.path}: has no video stream")
-            self.stream = self.container.streams.video[0]
+            self.stream = streams[0]
             self.stream.thread_type = "AUTO"
         except BaseException:
             self.container.close()
@@ -245,6 +226,31 @@ class _Source:
 
     def _unreadable(self, error: av.FFmpegError) -> VideoError:
         return VideoError(f"{self.path}: not readable as video: {error.strerror or error}")
+
+
+def _increasing_times(
+    stamps: list[float | None], rate: float
+) -> tuple[Float[np.ndarray, " frame"], tuple[str, ...]]:
+    """Strictly increasing times in s from 0, and a note where stamps were repaired.
+
+    A stamp that is not later than all before it is interpolated over frames; where stamps are missing, or
+    more than a tenth do not increase, all times follow the nominal `rate` (Hz).
+    """
+    index = np.arange(len(stamps))
+    if None in stamps:
+        return index / rate, (f"time stamps are missing: {rate:g} Hz is assumed",)
+    times = np.array(stamps, float)
+    later = np.append(True, times[1:] > np.maximum.accumulate(times)[:-1])
+    if later.all():
+        return times - times[0], ()
+    wrong = np.count_nonzero(~later)
+    if wrong > max(1, len(times) // 10):
+        return index / rate, (f"{wrong} time stamps are not later than those before: {rate:g} Hz is assumed",)
+    last = index[later][-1]
+    good = np.interp(index, index[later], times[later])
+    good[last:] = good[last] + (index[last:] - last) / rate
+    named = ", ".join(map(str, index[~later][:5])) + (", …" if wrong > 5 else "")
+    return good - good[0], (f"time stamps not later than those before, interpolated: frames {named}",)
 
 
 def _check_same_shape(path: Path, index: int, found: tuple[int, int], expected: tuple[int, int]) -> None:

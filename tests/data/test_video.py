@@ -8,11 +8,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from d3ke_lib.data.video import (
     Thumbnails,
     VideoError,
-    increasing_times,
+    _increasing_times,
     parse_box,
     probe,
     read_frames,
@@ -165,6 +166,7 @@ def test_pixels_that_are_not_square_become_square(
         ("ffv1", "yuv444p", False),
         ("libvpx-vp9", "yuv420p", False),
         ("libx265", "yuv444p10le", False),
+        ("libsvtav1", "yuv420p10le", False),
         ("mjpeg", "yuvj422p", False),
     ],
 )
@@ -204,7 +206,7 @@ def test_a_time_stamp_twice_is_interpolated_and_said(tmp_path: Path) -> None:
     ],
 )
 def test_times_increase_whatever_the_file_says(stamps: list[float | None], times: list[float]) -> None:
-    found, notes = increasing_times(stamps, 10.0)
+    found, notes = _increasing_times(stamps, 10.0)
     np.testing.assert_allclose(found, times, atol=1e-9)
     assert bool(notes) == (stamps != [3.0] and stamps[:1] != [5.0])
 
@@ -275,6 +277,24 @@ def test_unreadable_files_say_which_and_why(tmp_path: Path, read: Callable) -> N
         sound.writeframes(bytes(16000))
     with pytest.raises(VideoError, match=r"sound\.wav: has no video stream"):
         read(tmp_path / "sound.wav")
+
+
+def test_a_songs_cover_is_no_video(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "song.m4a"), "w", format="mp4") as container:
+        sound, cover = container.add_stream("aac", rate=8000), container.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt, cover.disposition = (
+            64,
+            64,
+            "yuvj420p",
+            Disposition.attached_pic,
+        )
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        silence.sample_rate = 8000
+        image = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8))
+        for stream, frame in ((cover, image), (cover, None), (sound, silence), (sound, None)):
+            container.mux(stream.encode(frame))
+    with pytest.raises(VideoError, match=r"song\.m4a: has no video stream"):
+        read_size(tmp_path / "song.m4a")
 
 
 def test_a_file_that_changes_between_two_readings_is_noticed(tmp_path: Path) -> None:

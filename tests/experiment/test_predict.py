@@ -18,7 +18,7 @@ from PIL import Image
 from test_report import script
 from torch import Tensor, nn
 
-from d3ke_lib.body.kinematics import default_skeleton
+from d3ke_lib.body.kinematics import Skeleton, default_skeleton
 from d3ke_lib.body.opensim.motion_files import read_mot, read_trc
 from d3ke_lib.body.opensim.read import load_osim
 from d3ke_lib.body.pose import Points, Pose
@@ -152,6 +152,39 @@ def test_what_the_networks_predict_is_what_is_written(tmp_path: Path, networks: 
     markers = read_trc(folder / "markers.trc").positions
     assert markers[..., 1].min() == pytest.approx(0, abs=0.02)  # feet on the floor
     assert 1.2 < markers[..., 1].max() < 2.2
+
+
+def test_the_motion_on_the_model_gives_the_markers(tmp_path: Path, networks: Networks, walk: Path) -> None:
+    """person.osim read back and moved by angles.mot alone, with any angles, size and heading."""
+    found, skeleton = predicted(walk, networks), networks.skeleton
+    swing = torch.sin(torch.linspace(0, 3, 40)[:, None] + torch.rand(69) * 6)
+    scales = skeleton.spread_scales(
+        skeleton.scale_middle + 0.5 * skeleton.scale_half * (2 * torch.rand(51) - 1)
+    )
+    heading = roma.rotvec_to_rotmat(torch.linspace(0, 7, 40)[:, None] * torch.tensor([0.0, 1.0, 0.0]))
+    angles = skeleton.angle_middle + 0.5 * skeleton.angle_half * swing
+    pose = Pose(angles, scales.expand(40, -1, 3), found.pose.R_ground_root @ heading)
+    folder = outputs.write_prediction(found._replace(pose=pose), networks, tmp_path / "walk").parent
+    motion, markers = read_mot(folder / "angles.mot"), read_trc(folder / "markers.trc")
+    alone = Skeleton(load_osim(folder / "person.osim")).double()
+    assert motion.labels == alone.coordinates
+    own = alone.generic_scales.expand(40, -1, 3)
+    points = alone(Pose(torch.tensor(motion.values), own)).markers
+    chosen = [alone.markers.index(name) for name in markers.labels]
+    np.testing.assert_allclose(points[:, chosen].numpy(), markers.positions, atol=1e-6)
+    rotation = motion.values[:, motion.labels.index("pelvis_rotation")]
+    assert np.abs(np.diff(rotation)).max() < 0.2  # past 180° without a jump
+
+
+def test_a_person_has_one_size(networks: Networks, walk: Path) -> None:
+    def vary(pose: Pose, points: Points) -> tuple[Pose, Points]:
+        middle = Pose(*(part[:, 4:5] for part in pose))
+        return middle._replace(scales=middle.scales * (0.95 + 0.1 * torch.rand_like(middle.scales))), points
+
+    networks.refiner.forward = vary
+    scales = predicted(walk, networks).pose.scales
+    torch.testing.assert_close(scales, scales[:1].expand_as(scales))
+    torch.testing.assert_close(scales[0], networks.skeleton.generic_scales, rtol=0.03, atol=0)
 
 
 def test_frames_without_the_person_are_marked_and_get_no_angles(tmp_path: Path, networks: Networks) -> None:
@@ -367,7 +400,7 @@ def test_a_failure_leaves_the_earlier_prediction(
     found = predicted(walk, networks)
     outputs.write_prediction(found, networks, tmp_path / "out" / "walk")
     before = (tmp_path / "out/walk/angles.mot").stat().st_mtime_ns
-    monkeypatch.setattr(outputs, "page", lambda *_: 1 / 0)
+    monkeypatch.setattr(outputs, "_page", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         outputs.write_prediction(found, networks, tmp_path / "out" / "walk")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["walk"]

@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from d3ke_lib.body.kinematics import Skeleton
-from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.body.kinematics import Skeleton, default_skeleton
 from d3ke_lib.experiment.run import artifacts, forward, run_folder
 from d3ke_lib.experiment.run.config import FrameConfig, TemporalConfig
 from d3ke_lib.nets.frame import FrameNet

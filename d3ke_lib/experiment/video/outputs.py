@@ -4,6 +4,7 @@ import html
 import os
 import shutil
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from string import Template
 
@@ -26,6 +27,7 @@ from d3ke_lib.body.opensim.motion_files import (
 )
 from d3ke_lib.body.spec import body_file
 from d3ke_lib.data import video as videos
+from d3ke_lib.data.batch import apply
 from d3ke_lib.data.camera import pixels
 from d3ke_lib.experiment.report import image_grids
 from d3ke_lib.experiment.run import stored_predictions
@@ -52,10 +54,10 @@ def write_prediction(
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        write_motion(prediction, networks.skeleton, partial)
-        examples_image(prediction.examples).save(partial / "boxes.png", optimize=True)
+        _write_motion(prediction, networks.skeleton, partial)
+        _examples_image(prediction.examples).save(partial / "boxes.png", optimize=True)
         drawn = _write_overlay(prediction, networks.skeleton, partial / "overlay.mp4", progress)
-        write_text(partial / "index.html", page(prediction, networks, drawn))
+        write_text(partial / "index.html", _page(prediction, networks, drawn))
         _replace_folder(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -67,7 +69,7 @@ def write_prediction(
 def _write_overlay(prediction: Prediction, skeleton: Skeleton, path: Path, progress: videos.Progress) -> bool:
     """False where it was interrupted."""
     video = prediction.person.video
-    frames = progress("overlay", draw_overlay(prediction, skeleton), len(video.times))
+    frames = progress("overlay", _draw_overlay(prediction, skeleton), len(video.times))
     try:
         videos.write_video(path, frames, video.fps, video.times)
     except KeyboardInterrupt:
@@ -92,23 +94,24 @@ def _replace_folder(new: Path, folder: Path) -> None:
 # --- files for OpenSim, and the table ---------------------------------------------------------------------
 
 
-def write_motion(prediction: Prediction, skeleton: Skeleton, folder: Path) -> None:
-    """angles.mot, angles.csv, markers.trc and the person's own person.osim."""
-    pose = prediction.pose._replace(R_ground_root=R_ground_camera @ prediction.pose.R_ground_root)
-    markers = stored_predictions.points_of(skeleton, pose).markers
-    positions = _on_floor(markers, prediction.positions @ R_ground_camera.T)
+def _write_motion(prediction: Prediction, skeleton: Skeleton, folder: Path) -> None:
+    """angles.mot, angles.csv, markers.trc and the person's own person.osim, which angles.mot moves."""
+    pose, R = apply(Tensor.double, prediction.pose), R_ground_camera.double()
+    pose = pose._replace(R_ground_root=R @ pose.R_ground_root)
+    markers = stored_predictions.points_of(deepcopy(skeleton).double(), pose).markers
+    positions = _on_floor(markers, prediction.positions.double() @ R.T)
     names, values = all_coordinates(skeleton, pose, positions)
     write_mot(folder / "angles.mot", Motion(prediction.times, names, values))
-    table = tabulate(prediction, names, values)
+    table = _tabulate(prediction, names, values)
     write_text(folder / "angles.csv", table.to_csv(index=False, float_format="%.6f", lineterminator="\n"))
-    in_ground = (markers + positions[:, None]).double().numpy()
+    in_ground = (markers + positions[:, None]).numpy()
     write_trc(
         folder / "markers.trc",
         Trajectories(prediction.times, skeleton.markers, in_ground),
         rate=prediction.person.video.fps,
     )
-    scales = pose.scales.mean(0).double().numpy()
-    write_osim(folder / "person.osim", body_file(), dict(zip(skeleton.bodies, scales)))
+    scales = dict(zip(skeleton.bodies, pose.scales[0].numpy()))
+    write_osim(folder / "person.osim", body_file(), scales)
 
 
 def _on_floor(
@@ -119,7 +122,7 @@ def _on_floor(
     return positions - torch.stack([positions[0, 0], torch.quantile(height, 0.05), positions[0, 2]])
 
 
-def tabulate(
+def _tabulate(
     prediction: Prediction, names: tuple[str, ...], values: Float[np.ndarray, "frame coord"]
 ) -> pd.DataFrame:
     """A row per frame of the video: time (s), angles (degrees), translations (m); names end in the unit.
@@ -143,7 +146,7 @@ def tabulate(
 # --- to look at -------------------------------------------------------------------------------------------
 
 
-def draw_overlay(prediction: Prediction, skeleton: Skeleton) -> Iterator[videos.Frame]:
+def _draw_overlay(prediction: Prediction, skeleton: Skeleton) -> Iterator[videos.Frame]:
     """The video with box and skeleton; frames that do not show the person get only the text."""
     joints = stored_predictions.points_of(skeleton, prediction.pose).joints + prediction.positions[:, None]
     xy = pixels(prediction.camera, joints).numpy()
@@ -156,7 +159,7 @@ def draw_overlay(prediction: Prediction, skeleton: Skeleton) -> Iterator[videos.
             yield np.asarray(image_grids.captioned(Image.fromarray(frame), WARNING))
 
 
-def examples_image(examples: tuple[Example, ...]) -> Image.Image:
+def _examples_image(examples: tuple[Example, ...]) -> Image.Image:
     """Frames from the whole stretch with the box, and below each what the network saw."""
     above, below = [], []
     for example in examples:
@@ -173,7 +176,7 @@ def examples_image(examples: tuple[Example, ...]) -> Image.Image:
     return sheet.quantize(256)
 
 
-def page(prediction: Prediction, networks: Networks, drawn: bool = True) -> str:
+def _page(prediction: Prediction, networks: Networks, drawn: bool = True) -> str:
     """A page that opens without network and claims nothing about accuracy; `drawn`: there is an overlay."""
     video, times = prediction.person.video, prediction.times
     absent = len(video.times) - len(times)

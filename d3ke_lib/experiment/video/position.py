@@ -8,7 +8,8 @@ from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 from torch.nn import functional as F
 
-from d3ke_lib.body.kinematics import Pose, Skeleton
+from d3ke_lib.body.kinematics import Skeleton
+from d3ke_lib.body.pose import Pose
 from d3ke_lib.data.batch import apply
 from d3ke_lib.data.camera import Camera, pixels
 

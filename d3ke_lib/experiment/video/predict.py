@@ -14,7 +14,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from d3ke_lib.body.kinematics import Pose
+from d3ke_lib.body.pose import Pose
 from d3ke_lib.data import video as videos
 from d3ke_lib.data.batch import apply
 from d3ke_lib.data.camera import Camera, crop_camera, resample
@@ -59,19 +59,20 @@ def predict_video(
 ) -> Prediction:
     """Pose, refined pose and position for every frame that shows the person; `focal` in px, None: assumed."""
     video, track = person.video, person.track
-    camera, px = assumed_camera(video.size, focal), networks.config.px
+    camera, px = _assumed_camera(video.size, focal), networks.config.px
     boxes = torch.tensor(track.boxes, dtype=torch.float32)
     crops = crop_camera(camera, boxes, px)
     pose, examples = _predict_frames(networks, person, camera, boxes, crops, progress)
     times = video.times[track.start : track.start + len(boxes)]
     if networks.refiner:
         pose = refine(networks, pose, times)
+    pose = pose._replace(scales=pose.scales.mean(0).expand_as(pose.scales))  # a person's size is constant
     positions = estimate_positions(networks.skeleton, pose, crops, px, video.fps)
     in_camera = pose._replace(R_ground_root=crops.R.mT @ pose.R_ground_root)
     return Prediction(person, camera, times, boxes, crops, in_camera, positions, examples)
 
 
-def assumed_camera(size: tuple[int, int], focal: float | None = None) -> Camera:
+def _assumed_camera(size: tuple[int, int], focal: float | None = None) -> Camera:
     """A pinhole for frames of `size` (width, height), looking through the middle; `focal` in px."""
     length = focal or FOCAL * max(size)
     center = torch.tensor([size[0] / 2, size[1] / 2])
@@ -94,7 +95,7 @@ def _predict_frames(
     frames = videos.read_frames(person.video, only=range(start, start + count))
     for i, frame in zip(range(count), progress("joint angles", frames, count)):
         crop = apply(lambda part, i=i: part[i], crops)
-        waiting.append(crop_image(frame, camera, crop, boxes[i], px))
+        waiting.append(_crop_image(frame, camera, crop, boxes[i], px))
         if i in shown:
             examples.append(_example(frame, boxes[i].numpy(), waiting[-1]))
         if len(waiting) == batch or i == count - 1:
@@ -110,7 +111,7 @@ def _predict_batch(networks: Networks, images: list[Float[Tensor, "3 px px"]]) -
     return apply(lambda part: part.float().cpu(), pose)
 
 
-def crop_image(
+def _crop_image(
     frame: Frame, camera: Camera, crop: Camera, box: Float[Tensor, " 4"], px: int
 ) -> Float[Tensor, "3 px px"]:
     """The crop camera's image, RGB in [0, 1]; a large person is shrunk first, or edges would flicker."""
@@ -142,7 +143,7 @@ def refine(networks: Networks, pose: Pose, times: Float[np.ndarray, " frame"]) -
     offsets = window_offsets(window, how.causal).numpy() / networks.rate
     refined = []
     for some in np.split(times, range(how.batch, len(times), how.batch)):
-        poses = interpolate_pose(pose, times, (some[:, None] + offsets).ravel())
+        poses = _interpolate_pose(pose, times, (some[:, None] + offsets).ravel())
         points = stored_predictions.points_of(networks.skeleton, poses)
         unflat = partial(_unflatten, shape=(len(some), window), device=device)
         prediction, _ = networks.refiner(apply(unflat, poses), apply(unflat, points))
@@ -154,7 +155,7 @@ def _unflatten(part: Tensor, shape: tuple[int, int], device: torch.device) -> Te
     return part.unflatten(0, shape).to(device)
 
 
-def interpolate_pose(
+def _interpolate_pose(
     pose: Pose, known: Float[np.ndarray, " frame"], wanted: Float[np.ndarray, " time"]
 ) -> Pose:
     """A pose at other times (s): numbers linearly, the rotation along the shortest way; ends repeat."""

@@ -52,7 +52,7 @@ def check_request(
     """Raises VideoError or D3keError for whatever can be wrong before a network is loaded.
 
     `box` "x,y,w,h" in px; `refiner` None: the transformer where it is trained; `folder`
-    None: `folder_for`.
+    None: one named by the video in the profile's.
     """
     size = videos.read_size(video)
     boxed = None if box is None else videos.parse_box(box, size)
@@ -63,13 +63,13 @@ def check_request(
             f"FOCAL: expected px, near {FOCAL * max(size):.0f} for {size[0]}×{size[1]}, found {focal:g}"
         )
     home = settings.read().out / profile
-    frame_run, temporal_run = find_runs(home, backbone, refiner, seed)
-    folder = Path(folder) if folder else folder_for(video, home)
+    frame_run, temporal_run = _find_runs(home, backbone, refiner, seed)
+    folder = Path(folder) if folder else _folder_for(video, home)
     _check_folder(folder)
     return Request(Path(video), frame_run, temporal_run, folder, boxed, person, focal)
 
 
-def find_runs(home: Path, backbone: str, refiner: str | None, seed: int) -> tuple[Path, Path | None]:
+def _find_runs(home: Path, backbone: str, refiner: str | None, seed: int) -> tuple[Path, Path | None]:
     """The finished frame run and, where there is one, the temporal run on top of it, in a profile's folder.
 
     Raises D3keError naming the run that is missing, those there are, and how to make one.
@@ -86,7 +86,7 @@ def find_runs(home: Path, backbone: str, refiner: str | None, seed: int) -> tupl
     return frame_run, _finished_run(home / "temporal" / name, home.name)
 
 
-def folder_for(video: Path, home: Path) -> Path:
+def _folder_for(video: Path, home: Path) -> Path:
     """`<profile>/predict/<name>-<hash of its path>`, so that videos of one name in two folders keep apart."""
     path = Path(video).resolve()
     return home / "predict" / f"{path.stem}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:6]}"
