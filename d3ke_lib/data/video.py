@@ -1,4 +1,4 @@
-"""Video files in and out (PyAV), frame by frame.
+"""Video files (PyAV), read frame by frame.
 
 Frames are (height, width, 3) uint8 RGB as a player shows them: the file's display matrix (rotation, mirror)
 and its pixel aspect ratio are applied. Boxes are (x0, y0, x1, y1) in px of such a frame, which spans
@@ -6,7 +6,6 @@ and its pixel aspect ratio are applied. Boxes are (x0, y0, x1, y1) in px of such
 """
 
 import math
-import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -26,7 +25,6 @@ Progress = Callable[[str, Iterable[Any], int | None], Iterable[Any]]
 
 _SKEWED = 0.1  # of the larger entry of the display matrix's column: about 6° off a quarter turn
 _WIDEST_PIXEL = 8  # pixel aspect ratios beyond 1:8 and 8:1 are errors in the file
-_CLOCK = 90_000  # ticks per second of a written file, as MPEG counts
 
 
 class VideoError(D3keError):
@@ -111,25 +109,6 @@ class Thumbnails:
         """Some frames, in the video's order."""
         only = set(indices.tolist())
         return np.stack(list(read_frames(self.video, self.size, only)))
-
-
-def write_video(
-    path: Path, frames: Iterable[Frame], fps: float, times: Float[np.ndarray, " frame"] | None = None
-) -> Path:
-    """An .mp4 (H.264, else MPEG-4), whole or not at all; an odd last row or column is dropped.
-
-    Frames are `1 / fps` apart, or shown at `times` (s, increasing). Raises VideoError without a frame.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with av.open(str(partial), "w", format="mp4", options={"movflags": "faststart"}) as container:
-            _encode(container, frames, fps, times, path)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return path
 
 
 def parse_box(text: str, size: tuple[int, int]) -> Float[np.ndarray, " 4"]:
@@ -285,39 +264,3 @@ def _display_matrix(frame: av.VideoFrame) -> Int[np.ndarray, "2 2"]:
 def _swaps_axes(frame: av.VideoFrame) -> bool:
     (across_x, across_y), _ = _display_matrix(frame)
     return bool(abs(across_y) > abs(across_x))
-
-
-# --- encoding ---------------------------------------------------------------------------------------------
-
-
-def _encode(
-    container: av.container.OutputContainer,
-    frames: Iterable[Frame],
-    fps: float,
-    times: Float[np.ndarray, " frame"] | None,
-    path: Path,
-) -> None:
-    stream = None
-    for index, image in enumerate(frames):
-        height, width = (side // 2 * 2 for side in image.shape[:2])
-        if stream is None:
-            stream = _stream(container, width, height, fps, variable=times is not None)
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image[:height, :width]), format="rgb24")
-        if times is not None:
-            frame.pts, frame.time_base = round(float(times[index]) * _CLOCK), Fraction(1, _CLOCK)
-        container.mux(stream.encode(frame))
-    if stream is None:
-        raise VideoError(f"{path}: no frame to write")
-    container.mux(stream.encode())
-
-
-def _stream(
-    container: av.container.OutputContainer, width: int, height: int, fps: float, variable: bool
-) -> av.video.stream.VideoStream:
-    codec = next(name for name in ("libx264", "mpeg4") if name in av.codecs_available)
-    stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1001))
-    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-    if variable:
-        stream.codec_context.time_base = Fraction(1, _CLOCK)
-    stream.options = {"crf": "23", "preset": "veryfast"} if codec == "libx264" else {"qscale": "4"}
-    return stream

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from d3ke_lib.data.person_tracking import MARGIN, box_by_motion, boxes_by_motion, intersection_over_union
-from d3ke_lib.data.video import Thumbnails, VideoError, probe, write_video
+from d3ke_lib.data.video import Thumbnails, VideoError, probe
+from d3ke_lib.data.video_writing import write_video
 
 
 def walk(frames: int = 60, seed: int = 0, second: bool = False) -> tuple[np.ndarray, np.ndarray]:

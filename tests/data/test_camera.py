@@ -184,7 +184,7 @@ def test_gradients_flow_through_crop_and_resampling() -> None:
     box = torch.tensor(BOX, dtype=torch.float64)
     inputs = [value.clone().requires_grad_() for value in (box, zoom, roll)]
     assert torch.autograd.gradcheck(crop, inputs)
-    picture = resample(image, camera, crop_camera(camera, inputs[0], 16), 16)
-    picture.sum().backward()
+    seen = resample(image, camera, crop_camera(camera, inputs[0], 16), 16)
+    seen.sum().backward()
     assert inputs[0].grad.abs().sum() > 0
     assert inputs[0].grad.isfinite().all()

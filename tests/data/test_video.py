@@ -18,8 +18,8 @@ from d3ke_lib.data.video import (
     probe,
     read_frames,
     read_size,
-    write_video,
 )
+from d3ke_lib.data.video_writing import write_video
 
 ONE = 1 << 16
 # (a, b, c, d) of the ISO file format's matrix, x' = a·x + c·y, y' = b·x + d·y, and what a player shows.

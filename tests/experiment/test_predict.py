@@ -26,6 +26,7 @@ from d3ke_lib.body.spec import BODY_FILE
 from d3ke_lib.data import video
 from d3ke_lib.data.camera import pixels
 from d3ke_lib.data.video import VideoError
+from d3ke_lib.data.video_writing import write_video
 from d3ke_lib.experiment.run import run_folder
 from d3ke_lib.experiment.run.config import FrameConfig, TemporalConfig
 from d3ke_lib.experiment.video import outputs, predict, request
@@ -94,7 +95,7 @@ def crossing(count: int = 40) -> Iterator[np.ndarray]:
 
 @pytest.fixture
 def walk(tmp_path: Path) -> Path:
-    return video.write_video(tmp_path / "walk.mp4", crossing(), 30.0)
+    return write_video(tmp_path / "walk.mp4", crossing(), 30.0)
 
 
 def ask(path: Path, box: str | None = None, person: int = 1) -> Request:
@@ -191,7 +192,7 @@ def test_frames_without_the_person_are_marked_and_get_no_angles(tmp_path: Path, 
     """20 empty frames, then a person of whom nothing is seen for 2 frames."""
     frames = [room()] * 20 + list(crossing())
     frames[35:37] = [room()] * 2
-    path = video.write_video(tmp_path / "late.mp4", frames, 30.0)
+    path = write_video(tmp_path / "late.mp4", frames, 30.0)
     folder = outputs.write_prediction(predicted(path, networks), networks, tmp_path / "out").parent
     person = np.array([row["person"] for row in rows_of(folder)])
     assert len(person) == 60
@@ -208,7 +209,7 @@ def test_frames_without_the_person_are_marked_and_get_no_angles(tmp_path: Path, 
 
 def test_uneven_times_reach_every_file(tmp_path: Path, networks: Networks) -> None:
     times = np.cumsum(np.r_[0, np.random.default_rng(1).uniform(0.02, 0.05, 39)])
-    path = video.write_video(tmp_path / "phone.mp4", crossing(), 30.0, times)
+    path = write_video(tmp_path / "phone.mp4", crossing(), 30.0, times)
     folder = outputs.write_prediction(predicted(path, networks), networks, tmp_path / "out").parent
     for found in (
         read_mot(folder / "angles.mot").time,
@@ -221,7 +222,7 @@ def test_uneven_times_reach_every_file(tmp_path: Path, networks: Networks) -> No
 
 def test_one_frame_and_two_frames_are_enough_with_a_box(tmp_path: Path, networks: Networks) -> None:
     for count in (1, 2):
-        path = video.write_video(tmp_path / "short.mp4", [np.full((120, 160, 3), 90, np.uint8)] * count, 30.0)
+        path = write_video(tmp_path / "short.mp4", [np.full((120, 160, 3), 90, np.uint8)] * count, 30.0)
         outputs.write_prediction(predicted(path, networks, "10,10,60,100"), networks, tmp_path / "short")
         assert len(read_mot(tmp_path / "short" / "angles.mot").time) == count
 
@@ -285,7 +286,7 @@ def test_another_person_can_be_chosen(tmp_path: Path, networks: Networks) -> Non
     frames = list(crossing())
     for i, frame in enumerate(frames):
         frame[5:45, 290 - 6 * i : 305 - 6 * i] = 230
-    path = video.write_video(tmp_path / "two.mp4", frames, 30.0)
+    path = write_video(tmp_path / "two.mp4", frames, 30.0)
     first, second = (find_person(ask(path, person=k)) for k in (1, 2))
     assert np.median(first.track.boxes[:, 1]) > 50 > np.median(second.track.boxes[:, 3])
     assert first.choice == "the person who moves most; 2 were found (PERSON=1 … 2)"
@@ -295,7 +296,7 @@ def test_another_person_can_be_chosen(tmp_path: Path, networks: Networks) -> Non
 
 
 def test_nobody_names_the_file_and_asks_for_a_box(tmp_path: Path) -> None:
-    path = video.write_video(tmp_path / "empty.mp4", [room()] * 20, 30.0)
+    path = write_video(tmp_path / "empty.mp4", [room()] * 20, 30.0)
     with pytest.raises(VideoError, match=r"empty\.mp4: nothing the size of a person moves: give BOX"):
         find_person(ask(path))
 
@@ -461,7 +462,7 @@ def test_the_command_interrupted_exits_130_with_one_line(main, walk: Path, monke
 
 def test_a_signal_while_reading_exits_130(out: Path, tmp_path: Path) -> None:
     """A real SIGINT in a process of its own; the file is long enough not to end before."""
-    path = video.write_video(tmp_path / "long.mp4", (frame for _ in range(60) for frame in crossing(4)), 30.0)
+    path = write_video(tmp_path / "long.mp4", (frame for _ in range(60) for frame in crossing(4)), 30.0)
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     code = (
         "import sys, time; sys.path.insert(0, 'scripts'); import predict\n"

@@ -29,6 +29,7 @@ from d3ke_lib.body.spec import body_file
 from d3ke_lib.data import video as videos
 from d3ke_lib.data.batch import apply
 from d3ke_lib.data.camera import pixels
+from d3ke_lib.data.video_writing import write_video
 from d3ke_lib.experiment.report import image_grids
 from d3ke_lib.experiment.run import stored_predictions
 from d3ke_lib.experiment.video.networks import Networks
@@ -71,7 +72,7 @@ def _write_overlay(prediction: Prediction, skeleton: Skeleton, path: Path, progr
     video = prediction.person.video
     frames = progress("overlay", _draw_overlay(prediction, skeleton), len(video.times))
     try:
-        videos.write_video(path, frames, video.fps, video.times)
+        write_video(path, frames, video.fps, video.times)
     except KeyboardInterrupt:
         return False
     return True
