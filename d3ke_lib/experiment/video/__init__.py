@@ -9,7 +9,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "networks": ["Networks", "load_networks"],
-        "outputs": ["WARNING", "write_prediction"],
+        "outputs": ["write_prediction"],
+        "overlay": ["WARNING"],
         "person": ["Person", "find_person"],
         "predict": ["Prediction", "predict_video"],
         "request": ["FOCAL", "Request", "check_request"],

@@ -3,7 +3,6 @@
 import html
 import os
 import shutil
-from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
 from string import Template
@@ -12,7 +11,6 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float
-from PIL import Image, ImageDraw
 from torch import Tensor
 
 from d3ke_lib.body.kinematics import Skeleton
@@ -28,20 +26,17 @@ from d3ke_lib.body.opensim.motion_files import (
 from d3ke_lib.body.spec import body_file
 from d3ke_lib.data import video as videos
 from d3ke_lib.data.batch import apply
-from d3ke_lib.data.camera import pixels
 from d3ke_lib.data.video_writing import write_video
-from d3ke_lib.experiment.report import image_grids
 from d3ke_lib.experiment.run import stored_predictions
 from d3ke_lib.experiment.video.networks import Networks
-from d3ke_lib.experiment.video.predict import Example, Prediction
+from d3ke_lib.experiment.video.overlay import draw_examples, draw_overlay
+from d3ke_lib.experiment.video.predict import Prediction
 from d3ke_lib.files import write_text
 
-WARNING = "trained on synthetic data: accuracy on real video unknown"
 # A camera (x right, y down, z forward) that stands upright and level, seen from OpenSim's ground (x forward,
 # y up, z right): who faces the camera looks along ground x, and has pelvis rotation 0.
 R_ground_camera = torch.tensor([[0.0, 0.0, -1.0], [0.0, -1.0, 0.0], [-1.0, 0.0, 0.0]])
 _PAGE = Path(__file__).with_name("predict_page.html")
-_CROP_PX = 320
 
 
 def write_prediction(
@@ -56,7 +51,7 @@ def write_prediction(
     partial.mkdir(parents=True)
     try:
         _write_motion(prediction, networks.skeleton, partial)
-        _examples_image(prediction.examples).save(partial / "boxes.png", optimize=True)
+        draw_examples(prediction.examples).save(partial / "boxes.png", optimize=True)
         drawn = _write_overlay(prediction, networks.skeleton, partial / "overlay.mp4", progress)
         write_text(partial / "index.html", _page(prediction, networks, drawn))
         _replace_folder(partial, folder)
@@ -70,7 +65,7 @@ def write_prediction(
 def _write_overlay(prediction: Prediction, skeleton: Skeleton, path: Path, progress: videos.Progress) -> bool:
     """False where it was interrupted."""
     video = prediction.person.video
-    frames = progress("overlay", _draw_overlay(prediction, skeleton), len(video.times))
+    frames = progress("overlay", draw_overlay(prediction, skeleton), len(video.times))
     try:
         write_video(path, frames, video.fps, video.times)
     except KeyboardInterrupt:
@@ -144,37 +139,7 @@ def _tabulate(
     return pd.concat([about, pd.DataFrame(columns, rows).reindex(every)], axis=1)
 
 
-# --- to look at -------------------------------------------------------------------------------------------
-
-
-def _draw_overlay(prediction: Prediction, skeleton: Skeleton) -> Iterator[videos.Frame]:
-    """The video with box and skeleton; frames that do not show the person get only the text."""
-    joints = stored_predictions.points_of(skeleton, prediction.pose).joints + prediction.positions[:, None]
-    xy = pixels(prediction.camera, joints).numpy()
-    pairs = image_grids.bones(skeleton)
-    for index, frame in enumerate(videos.read_frames(prediction.person.video)):
-        i = index - prediction.person.track.start
-        if 0 <= i < len(xy):
-            yield image_grids.draw_over(frame, xy[i], pairs, prediction.boxes[i].numpy(), WARNING)
-        else:
-            yield np.asarray(image_grids.captioned(Image.fromarray(frame), WARNING))
-
-
-def _examples_image(examples: tuple[Example, ...]) -> Image.Image:
-    """Frames from the whole stretch with the box, and below each what the network saw."""
-    above, below = [], []
-    for example in examples:
-        image = Image.fromarray(example.frame)
-        ImageDraw.Draw(image).rectangle(example.box.tolist(), outline=image_grids.PREDICTED_COLOUR, width=3)
-        above.append(image)
-        size = (_CROP_PX, _CROP_PX)
-        below.append(Image.fromarray(example.crop).resize(size, Image.Resampling.NEAREST))
-    width, height = max(_CROP_PX, above[0].width), above[0].height
-    sheet = Image.new("RGB", (width * len(above), height + _CROP_PX))
-    for i, (image, crop) in enumerate(zip(above, below)):
-        sheet.paste(image, (i * width, 0))
-        sheet.paste(crop, (i * width, height))
-    return sheet.quantize(256)
+# --- the page -------------------------------------------------------------------------------------------
 
 
 def _page(prediction: Prediction, networks: Networks, drawn: bool = True) -> str:
