@@ -24,11 +24,12 @@ class Networks(NamedTuple):
 
 def load_networks(frame_run: Path, temporal_run: Path | None) -> Networks:
     """Both networks in evaluation mode. Raises D3keError for files that do not belong together."""
-    frame, config = forward.frame_net(frame_run)
-    networks = Networks(default_skeleton(), frame, config, None, None, 0.0, (f"frame/{frame_run.name}",))
+    skeleton = default_skeleton()
+    frame, config = forward.load_frame_net(frame_run, skeleton)
+    networks = Networks(skeleton, frame, config, None, None, 0.0, (f"frame/{frame_run.name}",))
     if temporal_run is None:
         return networks
-    refiner, refining = forward.temporal_net(temporal_run)
+    refiner, refining = forward.load_temporal_net(temporal_run, skeleton)
     rate = artifacts.read_json(temporal_run / run_folder.RESULT)["rate_hz"]
     names = (*networks.names, f"temporal/{temporal_run.name}")
     return networks._replace(refiner=refiner, refining=refining, rate=rate, names=names)

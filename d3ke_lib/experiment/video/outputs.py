@@ -3,6 +3,7 @@
 import html
 import os
 import shutil
+from collections.abc import Collection
 from copy import deepcopy
 from pathlib import Path
 from string import Template
@@ -16,13 +17,13 @@ from torch import Tensor
 from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.opensim.coordinates import all_coordinates
 from d3ke_lib.body.opensim.motion_files import (
-    TRANSLATIONS,
     Motion,
     Trajectories,
+    rotational_coordinates,
     write_mot,
-    write_osim,
     write_trc,
 )
+from d3ke_lib.body.opensim.write import write_osim
 from d3ke_lib.body.spec import body_file
 from d3ke_lib.data import video as videos
 from d3ke_lib.data.batch import apply
@@ -97,8 +98,8 @@ def _write_motion(prediction: Prediction, skeleton: Skeleton, folder: Path) -> N
     markers = stored_predictions.points_of(deepcopy(skeleton).double(), pose).markers
     positions = _on_floor(markers, prediction.positions.double() @ R.T)
     names, values = all_coordinates(skeleton, pose, positions)
-    write_mot(folder / "angles.mot", Motion(prediction.times, names, values))
-    table = _tabulate(prediction, names, values)
+    write_mot(folder / "angles.mot", Motion(prediction.times, names, values), model=skeleton.body)
+    table = _tabulate(prediction, names, values, rotational_coordinates(skeleton.body))
     write_text(folder / "angles.csv", table.to_csv(index=False, float_format="%.6f", lineterminator="\n"))
     in_ground = (markers + positions[:, None]).numpy()
     write_trc(
@@ -119,16 +120,19 @@ def _on_floor(
 
 
 def _tabulate(
-    prediction: Prediction, names: tuple[str, ...], values: Float[np.ndarray, "frame coord"]
+    prediction: Prediction,
+    names: tuple[str, ...],
+    values: Float[np.ndarray, "frame coord"],
+    rotational: Collection[str],
 ) -> pd.DataFrame:
     """A row per frame of the video: time (s), angles (degrees), translations (m); names end in the unit.
 
     `person`: seen, hidden (for a moment: the box is interpolated) or absent, and then without values.
     """
     columns = {
-        f"{name}_m" if name in TRANSLATIONS else f"{name}_deg": column
-        if name in TRANSLATIONS
-        else np.rad2deg(column)
+        f"{name}_deg" if name in rotational else f"{name}_m": np.rad2deg(column)
+        if name in rotational
+        else column
         for name, column in zip(names, values.T)
     }
     video, track, _ = prediction.person

@@ -101,7 +101,7 @@ def _predict_frames(
         if len(waiting) == batch or i == count - 1:
             predictions.append(_predict_batch(networks, waiting))
             waiting = []
-    return stored_predictions.concatenated(predictions), tuple(examples)
+    return stored_predictions.concatenate(predictions), tuple(examples)
 
 
 def _predict_batch(networks: Networks, images: list[Float[Tensor, "3 px px"]]) -> Pose:
@@ -148,7 +148,7 @@ def refine(networks: Networks, pose: Pose, times: Float[np.ndarray, " frame"]) -
         unflat = partial(_unflatten, shape=(len(some), window), device=device)
         prediction, _ = networks.refiner(apply(unflat, poses), apply(unflat, points))
         refined.append(apply(lambda part: part[:, target].cpu(), prediction))
-    return stored_predictions.concatenated(refined)
+    return stored_predictions.concatenate(refined)
 
 
 def _unflatten(part: Tensor, shape: tuple[int, int], device: torch.device) -> Tensor:
