@@ -76,6 +76,10 @@ class Middle(nn.Module):
 
 @pytest.fixture
 def networks() -> Networks:
+    return make_networks()
+
+
+def make_networks() -> Networks:
     refining = TemporalConfig(kind="tcn", window=9, batch=16)
     config = FrameConfig(px=PX, batch=8, weights=None)
     return Networks(default_skeleton(), Oracle(), config, Middle(9), refining, 30.0, ("frame/oracle",))
@@ -93,9 +97,15 @@ def crossing(count: int = 40) -> Iterator[np.ndarray]:
         yield frame
 
 
-@pytest.fixture
-def walk(tmp_path: Path) -> Path:
-    return write_video(tmp_path / "walk.mp4", crossing(), 30.0)
+@pytest.fixture(scope="module")
+def walk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_video(tmp_path_factory.mktemp("video") / "walk.mp4", crossing(), 30.0)
+
+
+@pytest.fixture(scope="module")
+def found(walk: Path) -> Prediction:
+    """What the networks above predict for the person who moves in `walk`."""
+    return predicted(walk, make_networks())
 
 
 def ask(path: Path, box: str | None = None, person: int = 1) -> Request:
@@ -116,8 +126,8 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
 # --- what is written --------------------------------------------------------------------------------------
 
 
-def test_files_open_in_opensim_with_our_body(tmp_path: Path, networks: Networks, walk: Path) -> None:
-    page = outputs.write_prediction(predicted(walk, networks), networks, tmp_path / "out" / "walk")
+def test_files_open_in_opensim_with_our_body(tmp_path: Path, networks: Networks, found: Prediction) -> None:
+    page = outputs.write_prediction(found, networks, tmp_path / "out" / "walk")
     folder = page.parent
     assert sorted(path.name for path in folder.iterdir()) == sorted(OUTPUTS)
     motion = read_mot(folder / "angles.mot")
@@ -155,9 +165,11 @@ def test_what_the_networks_predict_is_what_is_written(tmp_path: Path, networks: 
     assert 1.2 < markers[..., 1].max() < 2.2
 
 
-def test_the_motion_on_the_model_gives_the_markers(tmp_path: Path, networks: Networks, walk: Path) -> None:
+def test_the_motion_on_the_model_gives_the_markers(
+    tmp_path: Path, networks: Networks, found: Prediction
+) -> None:
     """person.osim read back and moved by angles.mot alone, with any angles, size and heading."""
-    found, skeleton = predicted(walk, networks), networks.skeleton
+    skeleton = networks.skeleton
     swing = torch.sin(torch.linspace(0, 3, 40)[:, None] + torch.rand(69) * 6)
     scales = skeleton.spread_scales(
         skeleton.scale_middle + 0.5 * skeleton.scale_half * (2 * torch.rand(51) - 1)
@@ -238,8 +250,7 @@ def test_a_crop_cameras_rotation_is_undone(networks: Networks, walk: Path) -> No
     assert float(torch.atan2(R[0, 2], R[0, 0])) == pytest.approx(-aim, abs=1e-3)
 
 
-def test_the_body_fills_its_box(networks: Networks, walk: Path) -> None:
-    found = predicted(walk, networks)
+def test_the_body_fills_its_box(found: Prediction) -> None:
     points = default_skeleton()(found.pose)
     flat = pixels(found.camera, torch.cat(points, -2) + found.positions[:, None])
     middle, box = slice(10, 30), found.boxes
@@ -250,10 +261,11 @@ def test_the_body_fills_its_box(networks: Networks, walk: Path) -> None:
     torch.testing.assert_close(height, 0.92 * side, atol=0, rtol=0.05)
 
 
-def test_positions_do_not_depend_on_the_chunks(networks: Networks, walk: Path, monkeypatch) -> None:
-    whole = predicted(walk, networks).positions
+def test_positions_do_not_depend_on_the_chunks(
+    networks: Networks, walk: Path, found: Prediction, monkeypatch
+) -> None:
     monkeypatch.setattr("d3ke_lib.experiment.video.position._CHUNK", 7)
-    torch.testing.assert_close(predicted(walk, networks).positions, whole)
+    torch.testing.assert_close(predicted(walk, networks).positions, found.positions)
 
 
 @pytest.mark.parametrize("fps", [30.0, 60.0, 25.0, 12.5])
@@ -396,9 +408,8 @@ def test_a_typo_costs_no_torch_and_one_line(out: Path, walk: Path, words: list[s
 
 
 def test_a_failure_leaves_the_earlier_prediction(
-    tmp_path: Path, networks: Networks, walk: Path, monkeypatch
+    tmp_path: Path, networks: Networks, found: Prediction, monkeypatch
 ) -> None:
-    found = predicted(walk, networks)
     outputs.write_prediction(found, networks, tmp_path / "out" / "walk")
     before = (tmp_path / "out/walk/angles.mot").stat().st_mtime_ns
     monkeypatch.setattr(outputs, "_page", lambda *_: 1 / 0)
@@ -413,7 +424,7 @@ def test_a_failure_leaves_the_earlier_prediction(
 
 
 def test_interrupted_while_drawing_everything_but_the_overlay_is_kept(
-    tmp_path: Path, networks: Networks, walk: Path
+    tmp_path: Path, networks: Networks, found: Prediction
 ) -> None:
     def stop(stage: str, items: Iterable, total: int | None = None) -> Iterator:
         for i, item in enumerate(items):
@@ -422,7 +433,7 @@ def test_interrupted_while_drawing_everything_but_the_overlay_is_kept(
             yield item
 
     with pytest.raises(KeyboardInterrupt, match="has everything but overlay"):
-        outputs.write_prediction(predicted(walk, networks), networks, tmp_path / "out" / "walk", stop)
+        outputs.write_prediction(found, networks, tmp_path / "out" / "walk", stop)
     kept = sorted(path.name for path in (tmp_path / "out" / "walk").iterdir())
     assert kept == sorted(set(OUTPUTS) - {"overlay.mp4"})
     assert len(read_mot(tmp_path / "out/walk/angles.mot").time) == 40
@@ -460,18 +471,17 @@ def test_the_command_interrupted_exits_130_with_one_line(main, walk: Path, monke
     assert capsys.readouterr().err == "interrupted: nothing was written\n"
 
 
-def test_a_signal_while_reading_exits_130(out: Path, tmp_path: Path) -> None:
-    """A real SIGINT in a process of its own; the file is long enough not to end before."""
-    path = write_video(tmp_path / "long.mp4", (frame for _ in range(60) for frame in crossing(4)), 30.0)
+def test_a_signal_while_reading_exits_130(out: Path, walk: Path) -> None:
+    """A real SIGINT in a process of its own, which takes 0.1 s per frame."""
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     code = (
         "import sys, time; sys.path.insert(0, 'scripts'); import predict\n"
         "show = predict._show\n"
         "def slow(stage, items, total=None):\n"
         "    for item in show(stage, items, total):\n"
-        "        print('reading', flush=True); time.sleep(0.05); yield item\n"
+        "        print('reading', flush=True); time.sleep(0.1); yield item\n"
         "predict._show = slow\n"
-        f"sys.argv = ['predict.py', {str(path)!r}, '--profile', 'smoke']\n"
+        f"sys.argv = ['predict.py', {str(walk)!r}, '--profile', 'smoke']\n"
         "sys.exit(predict.main())"
     )
     process = subprocess.Popen(
