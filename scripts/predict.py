@@ -1,40 +1,57 @@
 """Joint angles of a person in a video:  python scripts/predict.py walk.mp4 [--box x,y,w,h] [--profile demo]
 
-Writes out/<profile>/predict/<video>/: angles.mot and person.osim for OpenSim, angles.csv, markers.trc,
-overlay.mp4, boxes.png and index.html.
+Writes out/<profile>/predict/<video>-<hash>/ or the folder given by --out: angles.mot and person.osim for
+OpenSim, angles.csv, markers.trc, overlay.mp4, boxes.png and index.html.
 """
 
 import argparse
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-from d3ke_lib.experiment.run.artifacts import out_root
-from d3ke_lib.experiment.video.outputs import WARNING, write_all
-from d3ke_lib.experiment.video.predict import FOCAL, find, load
+from tqdm import tqdm
+
+from d3ke_lib.experiment import video as room
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("video", help="any file that FFmpeg reads; one person, a camera that stands still")
-    parser.add_argument("--profile", default="demo", help="whose networks (default: %(default)s)")
-    parser.add_argument("--backbone", default="resnext50_32x4d", help="default: %(default)s")
-    parser.add_argument(
-        "--refiner", default="transformer", help="default: %(default)s; used where it is trained"
-    )
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--box", help="x,y,w,h in px of the whole picture; default: who moves")
-    parser.add_argument("--focal", type=float, help=f"focal length in px; default: {FOCAL} × the longer side")
-    given = parser.parse_args()
+    given = vars(_parser().parse_args())
     try:
-        nets = load(given.profile, given.backbone, given.refiner, given.seed)
-        found = find(Path(given.video), nets, given.box, given.focal)
-        folder = out_root() / given.profile / "predict" / Path(given.video).stem
-        page = write_all(found, nets, folder, "given" if given.box else "the person who moves most")
+        request = room.check_request(**given)
+        person = room.find_person(request, _show)
+        for note in person.video.notes:
+            print(f"note: {request.video}: {note}", file=sys.stderr)
+        networks = room.load_networks(request.frame_run, request.temporal_run)
+        prediction = room.predict_video(person, networks, request.focal, _show)
+        page = room.write_prediction(prediction, networks, request.folder, _show)
     except (ValueError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
-    print(f"{page}  ({WARNING})")
+    except KeyboardInterrupt as stopped:
+        print(f"interrupted: {str(stopped) or 'nothing was written'}", file=sys.stderr)
+        return 130
+    print(f"{page}  ({room.WARNING})")
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("video", type=Path, help="any file that FFmpeg reads; a camera that stands still")
+    parser.add_argument("--profile", default="demo", help="whose networks (default: %(default)s)")
+    parser.add_argument("--backbone", default="resnext50_32x4d", help="default: %(default)s")
+    parser.add_argument("--refiner", help="default: transformer where it is trained, else none")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--box", help="x,y,w,h in px of the whole frame; default: who moves")
+    parser.add_argument("--person", type=int, default=1, help="2: who moves second most …")
+    parser.add_argument("--focal", type=float, help="focal length in px; default: 1.2 × the longer side")
+    parser.add_argument("--out", dest="folder", type=Path, help="folder to write, replaced as a whole")
+    return parser
+
+
+def _show(stage: str, items: Iterable[Any], total: int | None = None) -> Iterable[Any]:
+    """A progress bar, where there is a terminal."""
+    yield from tqdm(items, desc=stage, total=total, unit="frame", disable=None)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Cameras: pinhole with two radial distortion terms; turned, cropped and zoomed as D3KE does.
+"""Cameras: pinhole with two radial distortion terms; rotated, cropped and zoomed as D3KE does.
 
 Camera axes: x right, y down, z forward. Pixel (row i, column j) has its centre at (j + 0.5, i + 0.5);
-a picture of w × h spans [0, w] × [0, h]. Everything takes leading batch axes that broadcast.
+an image of w × h spans [0, w] × [0, h]. Everything takes leading batch axes that broadcast.
 """
 
 from typing import NamedTuple
@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from d3ke_lib.body.spec import D3KE
 
-# Newton steps to undo the distortion; five reach rounding error for the calibrated cameras' whole picture.
-STEPS = 8
+# Newton steps to undo the distortion; five reach rounding error for the calibrated cameras' whole image.
+_NEWTON_STEPS = 8
 
 
 class Camera(NamedTuple):
@@ -32,9 +32,9 @@ class Camera(NamedTuple):
 
 
 def calibrated(name: str, dtype: torch.dtype = torch.float32) -> Camera:
-    """A camera of BMLmovi as D3KE calibrated it ("PG1" or "PG2"); its pictures are 800 × 600.
+    """A camera of BMLmovi as D3KE calibrated it ("PG1" or "PG2"); its images are 800 × 600.
 
-    Raises KeyError naming the cameras there are.
+    Raises KeyError naming the known cameras.
     """
     if name not in D3KE.cameras:
         raise KeyError(f"camera {name!r}: expected one of {sorted(D3KE.cameras)}")
@@ -52,16 +52,16 @@ def to_camera(camera: Camera, world: Float[Tensor, "*#batch n 3"]) -> Float[Tens
 
 
 def project(camera: Camera, world: Float[Tensor, "*#batch n 3"]) -> Float[Tensor, "*#batch n 2"]:
-    """Pixel coordinates of points in world coordinates (m). Points behind the camera mean nothing."""
+    """Pixel coordinates of points in world coordinates (m). Undefined for points behind the camera."""
     return pixels(camera, to_camera(camera, world))
 
 
 def pixels(camera: Camera, points: Float[Tensor, "*#batch n 3"]) -> Float[Tensor, "*#batch n 2"]:
     """Pixel coordinates of points in camera coordinates (m)."""
-    return to_pixels(camera, points[..., :2] / points[..., 2:])
+    return _distort(camera, points[..., :2] / points[..., 2:])
 
 
-def to_pixels(camera: Camera, plane: Float[Tensor, "*#batch n 2"]) -> Float[Tensor, "*#batch n 2"]:
+def _distort(camera: Camera, plane: Float[Tensor, "*#batch n 2"]) -> Float[Tensor, "*#batch n 2"]:
     """Normalised coordinates (x/z, y/z) → px, through the distortion (OpenCV's radial model)."""
     squared = plane.square().sum(-1, keepdim=True)
     k1, k2 = camera.distortion[..., None, :1], camera.distortion[..., None, 1:]
@@ -70,7 +70,7 @@ def to_pixels(camera: Camera, plane: Float[Tensor, "*#batch n 2"]) -> Float[Tens
 
 
 def from_pixels(camera: Camera, px: Float[Tensor, "*#batch n 2"]) -> Float[Tensor, "*#batch n 2"]:
-    """Px → normalised coordinates (x/z, y/z), distortion undone: the inverse of `to_pixels`.
+    """Px → normalised coordinates (x/z, y/z), distortion undone: the inverse of `_distort`.
 
     Newton's method on q = r², q·(1 + k1·q + k2·q²)² = r_distorted²: no root is taken, so that the
     derivative at the principal point is finite.
@@ -79,7 +79,7 @@ def from_pixels(camera: Camera, px: Float[Tensor, "*#batch n 2"]) -> Float[Tenso
     k1, k2 = camera.distortion[..., None, :1], camera.distortion[..., None, 1:]
     wanted = bent.square().sum(-1, keepdim=True)
     squared = wanted
-    for _ in range(STEPS):
+    for _ in range(_NEWTON_STEPS):
         factor = 1 + squared * (k1 + k2 * squared)
         slope = factor * (factor + 2 * squared * (k1 + 2 * k2 * squared))
         squared = squared - (squared * factor.square() - wanted) / slope
@@ -93,7 +93,7 @@ def pixel_centers(height: int, width: int, like: Tensor) -> Float[Tensor, "pixel
     return torch.stack((x.repeat(height), y.repeat_interleave(width)), -1)
 
 
-def directions(plane: Float[Tensor, "*batch n 2"]) -> Float[Tensor, "*batch n 3"]:
+def _directions(plane: Float[Tensor, "*batch n 2"]) -> Float[Tensor, "*batch n 3"]:
     """Unit vectors through normalised coordinates."""
     return F.normalize(F.pad(plane, (0, 1), value=1.0), dim=-1)
 
@@ -101,13 +101,13 @@ def directions(plane: Float[Tensor, "*batch n 2"]) -> Float[Tensor, "*batch n 3"
 def rays(camera: Camera, height: int, width: int) -> Float[Tensor, "*batch height width 3"]:
     """Unit direction, in camera coordinates, of the ray through every pixel's centre."""
     centers = pixel_centers(height, width, camera.focal)
-    return directions(from_pixels(camera, centers)).unflatten(-2, (height, width))
+    return _directions(from_pixels(camera, centers)).unflatten(-2, (height, width))
 
 
-# -- D3KE's crop: the camera, not the picture, is changed ------------------------------
+# -- D3KE's crop: the camera, not the image, is changed ------------------------------
 
 
-def turn_towards(direction: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
+def _rotation_towards(direction: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
     """The smallest rotation that brings a unit direction (z > −1) to the z axis: it adds no roll."""
     x, y, z = direction.unbind(-1)
     share = 1 / (1 + z)
@@ -119,8 +119,8 @@ def turn_towards(direction: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 
     return torch.stack(rows, -2)
 
 
-def roll_about_z(angle: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch 3 3"]:
-    """Rotation by `angle` (rad) about the viewing axis; the picture turns clockwise."""
+def _rotation_about_z(angle: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch 3 3"]:
+    """Rotation by `angle` (rad) about the viewing axis; the image rotates clockwise."""
     sine, cosine, zero, one = angle.sin(), angle.cos(), torch.zeros_like(angle), torch.ones_like(angle)
     rows = ((cosine, -sine, zero), (sine, cosine, zero), (zero, zero, one))
     return torch.stack([torch.stack(row, -1) for row in rows], -2)
@@ -136,16 +136,16 @@ def crop_camera(
 ) -> Camera:
     """The undistorted camera of px × px that looks at a box (x1, y1, x2, y2, px of `camera`).
 
-    It stands where `camera` does, turned towards the box's centre moved by `shift` (in sides of the
-    box), rolled by `roll` (rad, clockwise in the picture). The longer of the box's width and height,
-    measured between the middles of its sides through the turned camera, spans zoom · px.
+    It has the position of `camera`, rotated towards the box's centre moved by `shift` (in sides of the
+    box), rolled by `roll` (rad, clockwise in the image). The longer of the box's width and height,
+    measured between the middles of its sides through the rotated camera, spans zoom · px.
     """
     corner, far = box[..., :2], box[..., 2:]
     side = (far - corner).amax(-1, keepdim=True)
     aim = (corner + far) / 2 + torch.as_tensor(shift).to(box) * side
-    turn = turn_towards(directions(from_pixels(camera, aim[..., None, :]))[..., 0, :])
-    focal = px * torch.as_tensor(zoom).to(box) / _longer_side(camera, box, turn)
-    R = roll_about_z(torch.as_tensor(roll).to(box)) @ turn
+    rotation = _rotation_towards(_directions(from_pixels(camera, aim[..., None, :]))[..., 0, :])
+    focal = px * torch.as_tensor(zoom).to(box) / _longer_side(camera, box, rotation)
+    R = _rotation_about_z(torch.as_tensor(roll).to(box)) @ rotation
     batch = torch.broadcast_shapes(R.shape[:-2], focal.shape, camera.R.shape[:-2])
     return Camera(
         R=(R @ camera.R).expand(*batch, 3, 3),
@@ -156,13 +156,13 @@ def crop_camera(
     )
 
 
-def _longer_side(camera: Camera, box: Tensor, turn: Tensor) -> Float[Tensor, "*batch"]:
-    """The box's longer side in normalised coordinates of the turned camera."""
+def _longer_side(camera: Camera, box: Tensor, rotation: Tensor) -> Float[Tensor, "*batch"]:
+    """The box's longer side in normalised coordinates of the rotated camera."""
     x1, y1, x2, y2 = box.unbind(-1)
     x, y = (x1 + x2) / 2, (y1 + y2) / 2
     middles = torch.stack([torch.stack(xy, -1) for xy in ((x1, y), (x2, y), (x, y1), (x, y2))], -2)
-    turned = directions(from_pixels(camera, middles)) @ turn.mT
-    plane = turned[..., :2] / turned[..., 2:]
+    rotated = _directions(from_pixels(camera, middles)) @ rotation.mT
+    plane = rotated[..., :2] / rotated[..., 2:]
     width = (plane[..., 1, :] - plane[..., 0, :]).norm(dim=-1)
     height = (plane[..., 3, :] - plane[..., 2, :]).norm(dim=-1)
     return torch.maximum(width, height)
@@ -171,9 +171,9 @@ def _longer_side(camera: Camera, box: Tensor, turn: Tensor) -> Float[Tensor, "*b
 def resample(
     image: Float[Tensor, "*batch channel height width"], old: Camera, new: Camera, px: int
 ) -> Float[Tensor, "*batch channel px px"]:
-    """The picture that `new`, standing where `old` stands, would have taken: bilinear, 0 outside.
+    """The image that `new`, at the position of `old`, would have taken: bilinear, 0 outside.
 
-    No low-pass filter: meant for crops of about the old picture's resolution.
+    No low-pass filter: meant for crops of about the old image's resolution.
     """
     height, width = image.shape[-2:]
     aim = rays(new, px, px).flatten(-3, -2) @ (old.R @ new.R.mT).mT

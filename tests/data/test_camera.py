@@ -1,4 +1,4 @@
-"""Cameras against the calibration's numbers, hand-written formulas, and a picture in closed form."""
+"""Cameras against the calibration's numbers, hand-written formulas, and a image in closed form."""
 
 import math
 
@@ -43,12 +43,12 @@ def test_calibrated_cameras_are_right_handed_with_the_world_upright(name: str) -
     torch.testing.assert_close(camera.R @ camera.R.mT, torch.eye(3, dtype=torch.float64), atol=1e-6, rtol=0)
     assert torch.linalg.det(camera.R) > 0
     head, feet = project(camera, torch.tensor([[0.0, 0.0, 1.7], [0.0, 0.0, 0.0]], dtype=torch.float64))
-    assert head[1] < feet[1], "world z is up, picture y is down"
+    assert head[1] < feet[1], "world z is up, image y is down"
     assert 0 < head[1] < 600
     assert 0 < feet[1] < 600
 
 
-def test_right_hand_of_a_person_facing_pg1_is_on_the_pictures_left() -> None:
+def test_right_hand_of_a_person_facing_pg1_is_on_the_images_left() -> None:
     # Facing −y with z up, the right hand is at −x.
     right, left = project(calibrated("PG1"), torch.tensor([[-0.5, 0.0, 1.0], [0.5, 0.0, 1.0]]))
     assert right[0] < left[0]
@@ -97,7 +97,7 @@ def test_crop_looks_at_the_box_and_its_longer_side_fills_it(name: str, box: list
     x, y = (x1 + x2) / 2, (y1 + y2) / 2
     ends = [[x, y1], [x, y2]] if y2 - y1 > x2 - x1 else [[x1, y], [x2, y]]
     crop = crop_camera(camera, torch.tensor(box, dtype=torch.float64), 128)
-    seen = cameras.directions(from_pixels(camera, torch.tensor([[x, y], *ends], dtype=torch.float64)))
+    seen = cameras._directions(from_pixels(camera, torch.tensor([[x, y], *ends], dtype=torch.float64)))
     got = project(crop, to_world(camera, seen * 4))
     torch.testing.assert_close(got[0], torch.full((2,), 64.0, dtype=torch.float64))
     assert (got[2] - got[1]).norm() == pytest.approx(128, abs=1e-6)
@@ -107,9 +107,9 @@ def test_crop_looks_at_the_box_and_its_longer_side_fills_it(name: str, box: list
     torch.testing.assert_close(to_world(crop, origin), to_world(camera, origin))
 
 
-def test_the_turn_has_no_roll_and_is_the_smallest() -> None:
+def test_the_crops_rotation_has_no_roll_and_is_the_smallest() -> None:
     direction = torch.nn.functional.normalize(torch.tensor([0.3, -0.2, 0.9], dtype=torch.float64), dim=0)
-    R = cameras.turn_towards(direction)
+    R = cameras._rotation_towards(direction)
     torch.testing.assert_close(R @ direction, torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64))
     torch.testing.assert_close(R @ R.mT, torch.eye(3, dtype=torch.float64))
     assert torch.linalg.det(R) > 0
@@ -131,15 +131,15 @@ def test_zoom_roll_and_shift() -> None:
     # Moved by a tenth of the longer side (410 px) to the right.
     moved = crop_camera(camera, box, 128, shift=(0.1, 0.0))
     aim = from_pixels(camera, torch.tensor([[380.0 + 41.0, 325.0]], dtype=torch.float64))
-    seen = to_world(camera, cameras.directions(aim) * 4)
+    seen = to_world(camera, cameras._directions(aim) * 4)
     torch.testing.assert_close(project(moved, seen)[0], torch.full((2,), 64.0, dtype=torch.float64))
 
 
-# -- pictures ----------------------------------------------------------------------
+# -- images ----------------------------------------------------------------------
 
 
 def wave(plane: torch.Tensor) -> torch.Tensor:
-    """A smooth checker on the normalised picture plane, in [0, 1]."""
+    """A smooth checker on the normalised image plane, in [0, 1]."""
     return 0.5 + 0.5 * torch.sin(40 * plane[..., 0]) * torch.sin(30 * plane[..., 1])
 
 
@@ -184,7 +184,7 @@ def test_gradients_flow_through_crop_and_resampling() -> None:
     box = torch.tensor(BOX, dtype=torch.float64)
     inputs = [value.clone().requires_grad_() for value in (box, zoom, roll)]
     assert torch.autograd.gradcheck(crop, inputs)
-    picture = resample(image, camera, crop_camera(camera, inputs[0], 16), 16)
-    picture.sum().backward()
+    seen = resample(image, camera, crop_camera(camera, inputs[0], 16), 16)
+    seen.sum().backward()
     assert inputs[0].grad.abs().sum() > 0
     assert inputs[0].grad.isfinite().all()

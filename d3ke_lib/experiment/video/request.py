@@ -1,0 +1,119 @@
+"""What a prediction is asked for, checked in a moment: no torch, no whole video is decoded."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from d3ke_lib import settings
+from d3ke_lib.data import video as videos
+from d3ke_lib.files import D3keError
+
+FOCAL = 1.2  # assumed focal length in longer sides of the image: about 45° wide, a phone's main camera
+OUTPUTS = (
+    "angles.csv",
+    "angles.mot",
+    "boxes.png",
+    "index.html",
+    "markers.trc",
+    "overlay.mp4",
+    "person.osim",
+)
+_DEFAULT_REFINER = "transformer"
+_FINISHED = "run.json"  # run_folder.RESULT, which imports torch
+
+
+class Request(NamedTuple):
+    """A video, the runs whose networks look at it, and the folder that the results replace."""
+
+    video: Path
+    frame_run: Path
+    temporal_run: Path | None
+    folder: Path
+    box: Float[np.ndarray, " 4"] | None = None  # (x0, y0, x1, y1) in px; None: who moves
+    person: int = 1  # among those who move, who moves most first
+    focal: float | None = None  # px; None: FOCAL × the longer side
+
+
+def check_request(
+    video: Path,
+    profile: str = "demo",
+    backbone: str = "resnext50_32x4d",
+    refiner: str | None = None,
+    seed: int = 0,
+    box: str | None = None,
+    person: int = 1,
+    focal: float | None = None,
+    folder: Path | None = None,
+) -> Request:
+    """Raises VideoError or D3keError for whatever can be wrong before a network is loaded.
+
+    `box` "x,y,w,h" in px; `refiner` None: the transformer where it is trained; `folder`
+    None: one named by the video in the profile's.
+    """
+    size = videos.read_size(video)
+    boxed = None if box is None else videos.parse_box(box, size)
+    if person < 1:
+        raise D3keError(f"PERSON: expected 1 for who moves most, 2 for the next …, found {person}")
+    if focal is not None and not 0.1 < focal / max(size) < 20:
+        raise D3keError(
+            f"FOCAL: expected px, near {FOCAL * max(size):.0f} for {size[0]}×{size[1]}, found {focal:g}"
+        )
+    home = settings.read().out / profile
+    frame_run, temporal_run = _find_runs(home, backbone, refiner, seed)
+    folder = Path(folder) if folder else _folder_for(video, home)
+    _check_folder(folder)
+    return Request(Path(video), frame_run, temporal_run, folder, boxed, person, focal)
+
+
+def _find_runs(home: Path, backbone: str, refiner: str | None, seed: int) -> tuple[Path, Path | None]:
+    """The finished frame run and, where there is one, the temporal run on top of it, in a profile's folder.
+
+    Raises D3keError naming the run that is missing, those there are, and how to make one.
+    """
+    if not home.is_dir():
+        profiles = {found.parents[2].name for found in home.parent.glob(f"*/frame/*/{_FINISHED}")}
+        raise D3keError(
+            f"{home}: no such profile; make it with: make reproduce P=… (found {_listed(profiles)})"
+        )
+    frame_run = _finished_run(home / "frame" / f"{backbone}.{seed}", home.name)
+    name = f"{refiner or _DEFAULT_REFINER}.{backbone}.{seed}"
+    if refiner is None and not (home / "temporal" / name / _FINISHED).is_file():
+        return frame_run, None
+    return frame_run, _finished_run(home / "temporal" / name, home.name)
+
+
+def _folder_for(video: Path, home: Path) -> Path:
+    """`<profile>/predict/<name>-<hash of its path>`, so that videos of one name in two folders keep apart."""
+    path = Path(video).resolve()
+    return home / "predict" / f"{path.stem}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:6]}"
+
+
+def _finished_run(run: Path, profile: str) -> Path:
+    if not (run / _FINISHED).is_file():
+        found = {finished.parent.name for finished in run.parent.glob(f"*/{_FINISHED}")}
+        raise D3keError(
+            f"{run}: no finished run; make it with: make reproduce P={profile} (found {_listed(found)})"
+        )
+    return run
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(sorted(names)) or "nothing"
+
+
+def _check_folder(folder: Path) -> None:
+    """The folder is replaced as a whole, so it must not hold anything but an earlier prediction."""
+    if folder.exists() and not folder.is_dir():
+        raise D3keError(f"OUT: expected a folder, found the file {folder}")
+    others = {path.name for path in folder.glob("*")} - set(OUTPUTS)
+    if others:
+        raise D3keError(
+            f"OUT: expected a new folder or an earlier prediction, found {min(others)} in {folder}"
+        )
+    above = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise D3keError(f"OUT: expected a folder that can be written to, found {above}")
