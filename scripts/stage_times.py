@@ -1,7 +1,7 @@
 """Where a call of make stands: "stage 4 of 11, about 12 min; 35 min left for all: ".
 
-D3KE_STAGES lists the notebooks of the call in order. out/<profile>/expected_time.json has the minutes that each
-was expected to take (scripts/expected_time.py); how long those before really took scales what is left.
+D3KE_STAGES lists the notebooks of the call in order. out/<profile>/expected_time.json has the minutes that
+each was expected to take (scripts/expected_time.py); how long those before really took scales what is left.
 """
 
 import json
