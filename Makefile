@@ -41,6 +41,8 @@ OCCLUDERS ?=
 VOC ?=
 ## records of `ablation`: a folder; default: those of the profile
 RECORDS ?=
+## workers of `test`: processes, of one thread each
+WORKERS ?= 2
 ## python that makes the virtual environment, at least 3.11
 PYTHON ?= python3
 ## virtual environment: a folder, made if missing
@@ -144,16 +146,18 @@ lab: $(READY)
 
 # -- checks ------------------------------------------------------------------------------------------------------------
 
-# Tests train and write in a folder of their own, emptied first, and leave out/ alone.
+# Tests train and write in a folder of their own, emptied first, and leave out/ alone. Their threads would wait for
+# each other where several processes share the cores.
 ## ruff, import rules, unit tests, and the notebooks with the smoke profile
 test: export D3KE_OUT := $(CURDIR)/out/test
+test: export OMP_NUM_THREADS := 1
 test: $(READY)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) $(VENV)/bin/lint-imports --no-cache
 	rm -rf out/test
-	$(PY) -m pytest
-	$(PY) -m pytest --nbval --nbval-cell-timeout=900 --nbval-sanitize-with tests/nbval.cfg notebooks
+	$(PY) -m pytest -n $(WORKERS) --dist loadgroup tests \
+	  notebooks --nbval --nbval-cell-timeout=900 --nbval-sanitize-with tests/nbval.cfg
 
 ## timing tables
 bench: $(READY)

@@ -22,10 +22,10 @@ def parser(doc: str) -> argparse.ArgumentParser:
     return argparse.ArgumentParser(description=doc.splitlines()[0].partition(":  ")[0])
 
 
-def bench_parser(doc: str, default: Path) -> argparse.ArgumentParser:
+def bench_parser(doc: str, default: Path, threads: int = 2) -> argparse.ArgumentParser:
     """The same with --threads and --to, the JSON file that is written."""
     made = parser(doc)
-    made.add_argument("--threads", type=int, default=2, help="of PyTorch (default: %(default)s)")
+    made.add_argument("--threads", type=int, default=threads, help="of PyTorch (default: %(default)s)")
     made.add_argument("--to", type=Path, default=default, help="JSON file to write")
     return made
 

@@ -1,7 +1,8 @@
-"""The expected time multiplies what small trials take: the numbers of frames are right, every stage is in it."""
+"""The expected time multiplies what trials take: numbers of frames are right, every stage is in it."""
 
 import dataclasses
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -58,16 +59,12 @@ def test_every_notebook_is_expected():
 @pytest.mark.usefixtures("trials")
 def test_time_grows_with_the_work():
     longer = dataclasses.replace(toy.FRAME, images=1000 * toy.FRAME.images)
-    assert (
-        expected_time.frame_seconds(longer, PROFILE)[0]
-        > 20 * expected_time.frame_seconds(toy.FRAME, PROFILE)[0]
-    )
+    short, long = (expected_time.frame_seconds(each, PROFILE)[0] for each in (toy.FRAME, longer))
+    assert long > 20 * short
 
 
 def test_load_on_the_machine_changes_little():
     """Processor time of one thread: a sleep, as of a process that waits for its turn, is not counted."""
-    import time
-
     _, seconds = expected_time.timed(lambda: time.sleep(0.2), torch.device("cpu"))
     assert seconds < 0.05
 

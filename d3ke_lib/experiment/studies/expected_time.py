@@ -26,7 +26,7 @@ from d3ke_lib.experiment.run.config import FrameConfig, Profile, Resolution, Tem
 from d3ke_lib.nets import frame, temporal
 
 # Recorded with the smoke profile on two quiet cores: seconds of a notebook besides data, training and
-# prediction, per second of processor time that IMPORTS takes; most of it is papermill, kernel and figures.
+# prediction, per second of processor time that IMPORTS takes; papermill, kernel and figures.
 IMPORTS = "import d3ke_lib.experiment.pipeline, matplotlib.pyplot, pandas, IPython.display"
 STARTS = {
     "01_body": 2.4,
