@@ -94,7 +94,7 @@ $(READY): requirements.lock
 	@$(PY) -m pip install -q --disable-pip-version-check uv
 	@$(PY) -m uv pip install -q --python $(PY) --require-hashes -r requirements.lock
 # For use without make; a path relative to site-packages, so that the checkout can be moved.
-	@[ $(VENV) != .venv ] || echo ../../../.. | tee .venv/lib/python3*/site-packages/d3ke.pth > /dev/null
+	@[ $(VENV) != .venv ] || (cd .venv/lib/python3*/site-packages && echo ../../../.. > d3ke.pth)
 	@touch $@
 
 ## installs the virtual environment; the other targets do so when needed
