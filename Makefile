@@ -1,90 +1,109 @@
-# make reproduce [P=demo|smoke|gpu]   clone → data → training → evaluation → report
-# make reproduce P=bmlmovi RAW=folder the same on the paper's data (data/README.md)
-# make test                           lint, unit tests, notebooks
+# `make help` lists targets and variables; it reads the `##` lines of this file.
 SHELL       := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .DEFAULT_GOAL := help
 
-P        ?= demo
-REFINER  ?= transformer
+# -- variables: make TARGET NAME=value -------------------------------------------------------------------------------
+
+## profile: smoke (minutes), demo (an hour or two on two cores), gpu (one CUDA device) or bmlmovi (the paper's data)
+P ?= demo
+## seeds of the training runs, such as "0 1 2", instead of the profile's
+SEEDS ?=
+## refiner of `reproduce`: transformer, tcn or lstm
+REFINER ?= transformer
+## backbone of `train` and `predict`: resnext50_32x4d, resnext101_32x8d, …
 BACKBONE ?= resnext50_32x4d
-PYTHON   ?= python3
-VENV     ?= .venv
-PY       := $(VENV)/bin/python
-READY    := $(VENV)/.requirements
-# Overrides give a profile a folder of its own.
-OUT      := $(or $(D3KE_OUT),out)/$(P)$(addprefix .,$(basename $(notdir $(OVERRIDES))))
+## seed of the run of `train`
+SEED ?= 0
+## processes of `train`, one per GPU
+PROCESSES ?= 1
+## video of `predict`
+VIDEO ?=
+## box of the person in VIDEO's first frame as x,y,w,h in px; default: the person who moves
+BOX ?=
+## focal length of VIDEO's camera in px
+FOCAL ?=
+## raw downloads of BMLmovi, AMASS and SMPL-H (data/README.md): a folder
+RAW ?=
+## deep check of RAW by `check-data`: DEEP=1 decodes every video and reads every fit
+DEEP ?=
+## json file to which `check-data` also writes its report
+JSON ?=
+## partial records are accepted: PARTIAL=1 goes on without what could not be made
+PARTIAL ?=
+## body model instead of our own: an .osim file
+BODY ?=
+## occluders cut out of photographs (make occluders): a .safetensors file
+OCCLUDERS ?=
+## voc: the folder VOCdevkit/VOC2012 of PASCAL VOC, for `occluders`
+VOC ?=
+## records of `ablation`: a folder; default: those of the profile
+RECORDS ?=
+## workers of `test`: processes, of one thread each
+WORKERS ?= 2
+## python that makes the virtual environment, at least 3.11
+PYTHON ?= python3
+## virtual environment: a folder, made if missing
+VENV ?= .venv
+
+include scripts/env.mk
+PY    := $(VENV)/bin/python
+READY := $(VENV)/.requirements
+OUT   := out/$(P)
+NB    := $(OUT)/notebooks
+
+# A misspelt variable would be ignored without a word; so would one of the rules' own.
+KNOWN   := $(shell sed -nE 's/^(export )?([A-Z_]+) *\?=.*/\2/p' Makefile scripts/env.mk)
+UNKNOWN := $(filter-out $(KNOWN),$(foreach each,$(subst \ ,_,$(MAKEOVERRIDES)),$(firstword $(subst =, ,$(each)))))
+ifneq ($(UNKNOWN),)
+$(error unknown variable $(UNKNOWN); $(shell awk -v asked="$(UNKNOWN)" -f scripts/help.awk Makefile) `make help` lists all)
+endif
 ifeq ($(filter $(REFINER),transformer tcn lstm),)
 $(error unknown REFINER '$(REFINER)'; known: transformer, tcn, lstm)
 endif
 
-# glibc gives memory back after every step and takes it again page by page: a sixth of a training step.
-export MALLOC_MMAP_THRESHOLD_ ?= 4294967296
-export MALLOC_TRIM_THRESHOLD_ ?= 17179869184
-export MALLOC_TOP_PAD_        ?= 67108864
+# Paths are looked up before anything is installed or written.
+path = $(if $($(1)),$(if $(shell test -$(2) "$($(1))" && echo 1),,$(error $(1): expected a $(3), found none at '$($(1))')))
+$(call path,RAW,d,folder)$(call path,VOC,d,folder)$(call path,RECORDS,d,folder)
+$(call path,VIDEO,e,file)$(call path,BODY,f,file)$(call path,OCCLUDERS,f,file)
 
-# Threads that wait for each other awake: a fifth more images a second where nothing else needs the cores,
-# and with nothing else on them benchmarks repeat better.
-SPIN ?= OMP_WAIT_POLICY=active
+# What the library reads of these.
+export D3KE_RAW       := $(or $(abspath $(RAW)),$(D3KE_RAW))
+export D3KE_BODY      := $(or $(abspath $(BODY)),$(D3KE_BODY))
+export D3KE_OCCLUDERS := $(or $(abspath $(OCCLUDERS)),$(D3KE_OCCLUDERS))
+export D3KE_PARTIAL   := $(or $(PARTIAL),$(D3KE_PARTIAL))
+export D3KE_SEEDS     := $(or $(SEEDS),$(D3KE_SEEDS))
 
-# BMLmovi: the folder of the downloads; BODY: another .osim than our own, D3KE's, say; PARTIAL=1 goes on
-# without what could not be made.
-ifdef RAW
-export D3KE_RAW := $(abspath $(RAW))
-endif
-ifdef OCCLUDERS
-export D3KE_OCCLUDERS := $(abspath $(OCCLUDERS))
-endif
-ifdef BODY
-export D3KE_BODY := $(abspath $(BODY))
-endif
-ifdef PARTIAL
-export D3KE_PARTIAL := $(PARTIAL)
-endif
+# -- help ------------------------------------------------------------------------------------------------------------
 
-# Values in place of the profile's, from a TOML file: d3ke_lib/experiment/run/overrides.py.
-ifdef OVERRIDES
-export D3KE_OVERRIDES := $(abspath $(OVERRIDES))
-endif
-ifdef D3KE_OUT
-export D3KE_OUT := $(abspath $(D3KE_OUT))
-endif
-
-# Other training seeds than the profile's: SEEDS="0 1 2" trains three runs of each network.
-ifdef SEEDS
-export D3KE_SEEDS := $(SEEDS)
-endif
-
+## lists the targets and variables (what you see)
 help:
-	@echo "make reproduce [P=demo|smoke|gpu]  everything: data, both backbones, refiner, evaluation, report"
-	@echo "make check-data RAW=folder         what of BMLmovi, AMASS and SMPL-H is there, and what can be done with it"
-	@echo "make reproduce SEEDS=\"0 1 2\"       several runs of each network: how much runs differ"
-	@echo "make reproduce P=bmlmovi RAW=folder [BODY=file.osim] [OCCLUDERS=file] [PARTIAL=1]   everything on BMLmovi"
-	@echo "make test                          ruff, import rules, unit tests, notebooks (smoke profile)"
-	@echo "make predict VIDEO=file [BOX=x,y,w,h] [P=demo] [BACKBONE=$(BACKBONE)]   joint angles from a video"
-	@echo "make demo-video                    the same on a real video from the package index"
-	@echo "make train PROCESSES=4 [P=..] [BACKBONE=..] [SEED=0]   one frame network on several GPUs (records made before)"
-	@echo "make lab                           open the notebooks in JupyterLab"
-	@echo "make ablation [RECORDS=folder]     the method's switches, one at a time, by seed"
-	@echo "make parity                        distances to the released networks (needs ../shared/parity)"
-	@echo "make bench                         timing tables      make lock  new requirements.lock      make clean"
+	@awk -f scripts/help.awk $(MAKEFILE_LIST)
 
-# -- set-up: a .venv from the hashed lock; nothing is installed twice ---------------------------------
+# -- set-up: an environment from the hashed lock; nothing is installed twice --------------------------------------------
+
+WANTED := import sys; v = sys.version_info; \
+  sys.exit(v < (3, 11) and f"Python >= 3.11 is needed; {sys.executable} is {v[0]}.{v[1]} (set PYTHON=)")
 
 $(READY): requirements.lock
-	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"Python >= 3.11 is needed; {sys.executable} is {v.major}.{v.minor} (set PYTHON=)")'
-	test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install -q --disable-pip-version-check uv
-	$(PY) -m uv pip install -q --python $(PY) --require-hashes -r requirements.lock
-	@$(PY) -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), "d3ke.pth").write_text(str(pathlib.Path.cwd()) + "\n")'
+	@$(PYTHON) -c '$(WANTED)'
+	@echo "$(VENV): installing requirements.lock, 5 GB with PyTorch; a first set-up takes some minutes" >&2
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install -q --disable-pip-version-check uv
+	@$(PY) -m uv pip install -q --python $(PY) --require-hashes -r requirements.lock
+# For use without make; a path relative to site-packages, so that the checkout can be moved.
+	@[ $(VENV) != .venv ] || (cd .venv/lib/python3*/site-packages && echo ../../../.. > d3ke.pth)
 	@touch $@
 
+## installs the virtual environment; the other targets do so when needed
 setup: $(READY)
 
+LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+## writes requirements.lock anew from requirements.in
 lock: | $(READY)
-	$(PY) -m uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements.in -o requirements.lock
+	@$(PY) -m uv pip compile -q $(LOCK) requirements.in -o requirements.lock
 
 # -- the pipeline: scripts/pipeline.mk, by the plan that Python writes of what is out of date ------------------
 
@@ -94,45 +113,53 @@ reproduce: $(READY)
 	@echo "report: $(OUT)/report/index.html"
 report: reproduce
 
-# -- the real data ------------------------------------------------------------------------------------------
+# -- the paper's data --------------------------------------------------------------------------------------------------
 
+## says what of BMLmovi, AMASS and SMPL-H is in RAW, and what can be done with it
 check-data: $(READY)
 	@$(PY) scripts/check_data.py "$(RAW)" $(if $(DEEP),--deep) $(if $(JSON),--json "$(JSON)")
 
-# PASCAL VOC's objects, to stand in front of people: make occluders VOC=VOCdevkit/VOC2012, then OCCLUDERS=out/occluders.safetensors
+## cuts the objects of PASCAL VOC (VOC=folder) out, to occlude subjects with: OCCLUDERS=out/occluders.safetensors
 occluders: $(READY)
 	@$(PY) scripts/make_occluders.py "$(VOC)" out/occluders.safetensors
 
-# -- use ----------------------------------------------------------------------------------------------------
+# -- use ---------------------------------------------------------------------------------------------------------------
 
+## joint angles from VIDEO [BOX=x,y,w,h] [P=] [BACKBONE=]; the networks are trained before (make reproduce)
 predict: $(READY)
-	@$(PY) scripts/predict.py "$(VIDEO)" --profile $(P) --backbone $(BACKBONE) $(if $(BOX),--box $(BOX)) $(if $(FOCAL),--focal $(FOCAL))
+	@$(PY) scripts/predict.py "$(VIDEO)" --profile $(P) --backbone $(BACKBONE) \
+	  $(if $(BOX),--box $(BOX)) $(if $(FOCAL),--focal $(FOCAL))
 
+## the same on a real video from the package index
 demo-video: $(READY)
 	@$(PY) scripts/fetch_demo_video.py out/demo-video/demo.mp4
 	@$(MAKE) --no-print-directory predict VIDEO=out/demo-video/demo.mp4
 
-# Several processes, one a GPU; make reproduce then finds the network trained.
-PROCESSES ?= 1
-SEED      ?= 0
+## trains one frame network on several GPUs (PROCESSES=4) from records made before; `reproduce` finds it trained
 train: $(READY)
-	$(PY) -m torch.distributed.run --standalone --nproc-per-node $(PROCESSES) scripts/train.py --profile $(P) --backbone $(BACKBONE) --seed $(SEED)
+	$(PY) -m torch.distributed.run --standalone --nproc-per-node $(PROCESSES) \
+	  scripts/train.py --profile $(P) --backbone $(BACKBONE) --seed $(SEED)
 
+## opens the notebooks in JupyterLab on 127.0.0.1
 lab: $(READY)
-	$(VENV)/bin/jupyter lab --notebook-dir=notebooks
+	$(PY) -m jupyterlab --ip=127.0.0.1 --notebook-dir=notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
 
-# -- checks ---------------------------------------------------------------------------------------------------
+# -- checks ------------------------------------------------------------------------------------------------------------
 
-# Tests train and write in a folder of their own, emptied first, and leave out/ alone.
+# Tests train and write in a folder of their own, emptied first, and leave out/ alone. Their threads would wait for
+# each other where several processes share the cores.
+## ruff, import rules, unit tests, and the notebooks with the smoke profile
 test: export D3KE_OUT := $(CURDIR)/out/test
+test: export OMP_NUM_THREADS := 1
 test: $(READY)
-	$(VENV)/bin/ruff check .
-	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/lint-imports --no-cache
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) $(VENV)/bin/lint-imports --no-cache
 	rm -rf out/test
-	$(PY) -m pytest
-	$(PY) -m pytest --nbval --nbval-cell-timeout=900 --nbval-sanitize-with tests/nbval.cfg notebooks
+	$(PY) -m pytest -n $(WORKERS) --dist loadgroup tests \
+	  notebooks --nbval --nbval-cell-timeout=900 --nbval-sanitize-with tests/nbval.cfg
 
+## timing tables
 bench: $(READY)
 	$(SPIN) $(PY) scripts/bench_render.py
 	$(SPIN) $(PY) scripts/bench_skeleton.py
@@ -140,14 +167,15 @@ bench: $(READY)
 	$(SPIN) $(PY) scripts/bench_step.py
 	$(SPIN) $(PY) scripts/bench_backbones.py
 
-# What the switches are worth that paper and code disagree about; stopped, it goes on. RECORDS: a folder of them.
+## effects of the switches that paper and released code disagree about, one at a time; resumes where it was stopped
 ablation: $(READY)
 	$(PY) scripts/ablate.py --profile $(P) $(if $(RECORDS),--records $(RECORDS))
 
-# Distances to the released networks' outputs; needs ../shared/parity.
+## distances to the released networks' outputs; needs ../shared/parity
 parity: $(READY)
 	$(PY) scripts/parity.py
 
+## removes everything that was computed, not the virtual environment
 clean:
 	rm -rf out .pytest_cache .ruff_cache
 

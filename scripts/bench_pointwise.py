@@ -3,9 +3,10 @@
 python scripts/bench_pointwise.py [--px 48 64] [--batch 16]; images per second, CPU, bf16 autocast, AdamW.
 """
 
-import argparse
+import sys
 import time
 
+import _cli
 import torch
 
 from d3ke_lib.body.kinematics import default_skeleton
@@ -36,8 +37,9 @@ def as_convolutions(net: torch.nn.Module) -> torch.nn.Module:
     return net
 
 
+@_cli.command()
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = _cli.parser(__doc__)
     parser.add_argument("--px", type=int, nargs="*", default=[48, 64])
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--backbones", nargs="*", default=["resnext50_32x4d", "resnext101_32x8d"])
@@ -51,4 +53,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -7,10 +7,11 @@ call. Reports the fastest of the repeats.
 Last column: so many processes at once, one thread each, as records are made; wall time over all their frames.
 """
 
-import argparse
 import multiprocessing
+import sys
 import time
 
+import _cli
 import torch
 
 from d3ke_lib.body.kinematics import Skeleton, default_skeleton
@@ -88,8 +89,9 @@ def together(px: int, repeats: int, processes: int) -> float:
     return max(found)
 
 
+@_cli.command()
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = _cli.parser(__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128, 256])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--device", default="cpu")
@@ -117,4 +119,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -5,24 +5,23 @@ three alternate for several rounds and the best round counts: other load then di
 Every measurement is a process of its own, as compiled code brings its own threads, and those wait awake on
 the cores of the others' (OMP_WAIT_POLICY=active). A table and one JSON, which notebook 08 shows when recorded:
 
-    python scripts/bench_skeleton.py --out data/results/skeleton.json
+    python scripts/bench_skeleton.py --to data/results/skeleton.json
 """
 
-import argparse
-import json
 import multiprocessing
 import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 
+import _cli
 import torch
 from tqdm import tqdm
 
 from d3ke_lib.body.kinematics import Skeleton, default_skeleton
 from d3ke_lib.body.pose import Points, Pose
 from d3ke_lib.body.reference import forward_kinematics
+from d3ke_lib.experiment.run import artifacts
 
 BATCHES = (1, 64, 256, 1024)
 TARGET = {64: {"eager": (1.0, 3.5), "compiled": (0.25, 1.5)}, 1024: {"eager": (7, 28), "compiled": (4.5, 13)}}
@@ -79,12 +78,11 @@ def best_of(rounds: list[dict[int, dict[str, float]]]) -> dict[int, dict[str, fl
     return {b: {n: min(found[b][n] for found in rounds) for n in names} for b in BATCHES}
 
 
+@_cli.command()
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = _cli.bench_parser(__doc__, _cli.ROOT / "out" / "bench" / "skeleton.json")
     parser.add_argument("--seconds", type=float, default=0.3, help="time per number and round")
     parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=Path("out/bench/skeleton.json"))
     parser.add_argument("--kinds", nargs="*", default=["plain", "eager", "compiled"])
     options = parser.parse_args()
     devices = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
@@ -104,15 +102,14 @@ def main() -> None:
         target = TARGET.get(row["batch"], {}).get(row["kind"], "") if row["device"] == "cpu" else ""
         numbers = f"{row['forward']:9.3f} {row['backward']:11.3f}"
         print(f"{row['device']:6} {row['kind']:9} {row['batch']:5} {numbers}  {target}")
-    options.out.parent.mkdir(parents=True, exist_ok=True)
     result = {
         "threads": options.threads,
         "load": os.getloadavg()[0],
         "torch": torch.__version__,
         "rows": rows,
     }
-    options.out.write_text(json.dumps(result, indent=1) + "\n")
+    artifacts.write_json(options.to, result)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -4,11 +4,11 @@ Loading, augmentation, network, skeleton with losses, optimiser; ms and shares, 
 skeleton, losses and loading together at most a tenth of the step at 128 px. Its records are made first.
 """
 
-import argparse
 import dataclasses
 import os
-from pathlib import Path
+import sys
 
+import _cli
 import torch
 
 from d3ke_lib.data.augment import AugmentConfig
@@ -23,23 +23,22 @@ from d3ke_lib.experiment.studies import step_profile
 MARGIN = 1.40625  # the demo's
 
 
+@_cli.command()
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = _cli.bench_parser(__doc__, _cli.RESULTS / "step.json")
     parser.add_argument("--px", type=int, default=128)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--backbone", default="resnext50_32x4d")
     parser.add_argument("--augmentation", choices=("paper", "none"), default="paper")
     parser.add_argument("--repeats", type=int, default=10)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--to", type=Path, default=artifacts.REPOSITORY / "data" / "results" / "step.json")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     stored = round(given.px * MARGIN)
-    people = DataConfig(
+    subjects = DataConfig(
         train=1, validation=0, test=0, actions=ACTIONS[:4], seconds=1.0, fps=10.0, px=stored, margin=MARGIN
     )
     records = artifacts.out_root() / "bench" / f"step_{stored}"
-    synthetic.make(people, records, len(os.sched_getaffinity(0)))
+    synthetic.make(subjects, records, len(os.sched_getaffinity(0)))
     settings = FrameConfig(backbone=given.backbone, px=given.px, batch=given.batch, weights=None)
     if given.augmentation == "none":
         settings = dataclasses.replace(settings, augment=AugmentConfig(None, None, None))
@@ -49,4 +48,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -4,33 +4,31 @@ python scripts/check_labels.py out/bmlmovi/data --subjects 1 2 [--frames 60] [--
 Needs the package opensim (in requirements.lock). Ends with 1 where ours fits worse by more than a tenth.
 """
 
-import argparse
-import json
 import sys
 from pathlib import Path
 
+import _cli
+
+from d3ke_lib.experiment.run import artifacts
 from d3ke_lib.experiment.studies.labels_vs_opensim import beside_opensim, stored
 
 
+@_cli.command(ImportError)
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = _cli.parser(__doc__)
     parser.add_argument("records", type=Path, help="folder that holds labels/")
     parser.add_argument("--subjects", type=int, nargs="+", required=True)
     parser.add_argument("--frames", type=int, default=60, help="of the first motion")
     parser.add_argument("--json", type=Path, help="also write the result to this file")
     options = parser.parse_args()
-    try:
-        found = {s: beside_opensim(stored(options.records, s), options.frames) for s in options.subjects}
-    except (ValueError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    found = {s: beside_opensim(stored(options.records, s), options.frames) for s in options.subjects}
     for subject, one in found.items():
         print(
             f"subject {subject}, {one['frames']} frames: markers off by {one['ours_mm']} mm, "
             f"OpenSim's by {one['opensim_mm']} mm; angles differ by {one['apart_median_deg']}° (median)"
         )
     if options.json:
-        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        artifacts.write_json(options.json, found)
     return int(any(one["ours_mm"] > 1.1 * one["opensim_mm"] + 0.1 for one in found.values()))
 
 

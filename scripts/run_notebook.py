@@ -1,99 +1,149 @@
-"""Run one notebook with papermill, with manners: known parameters only, whole outputs only.
+"""Run one notebook with papermill:  python scripts/run_notebook.py SOURCE TARGET profile=demo seed=0
 
-    python scripts/run_notebook.py notebooks/04_frame.ipynb out/demo/notebooks/04.ipynb profile=demo seed=0
-
-The output appears under its name only when every cell has run; a failed run is kept beside it as
-`.failed.ipynb`. Progress bars of the kernel are shown on this terminal.
+Parameters are the notebook's own. The output appears under its name only when every cell has run; a failed
+run is kept next to it as `.failed.ipynb`. Progress bars of the kernel are shown on this terminal. Ctrl-C
+interrupts the cell that runs, so that it can end in order, and exits with 130; a second one kills the kernel.
+In D3KE_STAGES, make lists the notebooks of its call: "stage 4 of 11", and the time that is left.
 """
 
-import argparse
 import json
 import os
+import re
+import signal
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import _cli
 import papermill
+import stage_times
+from jupyter_client.manager import AsyncKernelManager
 from papermill.exceptions import PapermillExecutionError
 
+CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
+
+@_cli.command()
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = _cli.parser(__doc__)
     parser.add_argument("source", type=Path)
     parser.add_argument("target", type=Path)
     parser.add_argument("parameters", nargs="*", metavar="name=value")
-    arguments = parser.parse_args()
+    given = parser.parse_args()
+    parameters = typed(given.source, dict(pair.split("=", 1) for pair in given.parameters))
+    shown = " ".join([given.source.name, *(f"{name}={value}" for name, value in parameters.items())])
+    print(f"→ {stage_times.position(given.target)}{shown}", file=sys.stderr, flush=True)
     try:
-        parameters = checked(arguments.source, dict(p.split("=", 1) for p in arguments.parameters))
-        with terminal():
-            execute(arguments.source, arguments.target.resolve(), parameters)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        with forwarded_bars():
+            execute(given.source, given.target.resolve(), parameters)
     except PapermillExecutionError as error:
-        print(
-            f"error: {arguments.source}, cell {error.exec_count}: {error.ename}: {error.evalue}",
-            file=sys.stderr,
-        )
+        if Kernel.interrupted:
+            unfinished_path(given.target).unlink(missing_ok=True)
+            print(f"interrupted: {shown}; the same command resumes it", file=sys.stderr)
+            return _cli.INTERRUPTED
+        where = f"{given.source}, cell {error.exec_count}"
+        print(f"error: {where}: {error.ename}: {error.evalue}", file=sys.stderr)
         return 1
     return 0
 
 
-def checked(source: Path, given: dict[str, str]) -> dict[str, object]:
+def typed(source: Path, given: dict[str, str]) -> dict[str, Any]:
     """The given parameters, typed as the notebook's own are. Raises ValueError listing the known ones."""
     known = papermill.inspect_notebook(str(source))
     unknown = sorted(set(given) - set(known))
     if unknown:
         raise ValueError(f"{source}: unknown parameter {unknown}; it has {sorted(known)}")
-    return {name: literal(value, known[name]["default"]) for name, value in given.items()}
+    return {name: parse(value, known[name]["default"]) for name, value in given.items()}
 
 
-def literal(value: str, default: str) -> object:
+def parse(value: str, default: str) -> Any:
     """Text stays text where the notebook's default is quoted; otherwise it is read as a number or flag."""
-    if default.startswith(("'", '"')):
-        return value
-    return json.loads(value)
+    return value if default.startswith(("'", '"')) else json.loads(value)
 
 
-def execute(source: Path, target: Path, parameters: dict[str, object]) -> None:
+class Kernel(AsyncKernelManager):
+    """A kernel behind sockets in a folder of this user's (TCP would be readable by others on the machine).
+
+    The kernel is in a process group of its own: the terminal's Ctrl-C reaches only us, who hand it on.
+    """
+
+    interrupted = False
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(transport="ipc", **options)
+
+    async def _async_post_start_kernel(self, **options: Any) -> None:
+        await super()._async_post_start_kernel(**options)
+        signal.signal(signal.SIGINT, self._on_interrupt)
+
+    async def _async_interrupt_kernel(self) -> None:
+        """Before a shutdown there is nothing left to interrupt; the kernel would complain of it."""
+
+    def _on_interrupt(self, *_: Any) -> None:
+        if Kernel.interrupted:
+            raise KeyboardInterrupt
+        Kernel.interrupted = True
+        os.kill(self.provisioner.pid, signal.SIGINT)
+
+    @staticmethod
+    def stop_before_next_cell(**_: Any) -> None:
+        """For an interrupt between two cells, which the kernel ignores."""
+        if Kernel.interrupted:
+            raise KeyboardInterrupt
+
+
+def execute(source: Path, target: Path, parameters: dict[str, Any]) -> None:
+    """Raises PapermillExecutionError for the cell that failed."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_suffix(".failed.ipynb")
-    shown = " ".join(f"{k}={v}" for k, v in parameters.items())
-    print(f"→ {source.name} {shown}", file=sys.stderr, flush=True)
+    unfinished = unfinished_path(target)
     papermill.execute_notebook(
         str(source),
-        str(beside),
+        str(unfinished),
         parameters,
         cwd=str(source.parent),
         kernel_name="python3",
+        kernel_manager_class=Kernel,
+        on_cell_start=Kernel.stop_before_next_cell,
         progress_bar=False,
     )
-    os.replace(beside, target)
+    os.replace(unfinished, target)
 
 
-class terminal:  # noqa: N801  (reads as a statement)
-    """A named pipe whose contents go to stderr; the kernel finds it in D3KE_TERMINAL."""
+def unfinished_path(target: Path) -> Path:
+    return target.with_suffix(".failed.ipynb")
 
-    def __enter__(self) -> None:
-        self.folder = tempfile.TemporaryDirectory()
-        pipe = os.path.join(self.folder.name, "terminal")
+
+@contextmanager
+def forwarded_bars() -> Iterator[None]:
+    """Shows on stderr what the kernel writes into the named pipe D3KE_TERMINAL."""
+    with tempfile.TemporaryDirectory() as folder:
+        pipe = os.path.join(folder, "terminal")
         os.mkfifo(pipe)
-        self.fd = os.open(pipe, os.O_RDWR)
+        opened = os.open(pipe, os.O_RDWR)
         os.environ["D3KE_TERMINAL"] = pipe
         if not sys.stderr.isatty():
             os.environ.setdefault("TQDM_MININTERVAL", "60")
-        threading.Thread(target=self._copy, daemon=True).start()
+        threading.Thread(target=copy_bars, args=(opened,), daemon=True).start()
+        try:
+            yield
+        finally:
+            del os.environ["D3KE_TERMINAL"]
 
-    def _copy(self) -> None:
-        while chunk := os.read(self.fd, 4096):
-            text = chunk.decode(errors="replace")
-            sys.stderr.write(text if sys.stderr.isatty() else text.replace("\r", "\n"))
-            sys.stderr.flush()
 
-    def __exit__(self, *_: object) -> None:
-        os.environ.pop("D3KE_TERMINAL", None)
-        self.folder.cleanup()
+def copy_bars(opened: int) -> None:
+    """Without a terminal: whole lines, without control characters."""
+    kept = ""
+    while chunk := os.read(opened, 4096):
+        text = chunk.decode(errors="replace")
+        if not sys.stderr.isatty():
+            *lines, kept = re.split(r"[\r\n]+", CONTROL.sub("", kept + text))
+            text = "".join(f"{line}\n" for line in lines if line)
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
 
 if __name__ == "__main__":

@@ -1,83 +1,97 @@
-"""How long a profile will take here: every stage done in small, then multiplied. Rough, ± a quarter."""
+"""How long a profile takes on this machine: one step of each network is timed and multiplied.
+
+The rest of a notebook is counted in starts of Python, timed here, times ratios that were recorded. On the CPU
+one thread's processor time is taken, which other programs on the machine hardly change, and divided by what
+more threads gained when that was recorded.
+"""
 
 import dataclasses
+import resource
+import subprocess
+import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import NamedTuple
 
 import torch
+from torch import nn
 
-from d3ke_lib.body.kinematics import default_skeleton
+from d3ke_lib.body.kinematics import Skeleton, default_skeleton
 from d3ke_lib.data import records
 from d3ke_lib.data.bmlmovi import check as bmlmovi_check
 from d3ke_lib.data.bmlmovi.config import BmlmoviConfig
-from d3ke_lib.data.datasets import FrameSet
 from d3ke_lib.data.synthetic import generate as synthetic
 from d3ke_lib.data.synthetic.generate import DataConfig
-from d3ke_lib.experiment.evaluation import cost
-from d3ke_lib.experiment.run import artifacts, devices, stored_predictions
-from d3ke_lib.experiment.run import forward as inference
-from d3ke_lib.experiment.run.config import FrameConfig, Profile, TemporalConfig
-from d3ke_lib.experiment.run.train_frame import train_frame
-from d3ke_lib.experiment.run.train_temporal import build_temporal
-from d3ke_lib.nets import temporal
+from d3ke_lib.experiment.run import artifacts, devices
+from d3ke_lib.experiment.run.config import FrameConfig, Profile, Resolution, TemporalConfig
+from d3ke_lib.nets import frame, temporal
 
-STEPS = 6  # a trial's; the median of their speeds counts
-EVALUATION_S = 60.0  # metrics, bootstrap, figures and report
+# Recorded with the smoke profile on two quiet cores: seconds of a notebook besides data, training and
+# prediction, per second of processor time that IMPORTS takes; papermill, kernel and figures.
+IMPORTS = "import d3ke_lib.experiment.pipeline, matplotlib.pyplot, pandas, IPython.display"
+STARTS = {
+    "01_body": 2.4,
+    "02_data": 2.2,
+    "03_backbones": 3.0,
+    "04_frame": 2.3,
+    "05_temporal": 2.1,
+    "06_evaluation": 2.9,
+    "07_figures": 2.8,
+    "08_opensim": 2.8,
+    "09_faithful": 2.0,
+    "report": 1.0,
+}
+TRAINING = 1.15  # a step of training per bare step: loading, augmentation, losses
+PREDICTION = 0.3  # an image predicted per image trained on, decoding included
+THREADS = 0.85  # exponent: two threads are 1.8 times as fast as one
+REFINING = 1.5  # a step of the refiner per bare step: reading of windows, skeleton layer, losses
+BOOTSTRAP_S = 0.003  # a draw of the evaluation
+LONG_S = 5.0  # a step that takes longer is not repeated
 
 
-class Expected(NamedTuple):
-    stage: str
-    minutes: float
+def calibrate(profile: Profile) -> dict[str, float]:
+    """Stage (a notebook's name, its refiner and backbone; or "report") → minutes of one run of it.
 
-
-def calibrate(profile: Profile, folder: Path) -> list[Expected]:
-    """Minutes of each stage, by trials in `folder`: under a minute for the demo on two cores."""
+    Raises D3keError for recordings that no RAW names.
+    """
+    imports = import_seconds()
+    found = {stage: imports * ratio for stage, ratio in STARTS.items()}
     if isinstance(profile.data, BmlmoviConfig):
-        estimate = recordings_cost(profile.data)
-        made = Expected("data", 60 * estimate["hours"])
-        return [made, *calibrate(stand_in(profile, estimate["frames"]), folder)[1:]]
-    data = folder / "data"
-    trial = small_data(profile)
-    synthetic.make(trial, data)
-    expected = [Expected("data", rendering_seconds(profile.data) / 60)]
+        estimate = bmlmovi_check.check_data(artifacts.raw_folder(), profile.data)["estimate"]
+        profile, making = stand_in(profile, estimate["frames"]), 3600 * estimate["hours"]
+    else:
+        making = imports + rendering_seconds(profile.data)
+    found["02_data"] += making
+    found["06_evaluation"] += BOOTSTRAP_S * profile.evaluation.draws
+    training, refining = found.pop("04_frame"), found.pop("05_temporal")
     for backbone in profile.backbones:
         config = dataclasses.replace(profile.frame, backbone=backbone)
-        train, answer = frame_seconds(config, data, folder / backbone, profile)
-        expected.append(Expected(f"frame {backbone}", len(profile.seeds) * train / 60))
-        expected.append(Expected(f"answers {backbone}", len(profile.seeds) * answer / 60))
-    networks = len(profile.backbones) * len(profile.seeds)
-    for refiner in profile.refiners:
-        config = dataclasses.replace(profile.temporal, kind=refiner)
-        expected.append(Expected(f"temporal {refiner}", networks * temporal_seconds(config, profile) / 60))
-    return [*expected, Expected("evaluation", EVALUATION_S / 60)]
-
-
-def recordings_cost(data: BmlmoviConfig) -> dict[str, float | int]:
-    """`check_data`'s estimate for the downloads in D3KE_RAW. Raises D3keError where none is named."""
-    return bmlmovi_check.check_data(artifacts.raw_folder(), data)["estimate"]
+        seconds, per_image = frame_seconds(config, profile)
+        found[f"04_frame.{backbone}"] = training + seconds
+        found["06_evaluation"] += len(profile.seeds) * per_image * count_frames(profile, profile.data.test)
+        predicted = profile.data.validation + (profile.temporal.subjects or profile.data.train)
+        predicting = per_image * count_frames(profile, predicted)
+        for refiner in profile.refiners:
+            refined = temporal_seconds(dataclasses.replace(profile.temporal, kind=refiner), profile)
+            found[f"05_temporal.{refiner}.{backbone}"] = refining + predicting + refined
+    return {stage: found[stage] / 60 for stage in sorted(found)}
 
 
 def stand_in(profile: Profile, frames: int) -> Profile:
-    """The profile with as many synthetic pictures: training on recordings costs the same."""
+    """The profile with as many synthetic images: training on recordings costs the same."""
     data, counts = profile.data, {name: len(found) for name, found in profile.data.splits.items()}
     made = DataConfig(cameras=data.cameras, px=data.px, margin=data.margin, fps=data.fps, **counts)
     actions = len(made.actions) * len(made.cameras) * sum(counts.values())
-    return dataclasses.replace(
-        profile, data=dataclasses.replace(made, seconds=max(frames / actions, 2) / data.fps)
-    )
+    seconds = max(frames / actions, 2) / data.fps
+    return dataclasses.replace(profile, data=dataclasses.replace(made, seconds=seconds))
 
 
-def small_data(profile: Profile) -> DataConfig:
-    """Two subjects, one action: a batch and a half for training."""
-    count = 1.5 * profile.frame.batch / len(profile.data.cameras)
-    one = {"train": 1, "validation": 1, "test": 0, "actions": profile.data.actions[:1]}
-    return dataclasses.replace(profile.data, **one, seconds=max(count, 2) / profile.data.fps)
+def count_frames(profile: Profile, subjects: int) -> int:
+    data = profile.data
+    return subjects * len(data.actions) * len(data.cameras) * round(data.seconds * data.fps)
 
 
 def rendering_seconds(data: DataConfig) -> float:
-    """All files, by one take; on the CPU every core makes files of its own."""
+    """All records, by one take; on the CPU every core makes records of its own."""
     device = devices.choose("auto")
     one = dataclasses.replace(data, actions=data.actions[:1])
 
@@ -85,51 +99,53 @@ def rendering_seconds(data: DataConfig) -> float:
         for _, images in synthetic.make_takes(one, (1, data.cameras[0]), device.type):
             records.encode(images, data.jpeg_quality)
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    take()  # the skeleton and the flesh are read once
-    each = elapsed(take) / round(data.seconds * data.fps)
-    torch.set_num_threads(threads)
-    return each * frames(data) / (devices.describe()["cores"] if device.type == "cpu" else 1)
+    takes = len(data.actions) * len(data.cameras) * (data.train + data.validation + data.test)
+    _, seconds = timed(take, device)  # the first take reads the skeleton and the surface
+    return takes * seconds / (devices.describe()["cores"] if device.type == "cpu" else 1)
 
 
-def frames(data: DataConfig, subjects: int | None = None) -> int:
-    """Frames of so many subjects, or of all."""
-    each = len(data.actions) * len(data.cameras) * round(data.seconds * data.fps)
-    return each * (data.train + data.validation + data.test if subjects is None else subjects)
+def frame_seconds(config: FrameConfig, profile: Profile) -> tuple[float, float]:
+    """Training of one frame network, its validations included; prediction of one image."""
+    images = config.images or config.epochs * count_frames(profile, profile.data.train) // config.every
+    net = frame.build(default_skeleton(), config.backbone, seed=0).to(devices.choose(config.device))
+    total, share_before, step = 0.0, 0.0, 0.0
+    for resolution in config.resolutions or (Resolution(1.0, config.px),):
+        first, step = frame_step(net, config, resolution.px)
+        steps = (resolution.until - share_before) * images / config.batch
+        total, share_before = total + first + TRAINING * step * steps, resolution.until
+    per_image = PREDICTION * step / config.batch
+    return total + config.validations * config.validation_images * per_image, per_image
 
 
-def frame_seconds(config: FrameConfig, data: Path, folder: Path, profile: Profile) -> tuple[float, float]:
-    """One network's training with its validations, and its answers for temporal training and evaluation."""
-    trial = dataclasses.replace(
-        config, images=STEPS * config.batch, validations=1, validation_images=2, log_every=1
-    )
-    train_frame(trial, data, folder, 0, default_skeleton())
-    images = config.images or config.epochs * frames(profile.data, profile.data.train) // config.every
-    training = images / cost.training_cost(folder)["items_per_second"]
-    speed = answering_speed(folder, data, config, profile.evaluation.batch)
-    checks = config.validations * config.validation_images / speed
-    answered = profile.data.validation + profile.data.test + (profile.temporal.subjects or profile.data.train)
-    return training + checks, frames(profile.data, answered) / speed
+def frame_step(net: nn.Module, config: FrameConfig, px: int) -> tuple[float, float]:
+    """Seconds of the first bare step, in which kernels are chosen, and of a later one."""
+    device = next(net.parameters()).device
+    optimizer = torch.optim.AdamW(net.parameters(), lr=0.0, fused=True)
+    images = torch.rand(config.batch, 3, px, px, device=device).contiguous(memory_format=torch.channels_last)
 
+    def step() -> None:
+        with devices.autocast(device, config.precision):
+            pose, points = net(images)
+        (pose.angles.sum() + points.joints.sum()).backward()
+        optimizer.step()
+        optimizer.zero_grad()
 
-def answering_speed(run: Path, data: Path, config: FrameConfig, batch: int) -> float:
-    """Images a second that the network answers for, decoding included."""
-    net, _ = inference.load_frame_net(run, default_skeleton())
-    some = FrameSet(data, "train", default_skeleton())
-    indices = torch.arange(2 * batch) % len(some)
-
-    def answer() -> None:
-        stored_predictions.predict(net, some, indices, config.px, config.precision, batch)
-
-    answer()
-    return len(indices) / elapsed(answer)
+    first, later = timed(step, device)
+    gain = torch.get_num_threads() ** THREADS if device.type == "cpu" else 1.0
+    return first / gain, later / gain
 
 
 def temporal_seconds(config: TemporalConfig, profile: Profile) -> float:
-    """One temporal network's training, by steps on windows of nothing."""
+    """Training of one refiner, by steps on windows of zeros."""
     device, skeleton = devices.choose(config.device), default_skeleton()
-    net = build_temporal(config, skeleton).to(device)
+    first, step = refiner_step(config, device, skeleton)
+    frames = count_frames(profile, config.subjects or profile.data.train)
+    return first + REFINING * step * (config.epochs * frames // config.batch)
+
+
+def refiner_step(config: TemporalConfig, device: torch.device, skeleton: Skeleton) -> tuple[float, float]:
+    """As `frame_step`."""
+    net = temporal.build(config.kind, skeleton, config.window).to(device)
     windows = torch.zeros(config.batch, config.window, temporal.feature_count(skeleton), device=device)
     optimizer = torch.optim.AdamW(net.parameters())
 
@@ -138,20 +154,44 @@ def temporal_seconds(config: TemporalConfig, profile: Profile) -> float:
         optimizer.step()
         optimizer.zero_grad()
 
-    one = cost.seconds(step, device, 3)
-    steps = config.epochs * frames(profile.data, config.subjects or profile.data.train) // config.batch
-    return 1.5 * one * steps  # the skeleton layer, the loss and the reading of windows cost as much as half
+    return timed(step, device)
 
 
-def elapsed(action: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    action()
-    return time.perf_counter() - began
+def timed(action: Callable[[], object], device: torch.device) -> tuple[float, float]:
+    """Seconds of the first call and of the quickest of the next, by one thread on the CPU."""
+
+    def elapsed() -> float:
+        clock = time.process_time if device.type == "cpu" else time.perf_counter
+        began = clock()
+        action()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return clock() - began
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        first = elapsed()
+        return first, first if first > LONG_S else min(elapsed() for _ in range(3))
+    finally:
+        torch.set_num_threads(threads)
 
 
-def table(expected: list[Expected]) -> str:
-    """A line a stage and their sum, minutes."""
-    total = sum(each.minutes for each in expected)
-    rows = [*expected, Expected("all", total)]
-    width = max(len(row.stage) for row in rows)
-    return "\n".join(f"{row.stage:<{width}}  {row.minutes:7.1f} min" for row in rows)
+def import_seconds() -> float:
+    """Processor time of a Python that imports what notebooks do."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-c", IMPORTS], check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+
+def table(minutes: dict[str, float], runs: int) -> str:
+    """A line per stage and their sum; training notebooks count once per run."""
+    counts = {stage: runs if stage.startswith(("04", "05")) else 1 for stage in minutes}
+    total = sum(counts[stage] * value for stage, value in minutes.items())
+    width = max(len(stage) for stage in minutes)
+    rows = [
+        f"{stage:<{width}}  {value:7.1f} min" + (f" × {counts[stage]} runs" if counts[stage] > 1 else "")
+        for stage, value in minutes.items()
+    ]
+    return "\n".join([*rows, f"{'all':<{width}}  {total:7.1f} min"])
