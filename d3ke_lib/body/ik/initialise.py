@@ -17,7 +17,7 @@ from d3ke_lib.body.ik.root_alignment import align_root
 KEY_EVERY = 8  # frames
 FULL_TURN = 2 * math.pi
 OUTLYING = 1.5  # × the median error: a frame that fits so badly is tried again
-JUMP = 0.5  # half ranges between key frames: more is not taken for motion without a trial
+JUMP = 0.6  # rad (m for slides) between key frames: more is not taken for motion without a trial
 NEAR = 1e-2  # the damping to begin with where a solution is near
 
 
@@ -43,15 +43,15 @@ def initial_unknowns(problem: Problem, pace: float, iterations: int) -> Float[Te
 
 def _doubtful(problem: Problem, found: Descent) -> Int[Tensor, " key"]:
     """Key frames that fit worse than the others, or jump from or to a neighbour."""
-    jumps = _jumps(problem, found.unknown)
+    jumps = _jumps(found.unknown)
     doubt = outliers(problem, found.cost)
     doubt[1:] |= jumps
     doubt[:-1] |= jumps
     return torch.nonzero(doubt)[:, 0]
 
 
-def _jumps(problem: Problem, unknown: Tensor) -> Bool[Tensor, " step"]:
-    return ((unknown[1:] - unknown[:-1]).abs() > JUMP * problem.reach).any(-1)
+def _jumps(unknown: Tensor) -> Bool[Tensor, " step"]:
+    return ((unknown[1:] - unknown[:-1]).abs() > JUMP).any(-1)
 
 
 def unwind(problem: Problem, unknown: Float[Tensor, "frame unknown"]) -> Float[Tensor, "frame unknown"]:
@@ -121,7 +121,7 @@ def _interpolate(
     before = (after - 1).clamp(min=0)
     share = (at - keys[before]) / (keys[after] - keys[before]).clamp(min=1)
     frames = torch.lerp(unknown[before], unknown[after], share.clamp(0, 1).to(unknown)[:, None])
-    jump = torch.cat([_jumps(problem, unknown), torch.zeros_like(keys[:1], dtype=torch.bool)])
+    jump = torch.cat([_jumps(unknown), torch.zeros_like(keys[:1], dtype=torch.bool)])
     rows = torch.nonzero(jump[before])[:, 0]
     if not len(rows):
         return frames
