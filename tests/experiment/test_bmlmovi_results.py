@@ -19,7 +19,7 @@ PROFILE = Profile(
     data=BmlmoviConfig(train=(1, 5), validation=(3,), test=(2, 4), cameras=("PG1",), px=48),
     frame=replace(toy.FRAME, images=8, validations=1),  # two steps of four images
     temporal=replace(toy.TEMPORAL, epochs=1, validations=1),
-    evaluation=EvaluationConfig(draws=50, batch=16, timing_batches=1),
+    evaluation=EvaluationConfig(batch=16, timing_batches=1),
 )
 
 
