@@ -1,8 +1,9 @@
 """Derive anew what follows from a recorded run's errors:  python scripts/record_references.py
 
-Takes data/results/demo.json's errors by run and subject, adds the reference rows, and computes all intervals
-and comparisons from them. The references need labels only: the recorded configuration's motions are
-generated without rendering. Refuses labels whose mean pose has another error than the recorded one.
+Takes data/results/demo.json's errors by run and subject, adds the reference rows, computes all intervals and
+comparisons from them, and draws those of the README's figures that need no image. The references need labels
+only: the recorded configuration's motions are generated without rendering. Refuses labels whose mean pose
+has another error than the recorded one.
 """
 
 import argparse
@@ -21,20 +22,25 @@ from d3ke_lib.data.batch import Batch
 from d3ke_lib.data.camera import Camera, calibrated, crop_camera
 from d3ke_lib.data.synthetic import generate, motion, scene
 from d3ke_lib.experiment.evaluation import evaluate, references
+from d3ke_lib.experiment.report import drawing, figures
+from d3ke_lib.experiment.report.figure_data import FigureData
 from d3ke_lib.experiment.report.method_names import methods_of
 from d3ke_lib.experiment.run import artifacts, devices
 from d3ke_lib.experiment.run.codec import from_values
 
 TOLERANCE_DEG = 0.01  # labels differ in last bits between processors
+REDRAWN, CAPTIONS = ("paired",), "captions.json"
 SAME = ("R_camera_world", "t_camera_world", "subject", "view", "action", "frame", "time")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--to", type=Path, default=artifacts.REPOSITORY / "data" / "results" / "demo.json")
-    path = parser.parse_args().to
+    parser.parse_args()
+    path, folder = (artifacts.REPOSITORY / name for name in ("data/results/demo.json", "figures"))
     try:
-        artifacts.write_json(path, derive(artifacts.read_json(path)))
+        results = derive(artifacts.read_json(path))
+        artifacts.write_json(path, results)
+        draw(results, folder)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -55,6 +61,18 @@ def derive(recorded: dict[str, Any]) -> dict[str, Any]:
     about = {"git": artifacts.git_revision(), "machine": devices.describe()}
     derived = {"methods": methods | trained, **evaluate.summarise(methods | trained)}
     return recorded | evaluate.rounded(derived | {"schema": evaluate.SCHEMA, "references_from": about})
+
+
+def draw(results: dict[str, Any], folder: Path) -> None:
+    """The figures that results alone decide, and their captions."""
+    shown, captions = (
+        FigureData(folder, results, None, None, None, {}),
+        artifacts.read_json(folder / CAPTIONS),
+    )
+    for name in REDRAWN:
+        drawing.save(*figures.FIGURES[name](shown), folder / f"{name}.png")
+        captions[name] = figures.caption(name, results)
+    artifacts.write_json(folder / CAPTIONS, captions)
 
 
 def check(recorded: dict[str, Any], found: dict[str, Any]) -> None:

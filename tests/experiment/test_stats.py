@@ -106,7 +106,7 @@ def test_one_network_may_vary_twice_as_much_from_run_to_run():
 
 
 def test_an_interval_over_subjects_alone_would_be_far_too_narrow():
-    """What the two-way interval is for: with two runs, Student's over subjects misses the truth most times."""
+    """What the two-way interval is for: with two runs, Student's over subjects often misses the truth."""
     rng, held, trials = np.random.default_rng(0), 0, 500
     for _ in range(trials):
         arms = [rng.normal(0, 0.07, (2, 1)) + rng.normal(0, 0.06, (2, 8)) for _ in range(2)]

@@ -99,9 +99,7 @@ class Transmission:
         return amounts.index_copy(0, self.nonlinear, values), slope
 
 
-def transmission(
-    skeleton: Skeleton, free: list[int], rest: Float[Tensor, " coord"]
-) -> Transmission:
+def transmission(skeleton: Skeleton, free: list[int], rest: Float[Tensor, " coord"]) -> Transmission:
     """The transmission of the coordinates `free` (indices), all others at `rest`."""
     like = skeleton.eye
     columns, tables, owner = _coordinate_columns(skeleton, free, rest.tolist())
@@ -109,7 +107,9 @@ def transmission(
     for column, slope, offset, function in _joint_axes(skeleton):
         at = columns[column]
         if function is None or at.slope == 0:
-            at = at.through(slope, offset) if function is None else Affine(0, 0.0, _value(function, at.offset))
+            at = (
+                at.through(slope, offset) if function is None else Affine(0, 0.0, _value(function, at.offset))
+            )
         else:
             nonlinear.append(len(affine))
             functions.append(function)
@@ -195,7 +195,9 @@ class Posed(NamedTuple):
         return self.tree.points[:, slots:]
 
 
-def posed(skeleton: Skeleton, drive: Transmission, link: Links, unknown: Float[Tensor, "frame unknown"]) -> Posed:
+def posed(
+    skeleton: Skeleton, drive: Transmission, link: Links, unknown: Float[Tensor, "frame unknown"]
+) -> Posed:
     """The tree with its unknown coordinates at `unknown` (rad, m)."""
     amounts, slope = drive(unknown)
     turns, slides = amounts.split([len(skeleton.turns), len(amounts) - len(skeleton.turns)])

@@ -100,7 +100,9 @@ def equations(
     return Equations(hessian, descent.T, (weight * residual.square().sum(0)).sum(0))
 
 
-def _twists(skeleton: Skeleton, axes: Axes, link: Links, at: Posed, center: Tensor) -> Float[Tensor, "6 axis frame"]:
+def _twists(
+    skeleton: Skeleton, axes: Axes, link: Links, at: Posed, center: Tensor
+) -> Float[Tensor, "6 axis frame"]:
     """Angular velocity and the velocity of the point at the center, for unit speed of each unknown."""
     parent = at.tree.R.index_select(2, skeleton.parent_slots)
     moving = skeleton._tree("whole", placed=False)

@@ -9,7 +9,6 @@ from torch import Tensor
 from d3ke_lib.body.ik.least_squares import Problem
 from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.opensim.model import Axis, Joint
-from d3ke_lib.body.pose import Pose
 
 
 def align_root(problem: Problem, unknown: Float[Tensor, "frame unknown"]) -> Float[Tensor, "frame unknown"]:

@@ -17,7 +17,7 @@ settings      the same without seed → summary: metric → estimate over subjec
 comparisons   list of first, second (settings), metrics: metric → estimate of second − first,
               subjects, runs: metric → differences by subject, by run; negative: the second is better
 overfitting   "frame/<backbone>" → train, test (estimates of angle_mae_deg), gap: test − train;
-              difference: its gap less that of the first backbone
+              difference: its gap less that of the first backbone, runs: the same by run
 cost          see cost.py
 """
 
@@ -201,6 +201,7 @@ def overfitting(train: Mapping[Method, TrainingScores], test: Mapping[Method, Sc
             "test": _estimate(groups[1]),
             "gap": _gap_estimate(groups, gaps[1:]),
             "difference": None if setting == first else _gap_estimate(more, gaps),
+            "runs": [] if setting == first else gaps[1] - gaps[0],
         }
 
     return {setting: row(setting) for setting in seen}

@@ -29,7 +29,7 @@ def settings_of(results: dict[str, Any]) -> list[str]:
 def label(setting: str) -> str:
     """E.g. "temporal/transformer.resnext50_32x4d" → "ResNeXt-50 + transformer"."""
     if setting == ACTION_MEAN:
-        return f"{setting} (told the action)"
+        return f"{setting}, told"
     parts = setting.partition("/")[2].split(".")
     backbone = SHORT.get(parts[-1]) or re.sub(r"resnext(\d+)_(\d+)x(\d+)d", r"ResNeXt-\1 \2×\3d", parts[-1])
     return setting if not backbone else " + ".join([backbone, *parts[:-1]])
