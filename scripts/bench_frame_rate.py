@@ -10,13 +10,13 @@ import os
 from pathlib import Path
 
 import torch
-from d3ke_lib.experiment.run.train import build_frame
 
-from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.experiment.evaluation import cost
 from d3ke_lib.experiment.evaluation.evaluate import rounded
 from d3ke_lib.experiment.run import artifacts, devices
 from d3ke_lib.experiment.run.config import EvaluationConfig, FrameConfig
+from d3ke_lib.experiment.run.train_frame import build_frame
 
 BACKBONES = ("resnext50_32x4d", "resnext101_32x8d")
 QUIET = 0.25  # processes per core that others may keep busy
@@ -39,7 +39,7 @@ def main() -> None:
     for name in BACKBONES:
         for precision in ("fp32", "bf16"):
             config = FrameConfig(backbone=name, px=given.px, weights=None, precision=precision)
-            net = devices.placed(build_frame(config, default_skeleton()), device)
+            net = devices.move(build_frame(config, default_skeleton()), device)
             found = cost.frame_cost(net, config, alone)
             rate = 1e3 / found["latency_ms"]
             rows.append({"backbone": name, "precision": precision, "frames_per_second": rate})

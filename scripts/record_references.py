@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from d3ke_lib.body.kinematics import Points, Pose, Validity
-from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.body.kinematics import default_skeleton
+from d3ke_lib.body.pose import Points, Pose, Validity
 from d3ke_lib.data.batch import Batch
 from d3ke_lib.data.camera import Camera, calibrated, crop_camera
 from d3ke_lib.data.synthetic import generate, motion, scene

@@ -8,7 +8,7 @@ import pytest
 import toy
 from PIL import Image
 
-from d3ke_lib.body.spec import default_skeleton
+from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.experiment.report import body_plots, drawing, figures, image_grids, method_names, plots
 from d3ke_lib.experiment.run import artifacts
 

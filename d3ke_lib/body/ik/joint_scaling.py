@@ -4,25 +4,24 @@ At fixed coordinates markers are linear in the scale factors. Gauss–Newton ove
 are eliminated (Schur complement), which leaves as many equations as there are factors.
 """
 
-from dataclasses import replace
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from d3ke_lib.body.ik.least_squares import STEP_CAP, Problem, descend, reduced_factor
-from d3ke_lib.body.ik.linkage import links
+from d3ke_lib.body.ik.least_squares import STEP_CAP, Problem, descend, held_factor
 from d3ke_lib.body.ik.normal_equations import equations
-from d3ke_lib.body.ik.solve import Prior, Residuals, prepare, solve, solve_window
-from d3ke_lib.body.kinematics import Pose, Skeleton
+from d3ke_lib.body.ik.solve import Prior, Residuals, prepared, solve, window
+from d3ke_lib.body.kinematics import Skeleton
+from d3ke_lib.body.pose import Pose
 
 FRAMES = 24  # that decide the size, evenly spread over those with a marker
 RIDGE = 1e-6  # m²/rad²: directions of a frame's coordinates that no marker sees
 DAMPING = 1e-3  # at the start, times the cost
 STEPS = 6  # of a round
 SAVED = 1e-3  # a step or round that saves less of the cost is the last
-SMALLEST, LARGEST = 0.3, 3.0  # ratios that a subject may have to the file
+SMALLEST, LARGEST = 0.3, 3.0  # ratios that a person may have to the file
 
 
 class Size(NamedTuple):
@@ -42,7 +41,7 @@ class State(NamedTuple):
     """Where the search stands; `cost` is Σ weight · distance² plus what straying from the file costs."""
 
     size: Size
-    unknown: Float[Tensor, "frame unknown"]
+    angles: Float[Tensor, "frame coord"]
     cost: Float[Tensor, ""]
     damping: float
 
@@ -67,7 +66,7 @@ def solve_with_scales(
     if not len(seen):
         raise ValueError(f"{skeleton.body.source}: none of {len(markers)} frames has a marker")
     some = seen[torch.linspace(0, len(seen) - 1, min(FRAMES, len(seen))).long().to(seen.device)]
-    problem = prepare(skeleton, markers[some], weights, None, "clamped", None)
+    problem = prepared(skeleton, markers[some], weights, None, "clamped", None)
     size = fitted(problem, _tied(skeleton, problem), (noise / spread) ** 2, rounds)
     return solve(skeleton, markers, weights=weights, scales=_of(skeleton, problem, size), prior=prior)
 
@@ -78,13 +77,13 @@ def fitted(problem: Problem, size: Size, firmness: float, rounds: int) -> Size:
     One frame caught in a wrong pose (a shoulder turned over itself) bends the size for all; so poses are
     looked for anew at each better size, and each frame keeps the better of its two.
     """
-    unknown = _afresh(problem, size)
-    state = State(size, unknown, _cost(problem, size, unknown, firmness), DAMPING)
+    angles = _afresh(problem, size)
+    state = State(size, angles, _cost(problem, size, angles, firmness), DAMPING)
     for _ in range(rounds):
         before = state.cost
         state = _refined(problem, state, firmness)
-        unknown = _better(_at(problem, state.size), state.unknown, _afresh(problem, state.size))
-        state = State(state.size, unknown, _cost(problem, state.size, unknown, firmness), DAMPING)
+        angles = _better(_at(problem, state.size), state.angles, _afresh(problem, state.size))
+        state = State(state.size, angles, _cost(problem, state.size, angles, firmness), DAMPING)
         if before - state.cost < SAVED * before:
             break
     return _refined(problem, state, firmness).size
@@ -104,13 +103,13 @@ def _refined(problem: Problem, state: State, firmness: float) -> State:
     return state
 
 
-def _afresh(problem: Problem, size: Size) -> Float[Tensor, "frame unknown"]:
-    everything = slice(0, len(problem))
-    return solve_window(_at(problem, size), None, (everything, everything), None, 40).unknown
+def _afresh(problem: Problem, size: Size) -> Float[Tensor, "frame coord"]:
+    everything = slice(0, len(problem.target))
+    return window(_at(problem, size), None, (everything, everything), None, 40)[0]
 
 
-def _better(problem: Problem, old: Tensor, new: Tensor) -> Float[Tensor, "frame unknown"]:
-    cheaper = problem.cost(new) < problem.cost(old)
+def _better(problem: Problem, old: Tensor, new: Tensor) -> Float[Tensor, "frame coord"]:
+    cheaper = problem.equations(new).cost < problem.equations(old).cost
     return torch.where(cheaper[:, None], new, old)
 
 
@@ -135,36 +134,35 @@ def _improved(problem: Problem, state: State, firmness: float) -> State:
     """One damped Gauss–Newton step for both; then the coordinates settle at the new size."""
     by_size, by_angle = _steps(problem, state, firmness)
     size = state.size._replace(ratio=(state.size.ratio + by_size).clamp(SMALLEST, LARGEST))
-    moved = problem.moved(state.unknown, by_angle.clamp(-STEP_CAP, STEP_CAP))
-    unknown = descend(_at(problem, size), moved, 3).unknown
-    return State(size, unknown, _cost(problem, size, unknown, firmness), state.damping)
+    moved = problem.moved(state.angles, by_angle.clamp(-STEP_CAP, STEP_CAP))
+    angles, _ = descend(_at(problem, size), moved, 3)
+    return State(size, angles, _cost(problem, size, angles, firmness), state.damping)
 
 
 def _at(problem: Problem, size: Size) -> Problem:
-    scales = size.scales(problem.skeleton.generic_scales)
-    return replace(problem, scales=scales, link=links(problem.skeleton, scales))
+    return problem._replace(scales=size.scales(problem.skeleton.generic_scales))
 
 
-def _cost(problem: Problem, size: Size, unknown: Tensor, firmness: float) -> Tensor:
-    return _at(problem, size).cost(unknown).sum() + firmness * (size.ratio - 1).square().sum()
+def _cost(problem: Problem, size: Size, angles: Tensor, firmness: float) -> Tensor:
+    return _at(problem, size).equations(angles).cost.sum() + firmness * (size.ratio - 1).square().sum()
 
 
 def _steps(problem: Problem, state: State, firmness: float) -> tuple[Tensor, Tensor]:
-    """Steps of ratios and coordinates from the joint normal equations; the active set stays."""
-    size, unknown = state.size, state.unknown
+    """Steps of ratios and coordinates from the joint normal equations; what stands at a bound stays there."""
+    size, angles = state.size, state.angles
     here = _at(problem, size)
-    markers, columns = _columns(here, size, unknown)
-    at, mixed = here.equations(unknown), _mixed(here, unknown, markers, columns)
-    active = here.active(unknown, at.descent)
-    mixed = mixed.masked_fill(active[..., None], 0.0)
-    descent = at.descent.masked_fill(active, 0.0)
+    markers, columns = _columns(here, size, angles)
+    at, mixed = here.equations(angles), _mixed(here, angles, markers, columns)
+    held = here.held(angles, at.descent)
+    mixed = mixed.masked_fill(held[..., None], 0.0)
+    descent = at.descent.masked_fill(held, 0.0)
     ridge = RIDGE + state.damping * at.cost
-    factor = reduced_factor(at.hessian, active, ridge[:, None])
+    factor = held_factor(at.hessian, held, ridge[:, None])
     solved = torch.cholesky_solve(torch.cat([mixed, descent[..., None]], -1), factor)
-    heavy = problem.weight * columns
-    curvature = torch.einsum("tcmf,scmf->ts", columns, heavy)
+    heavy = problem.weight[..., None] * columns
+    curvature = torch.einsum("tfmc,sfmc->ts", columns, heavy)
     curvature = curvature - torch.einsum("fut,fus->ts", mixed, solved[..., :-1])
-    pull = torch.einsum("tcmf,cmf->t", heavy, problem.target - markers)
+    pull = torch.einsum("tfmc,fmc->t", heavy, problem.target - markers)
     pull = pull - torch.einsum("fut,fu->t", mixed, solved[..., -1]) - firmness * (size.ratio - 1)
     firm = firmness + state.damping * at.cost.sum()
     by_size = torch.linalg.solve(curvature + firm * torch.eye(len(pull)).to(pull), pull)
@@ -172,25 +170,29 @@ def _steps(problem: Problem, state: State, firmness: float) -> tuple[Tensor, Ten
 
 
 def _columns(
-    problem: Problem, size: Size, unknown: Tensor
-) -> tuple[Float[Tensor, "3 marker frame"], Float[Tensor, "tied 3 marker frame"]]:
+    problem: Problem, size: Size, angles: Tensor
+) -> tuple[Tensor, Float[Tensor, "tied frame marker 3"]]:
     """Markers, and how they move with each ratio: differences are exact, as they are linear in the ratios."""
-    markers, found = problem.markers(unknown), []
+    generic = problem.skeleton.generic_scales
+    markers = problem.skeleton(Pose(angles, problem.scales)).markers
+    found = []
     for i in range(len(size.ratio)):
         other = size.ratio.clone()
         other[i] += 1.0
-        found.append(_at(problem, size._replace(ratio=other)).markers(unknown) - markers)
+        found.append(
+            problem.skeleton(Pose(angles, size._replace(ratio=other).scales(generic))).markers - markers
+        )
     return markers, torch.stack(found)
 
 
 def _mixed(
-    problem: Problem, unknown: Tensor, markers: Tensor, columns: Tensor
+    problem: Problem, angles: Tensor, markers: Tensor, columns: Tensor
 ) -> Float[Tensor, "frame unknown tied"]:
     """JᵀW · column for every ratio: the descent that each column as a residual would give."""
-    at, found = problem.posed(unknown), []
-    for column in columns:
-        target = markers + column
-        found.append(
-            equations(problem.skeleton, problem.axes, problem.link, at, target, problem.weight).descent
-        )
+    found = [
+        equations(
+            problem.skeleton, problem.axes, angles, problem.scales, markers + column, problem.weight
+        ).descent
+        for column in columns
+    ]
     return torch.stack(found, -1)

@@ -1,4 +1,4 @@
-"""The root joint's coordinates that bring all markers nearest as one rigid body."""
+"""Where a body stands: the root joint's coordinates that bring all markers nearest as one rigid body."""
 
 import math
 
@@ -9,24 +9,25 @@ from torch import Tensor
 from d3ke_lib.body.ik.least_squares import Problem
 from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.opensim.model import Axis, Joint
+from d3ke_lib.body.pose import Pose
 
 
-def align_root(problem: Problem, unknown: Float[Tensor, "frame unknown"]) -> Float[Tensor, "frame unknown"]:
-    """`unknown` with the root moved; unchanged where it is not three turns and three slides of its own."""
+def placed(problem: Problem, angles: Float[Tensor, "frame coord"]) -> Float[Tensor, "frame coord"]:
+    """`angles` with the root moved; unchanged where it is not three turns and three slides of its own."""
     skeleton = problem.skeleton
     root = next((j for j in skeleton.body.joints if j.parent.body == "ground"), None)
-    free = [skeleton.coordinates[i] for i in problem.free.tolist()]
-    if root is None or not _is_plain(root) or not {c.name for c in root.coordinates} <= set(free):
-        return unknown
-    at, slots = problem.posed(unknown).tree, len(skeleton.order)
-    points = at.points.permute(2, 1, 0)
-    R, t = _rigid(points[:, slots:], problem.target.permute(2, 1, 0), problem.weight.T)
-    index = skeleton.order.index(root.name)
-    R_ground_child = R @ at.R[:, :, index].permute(2, 0, 1)
-    found = _root_coordinates(skeleton, root, R_ground_child, _applied(R, points[:, index]) + t)
-    columns = torch.tensor([free.index(name) for name in found], device=unknown.device)
-    unknown = unknown.index_copy(-1, columns, torch.stack(list(found.values()), -1))
-    return unknown.clamp(problem.low, problem.high)
+    free = {skeleton.coordinates[i] for i in problem.axes.free.tolist()}
+    if root is None or not _is_plain(root) or not {c.name for c in root.coordinates} <= free:
+        return angles
+    pose = Pose(angles, problem.scales)
+    R, t = _rigid(skeleton(pose).markers, problem.target, problem.weight)
+    bodies, origins = skeleton.frames(pose)
+    index = skeleton.bodies.index(root.child.body)
+    found = _root_coordinates(skeleton, root, R @ bodies[:, index], _applied(R, origins[:, index]) + t)
+    columns = [skeleton.coordinates.index(name) for name in found]
+    angles = angles.clone()
+    angles[:, columns] = torch.stack(list(found.values()), -1)
+    return problem.moved(angles, torch.zeros_like(problem.low))  # into the bounds
 
 
 def _applied(R: Tensor, x: Tensor) -> Tensor:
@@ -62,12 +63,12 @@ def _orthogonal(axes: tuple[Axis, ...]) -> bool:
 
 
 def _root_coordinates(
-    skeleton: Skeleton, joint: Joint, R_ground_child: Tensor, origin: Tensor
+    skeleton: Skeleton, joint: Joint, R_ground_body: Tensor, p: Tensor
 ) -> dict[str, Tensor]:
-    """The root's coordinates from the rotation of its child body in ground and its joint's origin, m."""
     index = skeleton.order.index(joint.name)
     P, C = skeleton.parent_rotation[index], skeleton.child_rotation_inverse[index].mT
-    turned = P.mT @ R_ground_child @ C
+    turned = P.mT @ R_ground_body @ C
+    origin = p + _applied(R_ground_body, skeleton.child_translation[index])
     moved = (origin - skeleton.parent_translation[index]) @ P
     turns = torch.tensor([a.axis for a in joint.rotations]).to(P)
     slides = torch.tensor([a.axis for a in joint.translations]).to(P)

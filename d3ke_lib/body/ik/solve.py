@@ -13,11 +13,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from d3ke_lib.body.ik.initialise import KEY_EVERY, NEAR, OUTLYING, initial_unknowns, outliers, repair, unwind
-from d3ke_lib.body.ik.least_squares import Descent, Problem, descend, settle
-from d3ke_lib.body.ik.linkage import links, transmission
+from d3ke_lib.body.ik.initialise import KEY_EVERY, OUTLYING, from_keys, outliers, repaired, unwound
+from d3ke_lib.body.ik.least_squares import Problem, descend, settle
 from d3ke_lib.body.ik.normal_equations import axes_of
-from d3ke_lib.body.kinematics import Pose, Skeleton
+from d3ke_lib.body.kinematics import Skeleton
+from d3ke_lib.body.pose import Pose
 
 SPEED = 4.0  # half ranges a s: what a coordinate may well do
 WINDOW, OVERLAP = 960, 24  # frames solved together, and how many of them are solved twice
@@ -40,16 +40,11 @@ class Prior(NamedTuple):
 
 
 class Residuals(NamedTuple):
-    """What is left over, per frame.
-
-    `converged`: no step promises a better fit. `outlying`: it fits much worse than the other frames do, from
-    their coordinates as well: its markers are wrong, or the body cannot do this.
-    """
+    """What is left over, by frame; `converged`: no step improves it, and it fits about as the others do."""
 
     distance: Float[Tensor, "frame marker"]  # m, NaN where the marker is missing
     rms: Float[Tensor, " frame"]  # m, over the markers with weight; NaN where there is none
     converged: Bool[Tensor, " frame"]
-    outlying: Bool[Tensor, " frame"]
     root: Float[Tensor, "frame 3"]  # the root joint in ground, m (a Pose with R_ground_root does not say)
 
 
@@ -77,14 +72,14 @@ def solve(
     when no marker is seen at all; warns of `UnseenFrames`. A frame that did not converge is marked in the
     residuals.
     """
-    problem = prepare(skeleton, markers, weights, scales, bounds, prior)
+    problem = prepared(skeleton, markers, weights, scales, bounds, prior)
     given = None if start is None else _given(skeleton, problem, start)
-    parts = [solve_window(problem, given, rows, prior, iterations) for rows in _windows(len(markers), prior)]
-    found = Descent(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
-    return _pose(skeleton, problem, found), _residuals(problem, markers, found)
+    parts = [window(problem, given, rows, prior, iterations) for rows in _windows(len(markers), prior)]
+    angles, rested = (torch.cat(columns) for columns in zip(*parts, strict=True))
+    return _answer(skeleton, problem, angles, rested)
 
 
-def prepare(
+def prepared(
     skeleton: Skeleton, markers: Tensor, weights: Tensor | None, scales: Tensor | None, bounds: str,
     prior: Prior | None,
 ) -> Problem:  # fmt: skip
@@ -127,23 +122,19 @@ def _problem(
     prior: Prior | None,
 ) -> Problem:  # fmt: skip
     known = {c.name: c for c in whole.body.coordinates}
-    indices = _free(skeleton, whole)
-    names = [whole.coordinates[i] for i in indices]
-    free = torch.tensor(indices, device=markers.device)
+    free = torch.tensor(_free(skeleton, whole), device=markers.device)
     low, high = whole.ranges[free].unbind(-1)
-    clamped = torch.tensor([known[name].clamped for name in names], device=markers.device)
+    clamped = torch.tensor([known[whole.coordinates[i]].clamped for i in free], device=markers.device)
     bounded = {"clamped": clamped, "all": torch.ones_like(clamped), "none": torch.zeros_like(clamped)}[bounds]
-    default = torch.tensor([known[name].default for name in names]).to(markers)
+    default = torch.tensor([known[whole.coordinates[i]].default for i in free]).to(markers)
     # OpenSim, too, leaves a clamped coordinate that no marker sees in the middle of its range.
     usual = torch.where(clamped & (high - low < 4 * FULL_TURN), (low + high) / 2, default)
     reach = ((high - low) / 2).clamp(0.05, FARTHEST)
     pull = (prior.noise / (prior.spread * reach)).square() if prior else torch.zeros_like(low)
-    rest, scales = _at_rest(skeleton, whole), _scales(skeleton, whole, scales)
-    drive = transmission(whole, indices, rest)
     return Problem(
-        whole, free, drive, axes_of(whole, drive, names), links(whole, scales), scales,
-        markers.nan_to_num().permute(2, 1, 0).contiguous(), weight.T.contiguous(),
-        torch.where(bounded, low, -torch.inf), torch.where(bounded, high, torch.inf), usual, pull, reach, rest,
+        whole, axes_of(whole, free), _scales(skeleton, whole, scales), markers.nan_to_num(), weight,
+        torch.where(bounded, low, -torch.inf), torch.where(bounded, high, torch.inf), usual, pull,
+        reach, _at_rest(skeleton, whole),
     )  # fmt: skip
 
 
@@ -175,11 +166,11 @@ def _at_rest(skeleton: Skeleton, whole: Skeleton) -> Float[Tensor, " coord"]:
     return torch.tensor([known.get(name, 0.0) for name in whole.coordinates]).to(whole.ranges)
 
 
-def _given(skeleton: Skeleton, problem: Problem, start: Tensor) -> Float[Tensor, "frame unknown"]:
-    angles = problem.rest.expand(len(problem), -1).clone()
+def _given(skeleton: Skeleton, problem: Problem, start: Tensor) -> Float[Tensor, "frame coord"]:
+    angles = problem.rest.expand(len(problem.target), -1).clone()
     columns = [problem.skeleton.coordinates.index(name) for name in skeleton.coordinates]
     angles[:, columns] = start.to(angles)
-    return angles[:, problem.free]
+    return angles
 
 
 def _windows(frames: int, prior: Prior | None) -> list[tuple[slice, slice]]:
@@ -194,42 +185,41 @@ def _windows(frames: int, prior: Prior | None) -> list[tuple[slice, slice]]:
     return windows
 
 
-def solve_window(
+def window(
     problem: Problem, given: Tensor | None, rows: tuple[slice, slice], prior: Prior | None, iterations: int
-) -> Descent:
-    """Some frames solved together: those of them to keep."""
+) -> tuple[Tensor, Tensor]:
+    """Some frames solved together: the coordinates of those to keep, and which of them came to rest."""
     frames, keep = rows
     problem = problem.at(frames)
     pace = (prior.noise * prior.rate / (KEY_EVERY * SPEED)) ** 2 if prior else 0.0
-    start = initial_unknowns(problem, pace, min(iterations, 16)) if given is None else given[frames]
+    angles = from_keys(problem, pace, min(iterations, 16)) if given is None else given[frames]
     # Under the prior frames are finished together; here they only have to come near.
-    found = descend(problem, start, min(iterations, 4) if prior else iterations, NEAR)
-    found = repair(problem, found, iterations)
-    if prior and len(problem) > 2:
+    angles, rested = descend(problem, angles, min(iterations, 4) if prior else iterations)
+    angles, rested = repaired(problem, angles, rested, iterations)
+    if prior and len(angles) > 2:
         stiffness = (prior.noise / prior.acceleration * prior.rate**2 / problem.reach).square()
-        found = found._replace(unknown=unwind(problem, found.unknown))
-        found = _settled(problem, found, stiffness[None], min(iterations, 16))
-    return found.at(keep)
+        angles, rested = _settled(problem, unwound(problem, angles), stiffness[None], min(iterations, 16))
+    return angles[keep], rested[keep]
 
 
-def _settled(problem: Problem, apart: Descent, stiffness: Tensor, iterations: int) -> Descent:
+def _settled(problem: Problem, apart: Tensor, stiffness: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
     """Frames under the prior, which gives way where they fitted well by themselves and cannot under it.
 
-    There the frames before and after found different poses that are equally good (a shoulder rotated over
+    There the frames before and after found different answers that are equally good (a shoulder turned over
     itself), and no smooth motion leads from one to the other.
     """
-    found = settle(problem, apart.unknown, stiffness, iterations)
-    torn = outliers(problem, found.cost)
+    angles, rested = settle(problem, apart, stiffness, iterations)
+    torn = outliers(problem, angles)
     if torn.any():
-        torn &= ~outliers(problem, apart.cost)
-    start = torch.where(torn[:, None], apart.unknown, found.unknown)
-    for rows, keep in _around(torn | ~found.rested):
+        torn &= ~outliers(problem, apart)
+    angles = torch.where(torn[:, None], apart, angles)
+    for rows, keep in _around(torn | ~rested):
         loose = torn[rows]
         holds = ~(loose[2:] | loose[1:-1] | loose[:-2])[:, None]
-        again = settle(problem.at(rows), start[rows], stiffness * holds, iterations, everyone=True)
-        inner = torch.arange(rows.start + keep.start, rows.start + keep.stop, device=start.device)
-        found = found.take(inner, again.at(keep))
-    return found
+        found, still = settle(problem.at(rows), angles[rows], stiffness * holds, iterations, everyone=True)
+        inner = slice(rows.start + keep.start, rows.start + keep.stop)
+        angles[inner], rested[inner] = found[keep], still[keep]
+    return angles, rested
 
 
 def _around(frames: Bool[Tensor, " frame"]) -> list[tuple[slice, slice]]:
@@ -248,26 +238,22 @@ def _around(frames: Bool[Tensor, " frame"]) -> list[tuple[slice, slice]]:
     return windows
 
 
-def _residuals(problem: Problem, markers: Tensor, found: Descent) -> Residuals:
-    at, slots = problem.posed(found.unknown), len(problem.skeleton.order)
-    distance = (at.markers(slots) - problem.target).norm(dim=0).T
-    seen = problem.weight.T > 0
-    rms = (torch.where(seen, distance.square(), 0.0).sum(-1) / seen.sum(-1)).sqrt()
-    missing = ~markers.isfinite().all(-1).to(seen.device)
+def _answer(skeleton: Skeleton, problem: Problem, angles: Tensor, rested: Tensor) -> tuple[Pose, Residuals]:
+    whole = problem.skeleton
+    angles = whole.coupled(angles)
+    pose = Pose(angles, problem.scales.expand(len(angles), -1, 3))
+    joints, markers = whole(pose)
+    distance = (markers - problem.target).norm(dim=-1)
+    seen = problem.weight > 0
+    square = torch.where(seen, distance.square(), 0.0)
+    rms = (square.sum(-1) / seen.sum(-1)).sqrt()
+    missing = (problem.target == 0).all(-1) & ~seen
     outlying = rms > 2 * OUTLYING * rms[seen.any(-1)].median() + 1e-3
-    root = problem.skeleton.order.index(problem.skeleton.body.joints[0].name)
-    return Residuals(
-        distance.masked_fill(missing, torch.nan), rms, found.rested & seen.any(-1), outlying,
-        at.tree.points[:, root].T,
+    residuals = Residuals(
+        distance.masked_fill(missing, torch.nan), rms, rested & seen.any(-1) & ~outlying,
+        joints[:, whole.joints.index(whole.body.joints[0].name)],
     )  # fmt: skip
-
-
-def _pose(skeleton: Skeleton, problem: Problem, found: Descent) -> Pose:
-    """All coordinates, dependent ones as their couplers make them; with a spec those that it selects."""
-    whole, angles = problem.skeleton, problem.full(found.unknown)
-    columns = whole.coordinate_source[:-1].argsort()
-    angles = whole._all_coordinates(angles)[columns].T.contiguous()
-    return _selected(skeleton, whole, Pose(angles, problem.scales.expand(len(angles), -1, 3)))
+    return _selected(skeleton, whole, pose), residuals
 
 
 def _selected(skeleton: Skeleton, whole: Skeleton, pose: Pose) -> Pose:
