@@ -2,8 +2,9 @@
 
 Batches 1, 64, 256, 1024; eager and torch.compile(fullgraph=True); CPU and, where there is one, CUDA. The
 three alternate for several rounds and the best round counts: other load then disturbs all alike.
-Every measurement is a process of its own, as compiled code brings its own threads, and those wait awake on
-the cores of the others' (OMP_WAIT_POLICY=active). A table and one JSON, which notebook 08 shows when recorded:
+Every measurement is a process of its own, as compiled code brings its own threads, and those wait awake
+on the cores of the others' (OMP_WAIT_POLICY=active). A table and one JSON, which notebook 08 shows when
+recorded:
 
     python scripts/bench_skeleton.py --to data/results/skeleton.json
 """

@@ -1,7 +1,7 @@
-"""Fill the README's marked blocks from the recorded run:  python scripts/build_readme.py [--record demo]
+"""Fill README's and docs' marked blocks from recorded runs: python scripts/build_readme.py [--record demo]
 
 --record takes results.json and the shown figures of out/<profile>/ into data/results/ and figures/ first.
---check writes nothing and fails where the README is not what the recorded run says.
+--check writes nothing and fails where a block is not what the recorded runs say.
 """
 
 import argparse
@@ -13,13 +13,14 @@ from typing import Any
 
 import pandas as pd
 
-from d3ke_lib.experiment.report import claims as findings
-from d3ke_lib.experiment.report import deviations, tables
-from d3ke_lib.experiment.report.figures import CAPTIONS
-from d3ke_lib.experiment.run.artifacts import REPOSITORY, D3keError, out_root, read_json
+from d3ke_lib.experiment.evaluation.references import MEAN_POSE
+from d3ke_lib.experiment.report import claims, deviations, findings, tables
+from d3ke_lib.experiment.report.effects import ANGLE, name_data
+from d3ke_lib.experiment.run.artifacts import REPOSITORY, D3keError, out_root, read_json, write_json
 from d3ke_lib.files import write_text
 
-SHOWN = ("skeletons", "data", "paired", "groups", "cost")
+SHOWN = ("skeletons", "data", "paired")
+CAPTIONS = "captions.json"
 BLOCK = "<!-- {name}:begin -->\n{text}<!-- {name}:end -->"
 
 
@@ -49,19 +50,24 @@ def record(source: Path, home: Path) -> None:
     for name in SHOWN:
         for ending in ("png", "csv"):
             shutil.copy(source / "figures" / f"{name}.{ending}", home / "figures")
+    captions = read_json(source / "figures" / CAPTIONS)["captions"]
+    write_json(home / "figures" / CAPTIONS, {name: captions[name] for name in SHOWN})
     shutil.copy(source / "results.json", home / "data" / "results" / "demo.json")
 
 
 def fill(home: Path) -> list[str]:
-    write_text(home / "README.md", filled((home / "README.md").read_text(encoding="utf-8"), blocks(home)))
+    for name, contents in documents(home).items():
+        write_text(home / name, filled(name, (home / name).read_text(encoding="utf-8"), contents))
     return []
 
 
 def check(home: Path) -> list[str]:
-    """What is stale: blocks of the README, figures that are missing or not of the recorded run."""
-    text, wanted = (home / "README.md").read_text(encoding="utf-8"), blocks(home)
-    stale = [name for name in wanted if filled(text, {name: wanted[name]}) != text]
-    wrong = [f"README.md: the block {name!r} is stale; run scripts/build_readme.py" for name in stale]
+    """What is stale: blocks of the documents, figures that are missing or not of the recorded run."""
+    wrong = []
+    for name, contents in documents(home).items():
+        text = (home / name).read_text(encoding="utf-8")
+        stale = [block for block in contents if filled(name, text, {block: contents[block]}) != text]
+        wrong += [f"{name}: the block {block!r} is stale; run scripts/build_readme.py" for block in stale]
     recorded = home / "data" / "results" / "demo.json"
     return wrong + (_stale_figures(home / "figures", read_json(recorded)) if recorded.is_file() else [])
 
@@ -73,79 +79,84 @@ def _stale_figures(folder: Path, results: dict[str, Any]) -> list[str]:
         for path in files
         if not path.is_file()
     ]
-    effect = results["comparisons"][0]["metrics"][findings.ANGLE]["mean"]
+    effect = results["comparisons"][0]["metrics"][ANGLE]["mean"]
     if not wrong and abs(pd.read_csv(folder / "paired.csv").difference.mean() - effect) > 1e-4:
         wrong.append(f"{folder / 'paired.csv'}: expected a mean of {effect:.4f} as in data/results/demo.json")
     return wrong
 
 
-def filled(text: str, contents: dict[str, str]) -> str:
+def filled(name: str, text: str, contents: dict[str, str]) -> str:
     """`text` with each named block replaced. Raises D3keError for one that is not there once."""
-    for name, content in contents.items():
-        pattern = re.compile(rf"<!-- {name}:begin -->\n.*?<!-- {name}:end -->", re.S)
+    for block, content in contents.items():
+        pattern = re.compile(rf"<!-- {block}:begin -->\n.*?<!-- {block}:end -->", re.S)
         if len(pattern.findall(text)) != 1:
-            raise D3keError(f"README.md: expected one block {name!r}, found {len(pattern.findall(text))}")
-        block = BLOCK.format(name=name, text=content + "\n" if content else "")
-        text = pattern.sub(lambda _, block=block: block, text)
+            raise D3keError(f"{name}: expected one block {block!r}, found {len(pattern.findall(text))}")
+        new = BLOCK.format(name=block, text=content + "\n" if content else "")
+        text = pattern.sub(lambda _, new=new: new, text)
     return text
+
+
+def documents(home: Path) -> dict[str, dict[str, str]]:
+    """Document → its blocks."""
+    table = tables.markdown(tables.deviations_table(deviations.read(home)))
+    return {"README.md": blocks(home), "docs/deviations.md": {"deviations": table}}
 
 
 def blocks(home: Path) -> dict[str, str]:
     """The README's blocks from the recorded run; empty while none is recorded."""
-    recorded, differences = home / "data" / "results" / "demo.json", {"deviations": deviations_block(home)}
+    recorded = home / "data" / "results" / "demo.json"
     if not recorded.is_file():
-        empty = dict.fromkeys(("answer", "picture", "claims", "cost", "results", "conclusion"), "")
-        return empty | differences
+        return dict.fromkeys(("answer", "picture", "claims", "cost", "results"), "")
     results = read_json(recorded)
-    claims = findings.claims(results, read_json(home / "data" / "paper_results.json"))
+    rates = home / "data" / "results" / "frame_rate.json"
+    paper = read_json(home / "data" / "paper_results.json")
+    rows = claims.list_claims(results, paper, read_json(rates) if rates.is_file() else None)
     return {
-        "answer": f"**Answer.** {findings.answer(results)}",
-        "picture": figure("skeletons"),
-        "claims": tables.markdown(tables.claims_table(claims)),
+        "answer": answer(results),
+        "picture": figure(home, "skeletons"),
+        "claims": tables.markdown(tables.claims_table(rows)),
         "cost": cost(results),
-        "results": results_block(results),
-        "conclusion": "\n".join(f"- {sentence}" for sentence in findings.conclusion(results)),
-        **differences,
+        "results": results_block(home, results),
     }
 
 
-def deviations_block(home: Path) -> str:
-    if not (home / "data" / "deviations.json").is_file():
-        return ""
-    return tables.markdown(tables.deviations_table(deviations.read(home)))
+def answer(results: dict[str, Any]) -> str:
+    verdict, *sentences = findings.answer(results)
+    return f"**Answer: {verdict.rstrip('.').lower()}.** {' '.join(sentences)}"
 
 
-def figure(name: str) -> str:
-    return f"![{CAPTIONS[name]}](figures/{name}.png)\n\n*{CAPTIONS[name]}* ([numbers](figures/{name}.csv))"
+def figure(home: Path, name: str) -> str:
+    caption = read_json(home / "figures" / CAPTIONS)[name]
+    return f"![{caption}](figures/{name}.png)\n\n*{caption}* ([numbers](figures/{name}.csv))"
 
 
 def cost(results: dict[str, Any]) -> str:
-    """What the recorded run's training took, and on what."""
-    runs = results["cost"]["training"].values()
+    """What the recorded run's training took, on what, and the size of its weights."""
+    runs, networks = results["cost"]["training"], results["cost"]["networks"]
     machines = {
         run["machine"]["gpu"] or f"{run['machine']['processor']}, {run['machine']['cores']} cores"
-        for run in runs
+        for run in runs.values()
     }
-    minutes = sum(run["seconds"] for run in runs) / 60
+    minutes = sum(run["seconds"] for run in runs.values()) / 60
+    gigabytes = sum(4 * networks[name.rpartition(".")[0]]["parameters"] for name in runs) / 1e9
     return (
-        f"The recorded run (`{findings.command(results)}`) trained {len(runs)} networks in "
-        f"{minutes:.0f} minutes on {' and '.join(sorted(machines))}; making data and judging come on top. "
-        "`make reproduce` says at its start how long it will take on your machine."
+        f"The recorded run (`{claims.command(results)}`) trained {len(runs)} networks in {minutes:.0f} "
+        f"minutes on {' and '.join(sorted(machines))} ({gigabytes:.1f} GB of weights); data and evaluation "
+        "take additional time. `make reproduce` says at its start how long it will take on your machine."
     )
 
 
-def results_block(results: dict[str, Any]) -> str:
-    seeds = tables.seeds_table(results)
+def results_block(home: Path, results: dict[str, Any]) -> str:
     parts = [
-        f"Synthetic data: mean over {len(results['subjects'])} test subjects that no network has seen, with "
-        "95 % intervals over subjects.",
+        f"{name_data(results).capitalize()}: mean over {len(results['subjects'])} unseen test subjects with "
+        "95 % intervals over subjects and runs. Skill: 1 − MAE / MAE of the mean pose.",
         tables.markdown(tables.results_table(results)),
-        "Differences, paired by subject (below 0: the first of the two is better):",
-        tables.markdown(tables.comparisons_table(results)),
-        *(["Run by run:", tables.markdown(seeds)] if seeds else []),
-        *(figure(name) for name in ("paired", "groups", "cost", "data")),
-        "Keep in mind:",
-        "\n".join(f"- {sentence}" for sentence in findings.caveats(results)),
+        "Differences, paired by subject (below 0: the first of the two has the smaller error):",
+        tables.markdown(tables.comparisons_table(results, skip=MEAN_POSE)),
+        figure(home, "paired"),
+        figure(home, "data"),
+        "What they say, and what limits it:",
+        "\n".join(f"- {one}" for one in findings.conclusion(results)[1:] + findings.caveats(results)),
     ]
     return "\n\n".join(parts)
 

@@ -1,7 +1,7 @@
 """The report of a profile as one folder that opens without network:  python scripts/build_report.py demo
 
-Reads out/<profile>/results.json, figures/ and notebooks/; writes out/<profile>/report/index.html, built
-beside and renamed when it is whole.
+Reads out/<profile>/results.json, figures/ and notebooks/; writes out/<profile>/report/index.html. The folder
+is renamed when it is whole; a dead link, a missing description of an image or an address outside ends it.
 """
 
 import argparse
@@ -9,20 +9,24 @@ import os
 import re
 import shutil
 import sys
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import nbformat
 from jinja2 import Environment, FileSystemLoader
 from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
-from d3ke_lib.experiment.report import claims as findings
-from d3ke_lib.experiment.report import deviations, tables
+from d3ke_lib.experiment.report import claims, deviations, findings, tables
+from d3ke_lib.experiment.report.effects import is_smoke
 from d3ke_lib.experiment.report.method_names import SHORT
 from d3ke_lib.experiment.run.artifacts import REPOSITORY, D3keError, out_root, read_json
 
 TEMPLATES = Path(__file__).parent / "report"
+PAGES = [("deviations.html", "deviations from paper and code")]
+NO_ALT = "No description has been provided for this image"  # nbconvert's
 REMOTE = re.compile(
     r"""<(?:script|link|img|iframe|video|source)\b[^>]*\b(?:src|href)\s*=\s*["']?(?:https?:)?//""", re.I
 )
@@ -42,65 +46,89 @@ def main() -> int:
 
 def build(folder: Path) -> Path:
     """The report of the profile in `folder`; returns its index.html. Raises D3keError for what is missing."""
-    results, captions = read_json(folder / "results.json"), read_json(folder / "figures" / "captions.json")
-    beside = folder / f".report.{os.getpid()}.part"
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir()
+    results, shown = read_json(folder / "results.json"), read_json(folder / "figures" / "captions.json")
+    partial = folder / f".report.{os.getpid()}.part"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
     try:
-        stages = write_stages(folder / "notebooks", beside)
-        figures = copy_figures(folder / "figures", captions["captions"], beside)
-        write_index(results, figures, stages, beside)
-        shutil.copy(folder / "results.json", beside)
-        style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
-        (beside / "style.css").write_text(
-            style + HtmlFormatter().get_style_defs(".highlight"), encoding="utf-8"
-        )
-        refuse_remote(beside)
+        stages = write_stages(folder / "notebooks", partial)
+        figures = copy_figures(folder / "figures", shown, partial)
+        write_index(results, figures, stages, partial)
+        write_deviations(stages, partial)
+        shutil.copy(folder / "results.json", partial)
+        write_style(partial)
+        check_pages(partial)
         shutil.rmtree(folder / "report", ignore_errors=True)
-        os.replace(beside, folder / "report")
+        os.replace(partial, folder / "report")
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
     return folder / "report" / "index.html"
 
 
-def environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
+def write_style(target: Path) -> None:
+    """style.css with the colours of code, of a dark set where the reader's system is dark."""
+    light, dark = (
+        HtmlFormatter(style=name).get_style_defs(".highlight") for name in ("default", "github-dark")
     )
+    style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
+    whole = f"{style}\n{light}\n@media screen and (prefers-color-scheme: dark) {{\n{dark}\n}}\n"
+    (target / "style.css").write_text(whole, encoding="utf-8")
+
+
+def render(template: str, **values: Any) -> str:
+    loader = FileSystemLoader(TEMPLATES)
+    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return environment.get_template(template).render(**values)
 
 
 # --- the first page ---------------------------------------------------------------------------------------
 
 
 def write_index(
-    results: dict[str, Any], figures: dict[str, dict[str, str]], stages: list[tuple[str, str]], target: Path
+    results: dict[str, Any], figures: dict[str, dict[str, Any]], stages: list[tuple[str, str]], target: Path
 ) -> None:
-    parts = ("claims", "results", "look", "cost", "data", "deviations", "stages")
-    text = (
-        environment()
-        .get_template("index.html")
-        .render(
-            title=findings.question(results),
-            question=findings.question(results),
-            answer=findings.answer(results),
-            caveats=findings.caveats(results),
-            smoke=findings.is_smoke(results),
-            commit=results["git"][:10],
-            results=results,
-            tables=all_tables(results),
-            figures=figures,
-            stages=stages,
-            pages=[(f"#{part}", part.replace("look", "a look")) for part in parts],
-        )
+    parts = {"claims": "claims", "results": "results", "look": "predictions", "cost": "cost", "data": "data"}
+    text = render(
+        "index.html",
+        title=findings.question(results),
+        answer=findings.answer(results),
+        caveats=findings.caveats(results),
+        smoke=is_smoke(results),
+        commit=results["git"][:10],
+        results=results,
+        command=claims.command(results),
+        margin=claims.MARGIN_DEG,
+        least_runs=claims.LEAST_RUNS,
+        tables=all_tables(results),
+        figures=figures,
+        stages=stages,
+        current="index.html",
+        pages=[("index.html", "report"), *((f"#{part}", name) for part, name in parts.items()), *PAGES],
     )
     (target / "index.html").write_text(text, encoding="utf-8")
 
 
+def write_deviations(stages: list[tuple[str, str]], target: Path) -> None:
+    """The page that compares paper, released code and this project."""
+    table = tables.to_html(tables.deviations_table(deviations.read(REPOSITORY)))
+    address, title = PAGES[0]
+    text = render(
+        "deviations.html", title=title.capitalize(), table=table, current=address, pages=pages_of(stages)
+    )
+    (target / address).write_text(text, encoding="utf-8")
+
+
+def pages_of(stages: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [("index.html", "report"), *PAGES, *((address, short_name(address)) for address, _ in stages)]
+
+
 def all_tables(results: dict[str, Any]) -> dict[str, str]:
     """HTML by name; empty where there is nothing to show."""
-    claims = findings.claims(results, read_json(REPOSITORY / "data" / "paper_results.json"))
+    recorded = REPOSITORY / "data" / "results" / "frame_rate.json"
+    rates = read_json(recorded) if recorded.is_file() else None
+    rows = claims.list_claims(results, read_json(REPOSITORY / "data" / "paper_results.json"), rates)
     found = {
-        "claims": tables.claims_table(claims),
+        "claims": tables.claims_table(rows),
         "results": tables.results_table(results),
         "seeds": tables.seeds_table(results),
         "comparisons": tables.comparisons_table(results),
@@ -108,20 +136,19 @@ def all_tables(results: dict[str, Any]) -> dict[str, str]:
         "networks": tables.networks_table(results),
         "training": tables.training_table(results),
         "data": tables.data_table(results),
-        "deviations": tables.deviations_table(deviations.read(REPOSITORY)),
     }
     return {name: tables.to_html(table) if table else "" for name, table in found.items()}
 
 
-def copy_figures(source: Path, captions: dict[str, str], target: Path) -> dict[str, dict[str, str]]:
-    """PNG and CSV of every figure into the report; name → addresses and caption."""
+def copy_figures(source: Path, shown: dict[str, Any], target: Path) -> dict[str, dict[str, Any]]:
+    """PNG and CSV of every figure into the report; name → addresses, caption, least legible width."""
     (target / "figures").mkdir()
     found = {}
-    for name, caption in captions.items():
+    for name, caption in shown["captions"].items():
         for ending in ("png", "csv"):
             shutil.copy(source / f"{name}.{ending}", target / "figures")
-        image = f"figures/{name}.png"
-        found[name] = {"image": image, "large": image, "table": f"figures/{name}.csv", "caption": caption}
+        addresses = {"image": f"figures/{name}.png", "table": f"figures/{name}.csv"}
+        found[name] = {**addresses, "caption": caption, "width": shown["least_width_px"][name]}
     return found
 
 
@@ -135,16 +162,43 @@ def write_stages(notebooks: Path, target: Path) -> list[tuple[str, str]]:
         raise D3keError(f"{notebooks}: expected executed notebooks, found none")
     books = {f"{path.stem}.html": nbformat.read(path, as_version=4) for path in sources}
     listed = [(address, title_of(book, address)) for address, book in books.items()]
-    pages = [("index.html", "report"), *((address, short_name(address)) for address in books)]
-    for address, book in books.items():
-        content = stage_exporter().from_notebook_node(book)[0]
-        page = (
-            environment()
-            .get_template("page.html")
-            .render(title=dict(listed)[address], pages=pages, content=content)
-        )
-        (target / address).write_text(page, encoding="utf-8")
+    for address, title in listed:
+        book = books[address]
+        describe_images(book, title)
+        content = replace_links(stage_exporter().from_notebook_node(book)[0], list(books))
+        text = render("page.html", title=title, pages=pages_of(listed), current=address, content=content)
+        (target / address).write_text(text, encoding="utf-8")
     return listed
+
+
+def describe_images(book: nbformat.NotebookNode, title: str) -> None:
+    """Gives every image without a text alternative the heading and the first sentence above it."""
+    heading = sentence = title
+    for cell in book.cells:
+        if cell.cell_type == "markdown":
+            headings = re.findall(r"^#+ *(.+)$", cell.source, re.M)
+            heading = headings[-1] if headings else heading
+            prose = re.sub(r"^#.*$|[*`_>|-]", "", cell.source, flags=re.M).strip()
+            sentence = prose.split(". ")[0].strip() or sentence
+        for output in cell.get("outputs", []):
+            for kind in ("image/png", "image/jpeg"):
+                if kind in output.get("data", {}):
+                    about = output.setdefault("metadata", {}).setdefault(kind, {})
+                    about.setdefault("alt", f"{heading}: {sentence}")
+
+
+def replace_links(page: str, addresses: list[str]) -> str:
+    """Links from notebook to notebook lead to the report's pages; those to the repository become text."""
+
+    def replace(link: re.Match[str]) -> str:
+        address, text = link.group(1), link.group(2)
+        if re.match(r"(https?|mailto|data):|#", address):
+            return link.group(0)
+        stage = Path(address).stem
+        known = [page for page in addresses if page.partition(".")[0] == stage]
+        return f'<a href="{known[0]}">{text}</a>' if known and address.endswith(".ipynb") else text
+
+    return re.sub(r"""<a\b[^>]*\bhref="([^"]*)"[^>]*>(.*?)</a>""", replace, page, flags=re.S)
 
 
 def short_name(address: str) -> str:
@@ -172,12 +226,50 @@ def stage_exporter() -> HTMLExporter:
     )
 
 
-def refuse_remote(folder: Path) -> None:
-    """Raises D3keError for a page that would load something from the network."""
-    for page in sorted(folder.glob("*.html")):
-        found = REMOTE.search(page.read_text(encoding="utf-8"))
-        if found:
-            raise D3keError(f"{page.name}: must open without network, found {found.group(0)[:120]}")
+# --- checks -----------------------------------------------------------------------------------------------
+
+
+class Page(HTMLParser):
+    """What a page has: the addresses it loads and links to, its ids, images without a text alternative."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.ids: set[str] = set()
+        self.undescribed = 0
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {key: value or "" for key, value in attrs}
+        self.addresses += [found[key] for key in ("src", "href") if key in found]
+        self.ids |= {found[key] for key in ("id", "name") if key in found}
+        self.undescribed += tag == "img" and found.get("alt", "") in ("", NO_ALT)
+
+
+def check_pages(folder: Path) -> None:
+    """Raises D3keError for a remote resource, a dead link and an image without a text alternative."""
+    pages = {path.name: Page(path) for path in sorted(folder.glob("*.html"))}
+    for name, page in pages.items():
+        remote = REMOTE.search((folder / name).read_text(encoding="utf-8"))
+        if remote:
+            raise D3keError(f"{name}: must open without network, found {remote.group(0)[:120]}")
+        if page.undescribed:
+            raise D3keError(
+                f"{name}: expected a text alternative for every image, {page.undescribed} lack it"
+            )
+        for address in page.addresses:
+            check_link(folder, name, address, pages)
+
+
+def check_link(folder: Path, name: str, address: str, pages: dict[str, Page]) -> None:
+    if re.match(r"(https?|mailto|data):", address):
+        return
+    file, _, part = unquote(address).partition("#")
+    if not (folder / (file or name)).is_file():
+        raise D3keError(f"{name}: expected {file} in the report, found no such file")
+    target = pages.get(file or name)
+    if part and target and part not in target.ids:
+        raise D3keError(f"{name}: expected an element {part!r} in {file or name}, found none")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from d3ke_lib.data.schema import file_name
 from d3ke_lib.data.seeds import seed_generator
 from d3ke_lib.data.synthetic import generate as synthetic
 from d3ke_lib.data.synthetic import scene
-from d3ke_lib.data.synthetic.generate import DataConfig, _load_body, make
+from d3ke_lib.data.synthetic.generate import DataConfig, load_body, make
 from d3ke_lib.data.synthetic.motion import ACTIONS, generate_motion
 from d3ke_lib.files import sha256
 
@@ -41,7 +41,7 @@ def hashes(folder: Path) -> dict[str, str]:
 
 
 def take(action: str, subject: int = 1, seed: int = 0, frames: int = 12):
-    skeleton, surface = _load_body()
+    skeleton, surface = load_body()
     person = scene.draw_subject(skeleton, surface, seed, subject)
     t = torch.arange(frames, dtype=torch.float64) / 4
     return person, scene.perform(skeleton, person, action, t, (seed, subject))
@@ -59,7 +59,7 @@ def test_a_file_for_every_subject_and_camera_with_its_split(made):
         "subject_002_PG2.arrow": "test",
     }
     assert manifest["counts"]["train"] == {"files": 2, "subjects": 1, "frames": 12}
-    frames = FrameSet(made, "test", _load_body()[0])
+    frames = FrameSet(made, "test", load_body()[0])
     batch = frames.load(range(6))
     assert batch.image.shape == (6, 3, 32, 32)
     assert frames.actions == ("jumping_jacks", "walking")
@@ -140,7 +140,7 @@ def test_splits_are_disjoint_and_numbered_from_one():
 
 
 def test_labelled_points_are_the_labelled_poses_points(made):
-    skeleton, _ = _load_body()
+    skeleton, _ = load_body()
     batch = FrameSet(made, None, skeleton).labels()
     pose = Pose(*(part.double() for part in batch.pose))
     points = skeleton(pose)
@@ -214,7 +214,7 @@ def test_box_holds_the_person_and_the_crop_shows_it_with_its_margin(made):
 
 
 def test_statures_are_believable_and_scales_inside_d3kes_range():
-    skeleton, surface = _load_body()
+    skeleton, surface = load_body()
     unique = torch.stack([scene._draw_scales(skeleton, seed_generator(0, i)) for i in range(300)])
     assert ((unique - skeleton.scale_middle).abs() <= skeleton.scale_half + 1e-9).all()
     assert (unique.std(0)[skeleton.scale_half > 0.01] > 0.01).all()
@@ -232,7 +232,7 @@ def test_statures_are_believable_and_scales_inside_d3kes_range():
 
 
 def test_left_and_right_are_nearly_alike():
-    skeleton, _ = _load_body()
+    skeleton, _ = load_body()
     other = scene._opposite(skeleton)
     assert torch.equal(other[other], torch.arange(51))
     unique = torch.stack([scene._draw_scales(skeleton, seed_generator(1, i)) for i in range(100)])

@@ -35,7 +35,7 @@ def toy_profile(tmp_path_factory) -> Path:
         data=DataConfig(train=3, validation=1, test=3),
         frame=toy.FRAME,
         temporal=toy.TEMPORAL,
-        evaluation=EvaluationConfig(draws=200, batch=16, timing_batches=1),
+        evaluation=EvaluationConfig(batch=16, timing_batches=1),
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("D3KE_OUT", str(tmp_path_factory.mktemp("out")))

@@ -1,4 +1,4 @@
-"""results.json says what the answers are: against numpy and against answers whose errors are known."""
+"""results.json holds the predictions' errors: against numpy and predictions whose errors are known."""
 
 import json
 from dataclasses import replace
@@ -12,12 +12,15 @@ from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.data.datasets import FrameSet
 from d3ke_lib.data.synthetic.generate import DataConfig
 from d3ke_lib.experiment import pipeline
-from d3ke_lib.experiment.evaluation import evaluate
-from d3ke_lib.experiment.evaluation.evaluate import MEAN_POSE, Method
+from d3ke_lib.experiment.evaluation import evaluate, references
+from d3ke_lib.experiment.evaluation.evaluate import Method
+from d3ke_lib.experiment.evaluation.references import MEAN_POSE
+from d3ke_lib.experiment.report.method_names import methods_of
 from d3ke_lib.experiment.run import artifacts, log_table, stored_predictions
 from d3ke_lib.experiment.run.config import EvaluationConfig, Profile
+from d3ke_lib.nets.losses import relative
 
-CONFIG = EvaluationConfig(draws=200, batch=8, timing_batches=1)
+CONFIG = EvaluationConfig(batch=8, timing_batches=1)
 BACKBONES = ("resnext50_32x4d", "resnext101_32x8d")
 
 
@@ -27,7 +30,7 @@ def truth(toy_records):
 
 
 def off_by(truth, degrees: float):
-    """An answer whose every angle is too large by so much, all else right."""
+    """A prediction whose every angle is too large by so much, all else right."""
     pose = truth.pose._replace(angles=truth.pose.angles + np.radians(degrees))
     return pose, truth.points
 
@@ -62,44 +65,76 @@ def test_coordinates(truth):
     assert len(knee["by_subject_deg"]) == 3
 
 
-def test_mean_pose_is_the_best_constant_in_squared_error(toy_records):
-    train = FrameSet(toy_records, "train", default_skeleton()).labels()
-    pose, points = evaluate.mean_pose(train, len(train.time))
+def predict_references(records) -> tuple:
+    """Their predictions for the training frames themselves, and those frames."""
+    train = FrameSet(records, "train", default_skeleton())
+    found = references.predict_references(train.labels(), train.actions, train.labels(), train.actions)
+    return found, train.labels()
 
-    def squared(angles, joints) -> tuple[float, float]:
-        true = evaluate.relative(train.points)
-        return ((angles - train.pose.angles) ** 2).mean(), ((joints - true.joints) ** 2).mean()
 
-    best = squared(pose.angles, points.joints)
-    moved = squared(pose.angles + 0.01, points.joints + 0.01)
-    assert best[0] < moved[0]
-    assert best[1] < moved[1]
-    torch.testing.assert_close(pose.R_ground_root[0], toy.FACING, atol=1e-5, rtol=0)
+def test_mean_and_median_are_the_best_constants(toy_records):
+    found, train = predict_references(toy_records)
+    mean, median = (found[name] for name in (MEAN_POSE, references.MEDIAN_POSE))
+
+    def errors(prediction, power: int) -> tuple[float, float]:
+        angles = (prediction[0].angles - train.pose.angles).abs() ** power
+        return angles.mean(), ((prediction[1].joints - relative(train.points).joints).abs() ** power).mean()
+
+    for ours, power, other in ((mean, 2, median), (median, 1, mean)):
+        assert all(a < b for a, b in zip(errors(ours, power), errors(other, power), strict=True))
+    torch.testing.assert_close(mean[0].R_ground_root[0], toy.FACING, atol=1e-5, rtol=0)
+
+
+def test_the_action_mean_is_a_table_of_means(toy_records):
+    found, train = predict_references(toy_records)
+    pose, points = found[references.ACTION_MEAN]
+    for action in range(len(toy.ACTIONS)):
+        own = train.action == action
+        expected = train.pose.angles[own].mean(0)
+        torch.testing.assert_close(pose.angles[own], expected.expand(int(own.sum()), -1))
+        joints = relative(train.points).joints[own].mean(0)
+        torch.testing.assert_close(points.joints[own], joints.expand(int(own.sum()), -1, -1))
+
+
+def test_an_action_that_training_lacks_gets_the_mean_pose(toy_records):
+    train = FrameSet(toy_records, "train", default_skeleton())
+    test = FrameSet(toy_records, "test", default_skeleton()).labels()
+    found = references.predict_references(train.labels(), train.actions, test, ("juggle", train.actions[1]))
+    unknown = test.action == 0
+    table, mean = (found[name][0].angles for name in (references.ACTION_MEAN, MEAN_POSE))
+    assert torch.equal(table[unknown], mean[unknown])
+    assert not torch.isclose(table[~unknown], mean[~unknown]).all()
 
 
 def test_mean_rotation_is_a_rotation_even_of_scattered_ones(truth):
     turns = torch.linalg.qr(torch.randn(len(truth.time), 3, 3, generator=torch.Generator().manual_seed(1)))[0]
     turns = turns * torch.linalg.det(turns).sign()[:, None, None]
     scattered = replace(truth, pose=truth.pose._replace(R_ground_root=turns))
-    R = evaluate.mean_pose(scattered, 1)[0].R_ground_root[0]
+    found = references.predict_references(scattered, toy.ACTIONS, truth, toy.ACTIONS)
+    R = found[MEAN_POSE][0].R_ground_root[0]
     torch.testing.assert_close(R @ R.T, torch.eye(3), atol=1e-5, rtol=0)
     assert torch.linalg.det(R) > 0
 
 
 def test_comparisons_are_paired_and_of_means_over_seeds(truth):
-    answers = {
+    predictions = {
         Method("frame", "resnext50_32x4d", 0): off_by(truth, 4),
         Method("frame", "resnext50_32x4d", 1): off_by(truth, 6),
         Method("frame", "resnext101_32x8d", 0): off_by(truth, 3),
         Method("frame", "resnext101_32x8d", 1): off_by(truth, 3),
     }
-    scores = {method: evaluate.score(answer, truth, default_skeleton()) for method, answer in answers.items()}
-    found = evaluate.results(truth, answers, scores, default_skeleton(), CONFIG)
+    scores = {
+        method: evaluate.score(prediction, truth, default_skeleton())
+        for method, prediction in predictions.items()
+    }
+    found = evaluate.results(truth, predictions, scores, default_skeleton())
     between = found["comparisons"][0]
     assert (between["first"], between["second"]) == ("frame/resnext50_32x4d", "frame/resnext101_32x8d")
     angle = between["metrics"]["angle_mae_deg"]
     assert angle["mean"] == pytest.approx(-2, rel=1e-3)
     assert angle["n"] == 3
+    assert angle["se_runs"] == pytest.approx(1, rel=1e-3)  # variances 2 and 0, pooled 1, over 2 runs each
+    assert between["runs"]["angle_mae_deg"] == pytest.approx([-1, -3], rel=1e-3)
     assert found["settings"]["frame/resnext50_32x4d"]["seeds"]["angle_mae_deg"] == pytest.approx(
         [4, 6], rel=1e-3
     )
@@ -111,9 +146,23 @@ def test_every_pair_is_named_once():
     methods = [Method("frame", b, s) for b in BACKBONES for s in (0, 1)]
     methods += [Method("temporal", b, s, "tcn") for b in BACKBONES for s in (0, 1)]
     pairs = evaluate.pairs(methods)
-    assert len(pairs) == len(set(pairs)) == 6
-    assert ("frame/resnext50_32x4d", "temporal/tcn.resnext50_32x4d") in pairs
-    assert ("temporal/tcn.resnext50_32x4d", "temporal/tcn.resnext101_32x8d") in pairs
+    names = [(first.setting, second.setting) for first, second in pairs]
+    assert len(names) == len(set(names)) == 2 + 2 + 1 + 2 + 4
+    assert names[0] == ("frame/resnext50_32x4d", "frame/resnext101_32x8d")
+    assert ("frame/resnext50_32x4d", "temporal/tcn.resnext50_32x4d") in names
+    assert ("temporal/tcn.resnext50_32x4d", "temporal/tcn.resnext101_32x8d") in names
+    assert ("temporal/tcn.resnext50_32x4d", "frame/resnext101_32x8d") in names
+    assert ("mean pose of the action", "temporal/tcn.resnext101_32x8d") in names
+
+
+def test_a_summary_derived_anew_is_the_recorded_one(evaluated):
+    results = artifacts.read_json(evaluated[1])
+    ordered = {name: results["methods"][name] for name in methods_of(results)}
+    again = evaluate.rounded(evaluate.summarise(ordered))
+    for first, second in zip(again["comparisons"], results["comparisons"], strict=True):
+        assert (first["first"], first["second"]) == (second["first"], second["second"])
+        for name, found in first["metrics"].items():
+            assert found == pytest.approx(second["metrics"][name], rel=1e-3, abs=1e-4)
 
 
 def test_numbers_are_json_and_short():
@@ -143,14 +192,16 @@ def test_results_have_every_method_setting_and_cost(evaluated):
     results = artifacts.read_json(evaluated[1])
     runs = {f"frame/{b}.{s}" for b in BACKBONES for s in (0, 1)}
     refined = {f"temporal/transformer.{b}.{s}" for b in BACKBONES for s in (0, 1)}
-    assert set(results["methods"]) == {MEAN_POSE} | runs | refined
-    assert set(results["settings"]) == {name.rpartition(".")[0] for name in runs | refined} | {MEAN_POSE}
+    assert set(results["methods"]) == {*references.REFERENCES} | runs | refined
+    assert set(results["settings"]) == {name.rpartition(".")[0] for name in runs | refined} | {
+        *references.REFERENCES
+    }
     assert set(results["overfitting"]) == {f"frame/{b}" for b in BACKBONES}
     assert set(results["cost"]["training"]) == runs | refined
     assert results["synthetic"] is True
     assert results["subjects"] == toy.SPLITS["test"]
     assert results["data"]["counts"]["test"]["subjects"] == 3
-    assert len(results["comparisons"]) == 1 + 1 + 2 + 2
+    assert len(results["comparisons"]) == 1 + 1 + 2 + 1 + 2 + 4
 
 
 def test_every_summary_is_its_subjects_mean_within_its_interval(evaluated):

@@ -1,4 +1,4 @@
-"""What is said of results follows from their intervals, whichever way they fall; tables hold the numbers."""
+"""What is said of results follows from their intervals and runs, whichever way they fall."""
 
 import copy
 import json
@@ -6,14 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from d3ke_lib.experiment.report import claims, tables
+from d3ke_lib.experiment.report import claims, effects, findings, tables
 from d3ke_lib.experiment.run.artifacts import REPOSITORY, read_json
 
 FRAMES = ("frame/resnext50_32x4d", "frame/resnext101_32x8d")
+TABLE = "mean pose of the action"
+FAST = {"machine": {"gpu": None, "processor": "X"}, "quiet": True, "px": 256}
 
 
 @pytest.fixture
 def results(toy_profile: Path) -> dict:
+    """Of one run of each; the toy's frame networks saw their frames less than once."""
     return copy.deepcopy(read_json(toy_profile / "results.json"))
 
 
@@ -21,73 +24,172 @@ def paper() -> list[dict[str, str]]:
     return json.loads((REPOSITORY / "data" / "paper_results.json").read_text())
 
 
-def set_effect(results: dict, pair: tuple[str, str], mean: float, low: float, high: float) -> None:
-    comparison = next(c for c in results["comparisons"] if (c["first"], c["second"]) == pair)
-    comparison["metrics"]["angle_mae_deg"] |= {"mean": mean, "low": low, "high": high}
+def rates(value: float, quiet: bool = True) -> dict:
+    rows = [{"backbone": name.partition("/")[2], "frames_per_second": value} for name in FRAMES]
+    return FAST | {"rows": rows, "quiet": quiet}
+
+
+def set_effect(results: dict, pair: tuple[str, str], effect: tuple, runs: list[float] | None = None) -> None:
+    """Mean, low and high of a comparison's angle error, the differences by run and the settings' means."""
+    mean, low, high = effect
+    comparison = effects.find_comparison(results, *pair)
+    comparison["metrics"]["angle_mae_deg"] |= {"mean": mean, "low": low, "high": high, "se_runs": 0.1}
+    if runs:
+        comparison["runs"]["angle_mae_deg"] = runs
+        results["profile"]["seeds"] = list(range(len(runs)))
+    first, second = (results["settings"][name]["summary"]["angle_mae_deg"] for name in pair)
+    second["mean"] = first["mean"] + mean
+
+
+def first_claim(results: dict) -> claims.Claim:
+    return claims.list_claims(results, paper(), rates(40))[0]
 
 
 @pytest.mark.parametrize(
-    ("effect", "said", "verdict"),
+    ("effect", "word", "verdict"),
     [
-        ((-0.4, -0.6, -0.2), "yes: ResNeXt-101 makes 0.40° less angle error than ResNeXt-50", "confirmed"),
-        ((0.4, 0.2, 0.6), "no: ResNeXt-101 makes 0.40° more angle error than ResNeXt-50", "refuted"),
-        ((-0.1, -0.3, 0.1), "no difference was shown: ResNeXt-101 − ResNeXt-50 is −0.10°", "not shown"),
+        ((-0.4, -0.6, -0.2), "Yes.", "supported"),
+        ((-0.4, -0.9, 0.1), "Undecided.", "undecided"),  # contains 0
+        ((-0.15, -0.25, -0.05), "Undecided.", "undecided"),  # below 0, and less than the margin
+        ((-0.1, -0.15, -0.05), "No.", "contradicted"),  # below 0, but excludes the margin
+        ((0.4, 0.2, 0.6), "No.", "contradicted"),
     ],
 )
-def test_the_answer_follows_the_interval(results: dict, effect: tuple, said: str, verdict: str) -> None:
-    set_effect(results, FRAMES, *effect)
-    answer = claims.answer(results)
-    assert said in answer
-    assert answer.startswith("On synthetic data, ")
-    assert "3 test subjects" in answer
-    assert answer.endswith(".")
-    assert ("which holds 0" in answer) == (verdict == "not shown")
-    claim = next(
-        c for c in claims.claims(results, paper()) if c.claim.startswith("ResNeXt-101 has a smaller")
-    )
-    assert claim.verdict == f"{verdict} for one run of each, on synthetic data"
-    results["profile"]["seeds"] = [0, 1]
-    several = next(c for c in claims.claims(results, paper()) if c.claim == claim.claim)
-    assert several.verdict == f"{verdict} for the mean of 2 runs, on synthetic data"
-    assert several.command.endswith(' SEEDS="0 1"')
+def test_the_verdict_follows_interval_and_margin(
+    results: dict, effect: tuple, word: str, verdict: str
+) -> None:
+    set_effect(results, FRAMES, effect, [effect[0]] * 3)
+    assert findings.answer(results)[0] == word
+    assert first_claim(results).verdict == f"{verdict} (synthetic data)"
+    assert first_claim(results).command.endswith(' SEEDS="0 1 2"')
+
+
+@pytest.mark.parametrize("runs", [[-0.5], [-0.5, -0.5]])
+def test_fewer_than_three_runs_decide_nothing(results: dict, runs: list[float]) -> None:
+    """However clear the interval is: it was seen in so many of so many runs."""
+    set_effect(results, FRAMES, (-0.5, -0.51, -0.49), runs)
+    assert findings.answer(results)[0] == "Undecided."
+    count = len(runs)
+    assert first_claim(results).verdict == f"undecided; lower in {count} of {count} runs (synthetic data)"
+
+
+def test_the_answer_has_its_numbers(results: dict) -> None:
+    set_effect(results, FRAMES, (-0.1, -0.3, 0.1), [-0.3, 0.1])
+    effects.find_comparison(results, *FRAMES)["subjects"]["angle_mae_deg"] = [-0.2, -0.2, 0.1]
+    for name, run in results["cost"]["training"].items():
+        run["seconds"] = 300 if name.startswith(FRAMES[1]) else 100
+    said = " ".join(findings.answer(results))
+    assert "equal images and 3.0 times the training time" in said
+    assert "0.10° lower than that of ResNeXt-50" in said
+    assert "1 of 2 runs and for 2 of 3 test subjects" in said
+    assert "interval over subjects and runs is −0.30° to +0.10° and contains 0" in said
+    assert "the smaller network and its transformer take 67 % of the training time" in said
+
+
+@pytest.mark.parametrize(
+    ("lower", "said"),
+    [
+        ([], "None of the networks has a lower error than the mean pose of the action"),
+        (FRAMES[:1], "Only ResNeXt-50 has a lower error"),
+        (FRAMES, "Only ResNeXt-50 and ResNeXt-101 have a lower error"),
+    ],
+)
+def test_a_network_that_a_table_of_poses_matches_is_named(results: dict, lower: list, said: str) -> None:
+    for comparison in results["comparisons"]:
+        if comparison["first"] == TABLE:
+            better = comparison["second"] in lower
+            low, high = (-1.5, -0.5) if better else (-0.5, 0.5)
+            comparison["metrics"]["angle_mae_deg"] |= {"low": low, "high": high}
+    assert said in findings.answer(results)[-1]
 
 
 def test_smoke_numbers_get_no_verdict(results: dict) -> None:
     results["profile"]["name"] = "smoke"
-    assert claims.answer(results).startswith(
-        "A test of the path, whose numbers mean nothing: on synthetic data"
-    )
-    assert "yes:" not in claims.answer(results)
-    assert "no" not in claims.answer(results).partition("data, ")[2].split()
-    ours = [claim for claim in claims.claims(results, paper()) if claim.ours]
+    assert findings.answer(results)[0] == "A test of the path, whose numbers mean nothing."
+    ours = [claim for claim in claims.list_claims(results, paper(), None) if claim.ours]
     assert {claim.verdict for claim in ours} == {"none: a smoke run"}
 
 
-def test_paper_numbers_have_no_counterpart_here(results: dict) -> None:
-    quoted = [claim for claim in claims.claims(results, paper()) if claim.theirs]
-    assert {claim.theirs for claim in quoted} == {"3.54°", "5.44°", "6.72°", "5.92°"}
-    assert all(not claim.ours and claim.verdict.startswith("not reproducible here") for claim in quoted)
+def test_published_numbers_have_no_counterpart_here(results: dict) -> None:
+    quoted = [claim for claim in claims.list_claims(results, paper(), None) if claim.published]
+    assert {claim.published for claim in quoted} == {"3.54°", "5.44°", "6.72°", "5.92°"}
+    assert all(not claim.ours and claim.verdict.startswith("not testable here: needs") for claim in quoted)
+
+
+@pytest.mark.parametrize(("mean", "verdict"), [(3.6, "supported"), (4.5, "contradicted"), (3.9, "undecided")])
+def test_the_papers_number_is_tested_on_the_papers_data(results: dict, mean: float, verdict: str) -> None:
+    results["synthetic"] = False
+    results["profile"]["seeds"] = [0, 1, 2]
+    summary = results["settings"]["temporal/transformer.resnext50_32x4d"]["summary"]["angle_mae_deg"]
+    summary |= {"mean": mean, "low": mean - 0.3, "high": mean + 0.3}
+    quoted = [claim for claim in claims.list_claims(results, paper(), None) if claim.published]
+    assert (quoted[0].published, quoted[0].verdict) == ("3.54°", verdict)
+    assert quoted[0].ours.startswith(f"{mean:.2f}°")
+    assert quoted[1].verdict == "not testable here: no such method was run"
+    assert quoted[2].verdict == "not testable here: needs BEDLAM"
+
+
+def test_nothing_says_synthetic_where_the_data_are_not(results: dict) -> None:
+    results["synthetic"] = False
+    rows = claims.list_claims(results, paper(), None)
+    said = findings.answer(results) + findings.caveats(results) + findings.conclusion(results)
+    text = " ".join([*said, *(cell for row in rows for cell in row)])
+    for word in ("synthetic", "rendered", "registration", "needs BMLmovi"):
+        assert word not in text, word
+    assert "On BMLmovi" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "quiet", "word"),
+    [(35, True, "supported"), (35, False, "supported"), (25, True, "contradicted"), (25, False, "undecided")],
+)
+def test_video_rate_counts_one_image_at_the_papers_size(
+    results: dict, value: float, quiet: bool, word: str
+) -> None:
+    rows = claims.list_claims(results, paper(), rates(value, quiet))
+    found = [claim for claim in rows if "keeps up with video" in claim.claim]
+    assert [claim.claim.split()[0] for claim in found] == ["ResNeXt-50", "ResNeXt-101"]
+    assert all(claim.verdict.startswith(word) and "256 px" in claim.ours for claim in found)
+
+
+def test_overfitting_needs_more_than_one_epoch(results: dict) -> None:
+    def verdict() -> str:
+        rows = claims.list_claims(results, paper(), None)
+        return next(row.verdict for row in rows if "overfits" in row.claim)
+
+    results["data"]["counts"]["train"]["frames"] = 10**6
+    assert verdict() == "not testable here: 0.0 epochs, no frame was seen twice"
+    results["data"]["counts"]["train"]["frames"] = 1
+    row = results["overfitting"][FRAMES[1]]
+    row |= {"difference": {"mean": 0.5, "low": 0.3, "high": 0.7}, "runs": [0.5, 0.5]}
+    assert verdict() == "undecided; higher in 2 of 2 runs"
+    row["runs"] = [0.5] * 3
+    assert verdict() == "supported"
+    row["difference"] = {"mean": 0.0, "low": -0.1, "high": 0.1}
+    assert verdict() == "contradicted"
 
 
 def test_caveats_say_when_nothing_was_learnt(results: dict) -> None:
-    set_effect(results, ("mean pose", FRAMES[0]), 0.1, -0.1, 0.3)
-    set_effect(results, ("mean pose", FRAMES[1]), -2.0, -2.2, -1.8)
-    said = " ".join(claims.caveats(results))
-    assert "ResNeXt-50 is not shown to be better than always answering with the mean pose" in said
-    assert "ResNeXt-101 is better than always answering with the mean pose" in said
+    set_effect(results, ("mean pose", FRAMES[0]), (0.1, -0.1, 0.3))
+    set_effect(results, ("mean pose", FRAMES[1]), (-2.0, -2.2, -1.8))
+    said = " ".join(findings.caveats(results))
+    assert "The error of ResNeXt-50 is not shown to differ from that of the mean pose" in said
+    assert "The error of ResNeXt-101 is lower than that of the mean pose" in said
+    assert "of 69 coordinates" in said
     assert "One run of each" in said
     assert "cannot tell depth from width" in said
 
 
 def test_several_runs_are_told_one_by_one(results: dict) -> None:
-    results["profile"]["seeds"] = [0, 1]
-    for setting, values in zip(FRAMES, ([5.0, 5.1], [4.8, 5.2])):
-        results["settings"][setting]["seeds"]["angle_mae_deg"] = values
-    said = " ".join(claims.caveats(results))
-    assert "2 runs of each" in said
+    set_effect(results, FRAMES, (-0.05, -0.5, 0.4), [-0.2, 0.1])
+    refined = tuple(name.replace("frame/", "temporal/transformer.") for name in FRAMES)
+    set_effect(results, refined, (-0.05, -0.5, 0.4), [-0.2, 0.1])
+    effects.find_comparison(results, *FRAMES)["metrics"]["angle_mae_deg"]["se_subjects"] = 0.02
+    said = " ".join(findings.caveats(results))
+    assert "2 runs of each network. A verdict needs 3 or more." in said
     assert (
-        "ResNeXt-101 − ResNeXt-50 by run: −0.20°, +0.10°, where runs of one of them differ by up to 0.40°"
-        in said
+        "ResNeXt-101 − ResNeXt-50 by run: −0.20°, +0.10°; standard error from subjects 0.020°, from runs "
+        "0.100°." in said
     )
 
 
@@ -95,17 +197,32 @@ def test_one_backbone_leaves_the_question_open(results: dict) -> None:
     results["comparisons"] = [
         c for c in results["comparisons"] if c["first"] != FRAMES[0] or "frame/" not in c["second"]
     ]
-    assert "stays open" in claims.answer(results)
+    assert "stays open" in findings.answer(results)[0]
 
 
 def test_tables_hold_the_numbers(results: dict) -> None:
     table = tables.results_table(results)
     summary = results["settings"][FRAMES[1]]["summary"]["angle_mae_deg"]
+    constant = results["settings"]["mean pose"]["summary"]["angle_mae_deg"]["mean"]
     row = next(row for row in table.rows if row[0] == "ResNeXt-101")
-    assert row[1] == f"{summary['mean']:.2f} [{summary['low']:.2f}, {summary['high']:.2f}]"
-    assert [row[0] for row in table.rows][:3] == ["mean pose", "ResNeXt-50", "ResNeXt-101"]
+    assert row[1] == f"{summary['mean']:.2f} [{summary['low']:.2f}, {summary['high']:.2f}]".replace("-", "−")
+    assert row[2] == f"{100 * (1 - summary['mean'] / constant):.0f} %".replace("-", "−")
+    references = ["mean pose", "median pose", "mean pose of the action, told"]
+    assert [row[0] for row in table.rows][:5] == [*references, "ResNeXt-50", "ResNeXt-101"]
     assert tables.seeds_table(results) is None
     assert tables.data_table(results).rows[0] == ("train", "3", "3", "36")
+
+
+def test_differences_come_with_both_parts_of_their_error(results: dict) -> None:
+    comparison = effects.find_comparison(results, *FRAMES)
+    comparison["metrics"]["angle_mae_deg"] |= {"se_subjects": 0.02, "se_runs": 0.073}
+    row = tables.comparisons_table(results).rows[0]
+    assert row[0] == "ResNeXt-101 − ResNeXt-50"
+    assert row[4] == "0.020 / 0.073"
+    assert row[6] in ("0 of 1", "1 of 1")
+    assert "ResNeXt-101 − (ResNeXt-50 + transformer)" in [
+        row[0] for row in tables.comparisons_table(results).rows
+    ]
 
 
 def test_cells_are_escaped() -> None:

@@ -1,23 +1,28 @@
 """The README says what the recorded run says, and a stale one is noticed."""
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 from test_report import script
 
-from d3ke_lib.experiment.report.claims import answer
+from d3ke_lib.experiment.report.findings import answer
 from d3ke_lib.experiment.run.artifacts import REPOSITORY, D3keError, read_json, write_json
 
-BLOCKS = ("answer", "picture", "claims", "cost", "results", "conclusion", "deviations")
+BLOCKS = ("answer", "picture", "claims", "cost", "results")
+MARK = "<!-- {0}:begin -->\n<!-- {0}:end -->\n"
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A repository with an unfilled README."""
-    (tmp_path / "data").mkdir()
-    shutil.copy(REPOSITORY / "data/paper_results.json", tmp_path / "data")
-    marks = "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in BLOCKS)
+    """A repository with unfilled documents."""
+    for folder in ("data", "docs"):
+        (tmp_path / folder).mkdir()
+    for name in ("paper_results.json", "deviations.json"):
+        shutil.copy(REPOSITORY / "data" / name, tmp_path / "data")
+    (tmp_path / "docs/deviations.md").write_text(f"# Deviations\n\n{MARK.format('deviations')}")
+    marks = "".join(MARK.format(name) for name in BLOCKS)
     (tmp_path / "README.md").write_text(f"# Title\n\n{marks}\nThe end.\n")
     return tmp_path
 
@@ -40,7 +45,8 @@ def test_the_recorded_run_is_shown_and_a_changed_one_noticed(home: Path, toy_pro
     readme.fill(home)
     assert readme.check(home) == []
     text, results = (home / "README.md").read_text(), read_json(home / "data/results/demo.json")
-    assert answer(results) in text
+    assert " ".join(answer(results)[1:]) in text
+    assert f"**Answer: {answer(results)[0].rstrip('.').lower()}.**" in text
     assert "figures/skeletons.png" in text
     assert text.startswith("# Title")
     assert text.endswith("The end.\n")
@@ -57,3 +63,30 @@ def test_a_readme_without_a_block_is_refused(home: Path) -> None:
     (home / "README.md").write_text("nothing here")
     with pytest.raises(D3keError, match="expected one block 'answer', found 0"):
         script("build_readme").fill(home)
+
+
+def test_the_readme_is_short_and_its_links_lead_somewhere() -> None:
+    for path in (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))):
+        text = path.read_text(encoding="utf-8")
+        assert len(text.splitlines()) <= 180
+        links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if not link.startswith("http")]
+        assert not [link for link in links if not (path.parent / link).exists()]
+
+
+def test_every_dependency_has_its_reason() -> None:
+    wanted = (REPOSITORY / "requirements.in").read_text(encoding="utf-8").splitlines()
+    names = {re.split(r"[=<>\[ ]", line)[0] for line in wanted if line and not line.startswith("#")}
+    table = re.findall(r"^\| (.+?) \| .+ \|$", (REPOSITORY / "docs/dependencies.md").read_text(), re.M)
+    assert names == {name for row in table[1:] for name in row.split(", ")} - {"---"}
+
+
+def test_verdicts_have_no_other_words(home: Path) -> None:
+    """What the first screen must not say of two runs."""
+    results = read_json(REPOSITORY / "data/results/demo.json")
+    rows = script("build_readme").blocks(REPOSITORY)["claims"].splitlines()[2:]
+    verdicts = [row.split(" | ")[1] for row in rows]
+    words = ("supported", "contradicted", "undecided", "not testable here")
+    assert all(verdict.startswith(words) for verdict in verdicts)
+    if len(results["profile"]["seeds"]) < 3:
+        trained = [row for row in rows if "make reproduce" in row]
+        assert not [row for row in trained if row.split(" | ")[1].startswith(("supported", "contradicted"))]

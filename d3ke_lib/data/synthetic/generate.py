@@ -113,7 +113,7 @@ def describe(config: DataConfig) -> dict[str, Any]:
 
 
 @cache
-def _load_body() -> tuple[Skeleton, BodySurface]:
+def load_body() -> tuple[Skeleton, BodySurface]:
     """The skeleton (float64) and the surface of the mean body."""
     return default_skeleton().double(), load_surface()
 
@@ -123,7 +123,7 @@ def make_takes(
 ) -> Iterator[tuple[dict[str, Any], UInt8[Tensor, "time 3 px px"]]]:
     """Columns and images of each action in turn; the motion is the same for every camera."""
     subject, name = job
-    skeleton, surface = _load_body()
+    skeleton, surface = load_body()
     performer = scene.draw_subject(skeleton, surface, config.seed, subject)
     numbers = torch.arange(config.frames)
     for i, action in enumerate(config.actions):
@@ -146,7 +146,7 @@ def _write_file(config: DataConfig, out: Path, job: _Job, parts: list[dict[str, 
         values = [part[name] for part in parts]
         whole = torch.is_tensor(first)
         columns[name] = torch.cat(values).numpy() if whole else list(itertools.chain.from_iterable(values))
-    names = names_of(_load_body()[0])
+    names = names_of(load_body()[0])
     metadata = Metadata(subject, camera, config.px, config.margin, names, describe(config))
     records.write(out / file_name(*job), columns, metadata)
 

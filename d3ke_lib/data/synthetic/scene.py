@@ -116,17 +116,17 @@ def render_take(
     The crop is D3KE's: the camera rotated towards the subject's box, undistorted, `margin` x the box's side
     wide. It is rendered in that camera instead of resampled from a video frame.
     """
-    box = _bounding_box(full, take.cones)
+    box = bound_subject(full, take.cones)
     crop = crop_camera(full, box, px, zoom=1 / margin)
     shading = Shading(subject.paint, draw_room(room), draw_light(room))
     cones, shading, camera = (
         apply(lambda tensor: tensor.to(device, torch.float32), value) for value in (take.cones, shading, crop)
     )
     images = render(cones, shading, camera, px, px).cpu()
-    return _label_columns(take, crop, box), images
+    return label_columns(take, crop, box), images
 
 
-def _bounding_box(camera: Camera, cones: Cones) -> Float[Tensor, "*batch 4"]:
+def bound_subject(camera: Camera, cones: Cones) -> Float[Tensor, "*batch 4"]:
     """The square around the subject in the video frame (x0, y0, x1, y1, px), slightly wider than the surface.
 
     D3KE: a detector's box, squared, within the image. This one extends beyond the border, as the crop does.
@@ -140,7 +140,7 @@ def _bounding_box(camera: Camera, cones: Cones) -> Float[Tensor, "*batch 4"]:
     return torch.cat([(low + high) / 2 - half, (low + high) / 2 + half], -1)
 
 
-def _label_columns(take: Take, crop: Camera, box: Float[Tensor, "time 4"]) -> dict[str, Any]:
+def label_columns(take: Take, crop: Camera, box: Float[Tensor, "time 4"]) -> dict[str, Any]:
     """The labels of each frame, in the crop's camera frame; all are valid."""
     joints, markers = (to_camera(crop, part) for part in take.points)
     return {

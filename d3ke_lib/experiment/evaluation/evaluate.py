@@ -1,22 +1,23 @@
 """Every method on the held-out test subjects → results.json, which tables, figures and claims read.
 
-schema        1
-synthetic     true: rendered people, not recordings
+schema        2
+synthetic     true: rendered subjects, not recordings
 profile       the whole configuration; fingerprint, git, machine: what was run, by which code, on what
-data          records (SHA-256 of the manifest), counts (files, subjects, frames a split)
+data          records (SHA-256 of the manifest), counts (files, subjects, frames per split)
 subjects      test subjects, in the order of every list below
 metrics       name → unit
-methods       "mean pose", "frame/<backbone>.<seed>", "temporal/<refiner>.<backbone>.<seed>" →
+methods       a reference's name, "frame/<backbone>.<seed>", "temporal/<refiner>.<backbone>.<seed>" →
     kind, refiner, backbone, seed
-    summary      metric → mean, low, high (95 %, bootstrap over subjects), sd, n
-    subjects     metric → one value a test subject
+    summary      metric → estimate (stats.Estimate: mean, low, high, …) over subjects
+    subjects     metric → one value per test subject
     coordinates  coordinate → mae_deg, rmse_deg, bias_deg, low_deg, high_deg (limits of agreement), r,
                  by_subject_deg (MAE)
-settings      the same without seed → summary (of each subject's mean over seeds), seeds: metric → values
-comparisons   list of first, second (settings), metrics: metric → mean, low, high of second − first, p, n,
-              and subjects: metric → differences; negative: the second is better
-overfitting   "frame/<backbone>" → train, test (summaries of angle_mae_deg), gap: test − train with low, high;
-              difference: its gap less that of the first backbone
+settings      the same without seed → summary: metric → estimate over subjects and runs, and
+              seeds: metric → values
+comparisons   list of first, second (settings), metrics: metric → estimate of second − first,
+              subjects, runs: metric → differences by subject, by run; negative: the second is better
+overfitting   "frame/<backbone>" → train, test (estimates of angle_mae_deg), gap: test − train;
+              difference: its gap less that of the first backbone, runs: the same by run
 cost          see cost.py
 """
 
@@ -26,27 +27,26 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
 
 from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.pose import Points, Pose
 from d3ke_lib.data.batch import Batch
 from d3ke_lib.experiment.evaluation import stats
+from d3ke_lib.experiment.evaluation.references import ACTION_MEAN, MEAN_POSE
 from d3ke_lib.experiment.run import stored_predictions
-from d3ke_lib.experiment.run.config import EvaluationConfig
 from d3ke_lib.nets import metrics
-from d3ke_lib.nets.losses import relative
 
-SCHEMA = 1
-MEAN_POSE = "mean pose"
+SCHEMA = 2
+_ANGLE = "angle_mae_deg"
 Scores = dict[str, Float[np.ndarray, " subject"]]
 TrainingScores = dict[
     str, Float[np.ndarray, " trained"]
-]  # of other people, and as many as there are answers of
+]  # of other subjects than Scores, and as many as chosen
+_Runs = dict[str, Float[np.ndarray, "run subject"]]  # metric → every run of a setting
 
 
 class Method(NamedTuple):
-    """What made an answer; `kind` is mean pose, frame or temporal."""
+    """What predicts; `kind` is frame, temporal or the name of a reference."""
 
     kind: str
     backbone: str | None = None
@@ -65,40 +65,33 @@ class Method(NamedTuple):
         return self.setting if self.seed is None else f"{self.setting}.{self.seed}"
 
 
-# --- answers ------------------------------------------------------------------------------------------------
-
-
-def mean_pose(train: Batch, frames: int) -> tuple[Pose, Points]:
-    """The constant answer that knows the training labels and sees no picture, `frames` times.
-
-    Angles and scales: their means. Points: the mean place of each relative to the pelvis joint, in the
-    camera's frame; not the skeleton's for the mean angles, which would be worse. Pelvis: the rotation
-    nearest to the mean matrix (chordal mean).
-    """
-    points = relative(train.points)
-    u, _, vh = torch.linalg.svd(train.pose.R_ground_root.mean(0))
-    mirror = torch.diag(torch.tensor([1.0, 1.0, float(torch.linalg.det(u @ vh))]))
-    pose = (train.pose.angles.mean(0), train.pose.scales.mean(0), u @ mirror @ vh)
-
-    def repeated(value: Tensor) -> Tensor:
-        return value.expand(frames, *value.shape)
-
-    return (
-        Pose(*map(repeated, pose)),
-        Points(repeated(points.joints.mean(0)), repeated(points.markers.mean(0))),
-    )
-
-
 # --- one method ---------------------------------------------------------------------------------------------
 
 
-def score(answer: tuple[Pose, Points], truth: Batch, skeleton: Skeleton) -> Scores:
-    """Every metric, one value a subject, in the order of their numbers."""
-    frames = metrics.per_frame(answer, (truth.pose, truth.points), skeleton)
+def with_points(pose: Pose, skeleton: Skeleton) -> tuple[Pose, Points]:
+    return pose, stored_predictions.points_of(skeleton, pose)
+
+
+def score(prediction: tuple[Pose, Points], truth: Batch, skeleton: Skeleton) -> Scores:
+    """Every metric, one value per subject, in the order of their numbers."""
+    frames = metrics.per_frame(prediction, (truth.pose, truth.points), skeleton)
     subjects = truth.subject.numpy()
     scores = {name: stats.by_subject(value.numpy(), subjects)[1] for name, value in frames.items()}
     rmse = np.sqrt(scores.pop("angle_mse_deg2"))
     return {**scores, "angle_rmse_deg": rmse}
+
+
+def describe_method(
+    method: Method, prediction: tuple[Pose, Points], truth: Batch, skeleton: Skeleton
+) -> dict[str, Any]:
+    """An entry of `methods`; see the schema."""
+    scores = score(prediction, truth, skeleton)
+    return {
+        **method._asdict(),
+        "summary": {name: _estimate(values[None]) for name, values in scores.items()},
+        "subjects": scores,
+        "coordinates": by_coordinate(prediction[0], truth, skeleton),
+    }
 
 
 def by_coordinate(pose: Pose, truth: Batch, skeleton: Skeleton) -> dict[str, dict[str, Any]]:
@@ -122,76 +115,105 @@ def by_coordinate(pose: Pose, truth: Batch, skeleton: Skeleton) -> dict[str, dic
     return found
 
 
-def summary(scores: Scores, config: EvaluationConfig) -> dict[str, dict[str, float]]:
-    return {
-        name: stats.estimate(values, config.draws, config.seed)._asdict() for name, values in scores.items()
-    }
+def _estimate(runs: Float[np.ndarray, "run subject"]) -> dict[str, Any]:
+    means = runs.mean(0)
+    return stats.estimate(float(means.mean()), [means], [runs.mean(1)])._asdict()
 
 
 # --- methods together ---------------------------------------------------------------------------------------
 
 
-def over_seeds(scores: Mapping[Method, Scores]) -> dict[str, Scores]:
-    """Setting → each subject's mean over the seeds."""
-    settings: dict[str, list[Scores]] = {}
+def summarise(methods: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """settings and comparisons, from the kind, refiner, backbone, seed and subjects of every method."""
+    runs = _by_setting(
+        {Method(*(one[key] for key in Method._fields)): one["subjects"] for one in methods.values()}
+    )
+    settings = {
+        setting: {
+            "summary": {name: _estimate(values) for name, values in found.items()},
+            "seeds": {name: values.mean(1) for name, values in found.items()},
+        }
+        for setting, found in runs.items()
+    }
+    named = dict.fromkeys(
+        Method(one["kind"], one["backbone"], None, one["refiner"]) for one in methods.values()
+    )
+    comparisons = [
+        {"first": first.setting, "second": second.setting, **_compare(first, second, runs)}
+        for first, second in pairs(list(named))
+        if first.setting in runs and second.setting in runs
+    ]
+    return {"settings": settings, "comparisons": comparisons}
+
+
+def _by_setting(scores: Mapping[Method, Mapping[str, Any]]) -> dict[str, _Runs]:
+    settings: dict[str, list[Mapping[str, Any]]] = {}
     for method, values in scores.items():
         settings.setdefault(method.setting, []).append(values)
     return {
-        setting: {name: np.mean([each[name] for each in members], axis=0) for name in members[0]}
+        setting: {name: np.array([each[name] for each in members]) for name in members[0]}
         for setting, members in settings.items()
     }
 
 
-def pairs(methods: Sequence[Method]) -> list[tuple[str, str]]:
-    """Settings to compare, (first, second): backbones; frame network and refiner; mean and frame network."""
-    found = dict.fromkeys(methods)
-    backbones = list(dict.fromkeys(method.backbone for method in found if method.backbone))
-    refiners = list(dict.fromkeys(method.refiner for method in found if method.refiner))
-    kinds = [("frame", None), *(("temporal", refiner) for refiner in refiners)]
-    between = [
-        (Method(kind, backbones[0], None, refiner), Method(kind, other, None, refiner))
-        for kind, refiner in kinds
-        for other in backbones[1:]
-    ]
-    refined = [
-        (Method("frame", backbone), Method("temporal", backbone, None, refiner))
-        for backbone in backbones
-        for refiner in refiners
-    ]
-    learned = [(Method(MEAN_POSE), Method("frame", backbone)) for backbone in backbones]
-    return [(first.setting, second.setting) for first, second in (*between, *refined, *learned)]
+def pairs(methods: Sequence[Method]) -> list[tuple[Method, Method]]:
+    """What is compared, (first, second), without seeds.
+
+    Backbones; each frame network and its refinements; the refined first backbone and the other backbones
+    alone; the mean pose and frame networks; the mean pose of the action and every network.
+    """
+    backbones = list(dict.fromkeys(method.backbone for method in methods if method.backbone))
+    refiners = list(dict.fromkeys(method.refiner for method in methods if method.refiner))
+    frame = {backbone: Method("frame", backbone) for backbone in backbones}
+    refined = {(r, b): Method("temporal", b, None, r) for r in refiners for b in backbones}
+    between = [(frame[backbones[0]], frame[other]) for other in backbones[1:]]
+    between += [(refined[r, backbones[0]], refined[r, other]) for r in refiners for other in backbones[1:]]
+    refining = [(frame[b], refined[r, b]) for b in backbones for r in refiners]
+    crossed = [(refined[r, backbones[0]], frame[other]) for r in refiners for other in backbones[1:]]
+    learned = [(Method(MEAN_POSE), network) for network in frame.values()]
+    told = [(Method(ACTION_MEAN), network) for network in (*frame.values(), *refined.values())]
+    return [*between, *refining, *crossed, *learned, *told]
 
 
-def compare(first: Scores, second: Scores, config: EvaluationConfig) -> dict[str, Any]:
-    """Paired by subject; see the schema."""
-    differences = {name: second[name] - first[name] for name in first}
-    tested = {
-        name: stats.difference(first[name], second[name], config.draws, config.seed)._asdict()
-        for name in first
+def _compare(first: Method, second: Method, runs: Mapping[str, _Runs]) -> dict[str, Any]:
+    """Paired by subject, and by run where the second refines the first; see the schema."""
+    one, other = runs[first.setting], runs[second.setting]
+    refines = first.kind == "frame" and second.kind == "temporal" and first.backbone == second.backbone
+    return {
+        "metrics": {name: stats.compare(one[name], other[name], refines)._asdict() for name in one},
+        "subjects": {name: other[name].mean(0) - one[name].mean(0) for name in one},
+        "runs": {name: (other[name] - one[name]).mean(1) for name in one},
     }
-    return {"metrics": tested, "subjects": differences}
 
 
-def overfitting(
-    train: Mapping[str, TrainingScores], test: Mapping[str, Scores], config: EvaluationConfig
-) -> dict[str, Any]:
-    """How much worse people never seen are than people trained on, in plain crops of both."""
-    metric, first = "angle_mae_deg", next(iter(train))
-
-    def gap(seen: np.ndarray, unseen: np.ndarray) -> dict[str, float]:
-        return stats.gap(seen, unseen, config.draws, config.seed)._asdict()
+def overfitting(train: Mapping[Method, TrainingScores], test: Mapping[Method, Scores]) -> dict[str, Any]:
+    """How much larger the error is for unseen subjects than for those trained on, in plain crops."""
+    seen = {setting: found[_ANGLE] for setting, found in _by_setting(train).items()}
+    unseen = {setting: found[_ANGLE] for setting, found in _by_setting(test).items() if setting in seen}
+    first = next(iter(seen))
 
     def row(setting: str) -> dict[str, Any]:
-        seen, unseen = train[setting][metric], test[setting][metric]
-        more = gap(seen - train[first][metric], unseen - test[first][metric])
+        groups = seen[setting], unseen[setting]
+        more = [now - then for now, then in zip(groups, (seen[first], unseen[first]), strict=True)]
+        gaps = [_gap(seen[name], unseen[name]) for name in (first, setting)]
         return {
-            "train": stats.estimate(seen, config.draws, config.seed)._asdict(),
-            "test": stats.estimate(unseen, config.draws, config.seed)._asdict(),
-            "gap": gap(seen, unseen),
-            "difference": None if setting == first else more,
+            "train": _estimate(groups[0]),
+            "test": _estimate(groups[1]),
+            "gap": _gap_estimate(groups, gaps[1:]),
+            "difference": None if setting == first else _gap_estimate(more, gaps),
+            "runs": [] if setting == first else gaps[1] - gaps[0],
         }
 
-    return {setting: row(setting) for setting in train}
+    return {setting: row(setting) for setting in seen}
+
+
+def _gap(seen: np.ndarray, unseen: np.ndarray) -> Float[np.ndarray, " run"]:
+    return unseen.mean(1) - seen.mean(1)
+
+
+def _gap_estimate(groups: Sequence[np.ndarray], runs: Sequence[np.ndarray]) -> dict[str, Any]:
+    means = [group.mean(0) for group in groups]
+    return stats.estimate(float(means[1].mean() - means[0].mean()), means, runs)._asdict()
 
 
 def unit_of(metric: str) -> str:
@@ -213,52 +235,23 @@ def rounded(value: Any) -> Any:
 
 def results(
     truth: Batch,
-    answers: Mapping[Method, tuple[Pose, Points]],
+    predictions: Mapping[Method, tuple[Pose, Points]],
     train: Mapping[Method, Scores],
     skeleton: Skeleton,
-    config: EvaluationConfig,
 ) -> dict[str, Any]:
-    """What of results.json follows from the answers for the test frames and the scores in training."""
-    scores = {method: score(answer, truth, skeleton) for method, answer in answers.items()}
-    settings = over_seeds(scores)
+    """What of results.json follows from the predictions for the test frames and the scores in training."""
     methods = {
-        method.name: {
-            **method._asdict(),
-            "summary": summary(values, config),
-            "subjects": values,
-            "coordinates": by_coordinate(answers[method][0], truth, skeleton),
-        }
-        for method, values in scores.items()
+        method.name: describe_method(method, prediction, truth, skeleton)
+        for method, prediction in predictions.items()
     }
-    comparisons = [
-        {"first": first, "second": second, **compare(settings[first], settings[second], config)}
-        for first, second in pairs(list(scores))
-        if first in settings and second in settings
-    ]
-    seeds = {
-        setting: {
-            name: [
-                float(values[name].mean()) for method, values in scores.items() if method.setting == setting
-            ]
-            for name in settings[setting]
-        }
-        for setting in settings
-    }
+    test = {method: methods[method.name]["subjects"] for method in predictions}
     return rounded(
         {
             "schema": SCHEMA,
             "subjects": sorted(set(truth.subject.tolist())),
-            "metrics": {name: unit_of(name) for name in next(iter(scores.values()))},
+            "metrics": {name: unit_of(name) for name in next(iter(test.values()))},
             "methods": methods,
-            "settings": {
-                name: {"summary": summary(values, config), "seeds": seeds[name]}
-                for name, values in settings.items()
-            },
-            "comparisons": comparisons,
-            "overfitting": overfitting(over_seeds(train), settings, config),
+            **summarise(methods),
+            "overfitting": overfitting(train, test),
         }
     )
-
-
-def answered(pose: Pose, skeleton: Skeleton) -> tuple[Pose, Points]:
-    return pose, stored_predictions.points_of(skeleton, pose)

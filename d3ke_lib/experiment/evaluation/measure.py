@@ -12,15 +12,8 @@ from d3ke_lib.data import records
 from d3ke_lib.data.datasets import FrameSet
 from d3ke_lib.data.synthetic.generate import DataConfig
 from d3ke_lib.experiment.evaluation import cost
-from d3ke_lib.experiment.evaluation.evaluate import (
-    MEAN_POSE,
-    Method,
-    Scores,
-    answered,
-    mean_pose,
-    results,
-    score,
-)
+from d3ke_lib.experiment.evaluation.evaluate import Method, Scores, results, score, with_points
+from d3ke_lib.experiment.evaluation.references import predict_references
 from d3ke_lib.experiment.run import stored_predictions
 from d3ke_lib.experiment.run.code_hash import code_hash
 from d3ke_lib.experiment.run.codec import fingerprint, to_values
@@ -53,17 +46,18 @@ def identify(profile: Profile, data: Path, runs: Runs) -> str:
 
 def measure(profile: Profile, data: Path, runs: Runs, skeleton: Skeleton) -> dict[str, Any]:
     """The content of results.json (evaluate.py describes it)."""
-    truth = FrameSet(data, "test", skeleton).labels()
-    constant = mean_pose(FrameSet(data, "train", skeleton).labels(), len(truth.time))
+    train, test = (FrameSet(data, split, skeleton) for split in ("train", "test"))
+    truth = test.labels()
+    references = predict_references(train.labels(), train.actions, truth, test.actions)
     subjects = stored_predictions.subjects_of(data, "test")
-    found = {Method(MEAN_POSE): constant}
+    found = {Method(name): prediction for name, prediction in references.items()}
     for method, run in runs.items():
         identity = _store_predictions(profile, run, method, data, "test", subjects, skeleton)
         pose = stored_predictions.load(run.folder, "test", subjects, identity, skeleton)
-        found[method] = answered(pose, skeleton)
+        found[method] = with_points(pose, skeleton)
     trained = _score_training(profile, data, runs, skeleton)
     return {
-        **results(truth, found, trained, skeleton, profile.evaluation),
+        **results(truth, found, trained, skeleton),
         **provenance(),
         "profile": to_values(profile),
         "fingerprint": identify(profile, data, runs),
@@ -99,7 +93,7 @@ def _score_training(profile: Profile, data: Path, runs: Runs, skeleton: Skeleton
         if method.kind == "frame":
             identity = _store_predictions(profile, run, method, data, "train", subjects, skeleton)
             pose = stored_predictions.load(run.folder, "train", subjects, identity, skeleton)
-            found[method] = score(answered(pose, skeleton), truth, skeleton)
+            found[method] = score(with_points(pose, skeleton), truth, skeleton)
     return found
 
 

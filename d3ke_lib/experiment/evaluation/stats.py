@@ -1,5 +1,11 @@
-"""Statistics with the subject as the unit: frames of one person are not independent, people are."""
+"""Statistics with two units: frames of one subject are not independent, nor are subjects seen by one network.
 
+An interval covers what a repetition would change: other subjects and, where networks were trained more than
+once, other training runs. Frames are averaged within a subject first.
+"""
+
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,31 +14,19 @@ from jaxtyping import Float, Int
 
 
 class Estimate(NamedTuple):
-    """A mean over subjects with its 95 % interval."""
+    """A mean (or a difference of means) with its 95 % interval over subjects and runs, and where it is from.
+
+    se_subjects, se_runs: the two parts of the standard error; se_runs is None where no network was trained
+    twice, so that the interval leaves the differences between runs out. df: Satterthwaite's.
+    """
 
     mean: float
     low: float
     high: float
-    sd: float  # between subjects (n − 1); 0 for one subject
-    n: int
-
-
-class Difference(NamedTuple):
-    """Mean of `second − first` over the same subjects; negative: the second has less error."""
-
-    mean: float
-    low: float
-    high: float
-    p: float  # Wilcoxon signed-rank, two-sided; 1 when every difference is 0
-    n: int
-
-
-class Interval(NamedTuple):
-    """A difference of means with its 95 % interval."""
-
-    mean: float
-    low: float
-    high: float
+    se_subjects: float
+    se_runs: float | None
+    df: float
+    n: int  # subjects
 
 
 class Agreement(NamedTuple):
@@ -52,37 +46,54 @@ def by_subject(
     return names, np.stack(means)
 
 
-def resample(subjects: int, draws: int, seed: int) -> Int[np.ndarray, "draw subject"]:
-    """Subjects drawn with replacement; the same draws for every method, so that differences stay paired."""
-    if subjects < 2:
-        raise ValueError(f"a bootstrap over subjects needs at least 2 of them, got {subjects}")
-    return np.random.default_rng(seed).integers(subjects, size=(draws, subjects))
+def estimate(
+    mean: float,
+    subjects: Sequence[Float[np.ndarray, " _"]],
+    runs: Sequence[Float[np.ndarray, " _"]] = (),
+) -> Estimate:
+    """A two-way t interval. Raises ValueError for fewer than two subjects.
 
-
-def _interval(values: Float[np.ndarray, " subject"], draws: int, seed: int) -> tuple[float, float]:
-    means = values[resample(len(values), draws, seed)].mean(axis=1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(low), float(high)
-
-
-def estimate(values: Float[np.ndarray, " subject"], draws: int, seed: int) -> Estimate:
-    """Mean of one value a subject, with the percentile bootstrap's interval.
-
-    With few subjects it is too narrow: of intervals called 95 %, 92 % hold the mean with 18 normal subjects,
-    89 % with 8, 75 % with 3 (tests/experiment/test_stats.py).
+    subjects: for each independent group of subjects its members' values, averaged over runs. runs: for each
+    independent group of trained networks its members' values, averaged over subjects.
+    V = Σ var(group of subjects) / size + s² Σ 1 / size of a group of runs, where s² is the runs' variance
+    pooled over their groups: two or three runs say too little of a variance for one of each group's own.
+    What subjects and runs have in common is in both parts, so that V is rather too large. 95 % of the
+    intervals hold the truth: tests/experiment/test_stats.py simulates it.
     """
-    return Estimate(
-        float(values.mean()), *_interval(values, draws, seed), float(values.std(ddof=1)), len(values)
-    )
+    if min(map(len, subjects)) < 2:
+        raise ValueError(f"an interval needs at least 2 subjects, found {min(map(len, subjects))}")
+    variances = [(values.var(ddof=1) / len(values), len(values) - 1) for values in subjects]
+    se_subjects = math.sqrt(sum(variance for variance, _ in variances))
+    free = sum(len(values) - 1 for values in runs)
+    se_runs = None
+    if free:
+        pooled = sum(float(((values - values.mean()) ** 2).sum()) for values in runs) / free
+        variances.append((pooled * sum(1 / len(values) for values in runs), free))
+        se_runs = math.sqrt(variances[-1][0])
+    se, df = _satterthwaite(variances)
+    reach = se * float(scipy.stats.t.ppf(0.975, df))
+    return Estimate(mean, mean - reach, mean + reach, se_subjects, se_runs, df, len(subjects[-1]))
 
 
-def difference(
-    first: Float[np.ndarray, " subject"], second: Float[np.ndarray, " subject"], draws: int, seed: int
-) -> Difference:
-    """Paired by subject: both arrays list the same subjects in the same order."""
-    delta = second - first
-    p = float(scipy.stats.wilcoxon(delta).pvalue) if np.any(delta != 0) else 1.0
-    return Difference(float(delta.mean()), *_interval(delta, draws, seed), p, len(delta))
+def _satterthwaite(variances: Sequence[tuple[float, int]]) -> tuple[float, float]:
+    """Standard error and degrees of freedom of a sum of independent (variance, degrees of freedom)."""
+    total = sum(variance for variance, _ in variances)
+    if total == 0:
+        return 0.0, float(variances[0][1])
+    return math.sqrt(total), total**2 / sum(variance**2 / df for variance, df in variances)
+
+
+def compare(
+    first: Float[np.ndarray, "run subject"], second: Float[np.ndarray, "other subject"], paired: bool
+) -> Estimate:
+    """Mean of second − first over the same subjects; below 0: the second has less error.
+
+    paired: run r of the second was made from run r of the first, so that their differences are the unit.
+    Otherwise the runs of each are independent. A method that is not trained has one run without variance.
+    """
+    changes = second.mean(0) - first.mean(0)
+    means = [second.mean(1) - first.mean(1)] if paired else [first.mean(1), second.mean(1)]
+    return estimate(float(changes.mean()), [changes], [runs for runs in means if len(runs) > 1])
 
 
 def agreement(predicted: Float[np.ndarray, " frame"], true: Float[np.ndarray, " frame"]) -> Agreement:
@@ -93,18 +104,7 @@ def agreement(predicted: Float[np.ndarray, " frame"], true: Float[np.ndarray, " 
 
 
 def correlation(predicted: Float[np.ndarray, " frame"], true: Float[np.ndarray, " frame"]) -> float | None:
-    """Pearson's r; None when either does not vary: a constant guess has no correlation, not one of 0."""
+    """Pearson's r; None when either does not vary: a constant prediction has no correlation, not one of 0."""
     if min(np.ptp(predicted), np.ptp(true)) < 1e-9:
         return None
     return float(np.corrcoef(predicted.astype(np.float64), true.astype(np.float64))[0, 1])
-
-
-def gap(
-    seen: Float[np.ndarray, " subject"], unseen: Float[np.ndarray, " other"], draws: int, seed: int
-) -> Interval:
-    """Mean of `unseen` − mean of `seen`, two groups of different people, each resampled by itself."""
-    means = [
-        values[resample(len(values), draws, seed + i)].mean(1) for i, values in enumerate((seen, unseen))
-    ]
-    low, high = np.quantile(means[1] - means[0], [0.025, 0.975])
-    return Interval(float(unseen.mean() - seen.mean()), float(low), float(high))

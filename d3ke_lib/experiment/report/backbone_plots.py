@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from d3ke_lib.experiment.report.plots import COLOURS, QUIET, figure
+from d3ke_lib.experiment.report.drawing import COLOURS, QUIET, figure, head
 from d3ke_lib.experiment.studies import backbone_anatomy
 
 STAGES = ("stage 1", "stage 2", "stage 3", "stage 4")
@@ -43,7 +43,7 @@ def compare(backbones: pd.DataFrame, marked: Sequence[str], px: int, title: str)
             axes.set(xlabel=column)
             axes.margins(x=0.3)
             axes.grid(axis="y", visible=False)
-        drawn.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=10)
+        head(drawn, title)
     return drawn
 
 

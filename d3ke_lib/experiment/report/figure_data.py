@@ -1,4 +1,4 @@
-"""What figures are drawn from: results.json, the test records, and the answers that runs have stored."""
+"""What figures are drawn from: results.json, the test records, and the predictions that runs have stored."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -7,35 +7,39 @@ from d3ke_lib.body.kinematics import Skeleton, default_skeleton
 from d3ke_lib.body.pose import Pose
 from d3ke_lib.data.batch import Batch
 from d3ke_lib.data.datasets import FrameSet
+from d3ke_lib.experiment.report.effects import is_smoke, name_data
 from d3ke_lib.experiment.report.method_names import methods_of, setting_of
 from d3ke_lib.experiment.run import artifacts, run_folder, stored_predictions
 
 
-class Material(NamedTuple):
-    """All that figures are drawn from. `answers` has the first seed of every trained setting."""
+class FigureData(NamedTuple):
+    """All that figures are drawn from. `predictions` are the first seed's, of every trained setting."""
 
     folder: Path
     results: dict[str, Any]
     skeleton: Skeleton
     test: FrameSet
     truth: Batch
-    answers: dict[str, Pose]
+    predictions: dict[str, Pose]
 
     @property
     def note(self) -> str:
-        profile = self.results["profile"]["name"]
-        empty = ": a test of the path, its numbers mean nothing" if profile == "smoke" else ""
-        kind = "synthetic data" if self.results["synthetic"] else "BMLmovi, not for publication"
-        return f"{kind} · profile {profile}{empty} · {len(self.results['subjects'])} test subjects"
+        """One line about the data and the profile, for below a figure."""
+        empty = ": a test of the path, its numbers mean nothing" if is_smoke(self.results) else ""
+        data = name_data(self.results) + ("" if self.results["synthetic"] else ", not for publication")
+        subjects = len(self.results["subjects"])
+        return f"{data} · profile {self.results['profile']['name']}{empty} · {subjects} test subjects"
 
 
-def gather(folder: Path, results: dict[str, Any]) -> Material:
-    skeleton, answers = default_skeleton(), {}
+def gather(folder: Path, results: dict[str, Any]) -> FigureData:
+    skeleton, predictions = default_skeleton(), {}
     subjects = results["subjects"]
     for name in methods_of(results):
         setting = setting_of(name)
-        if setting != name and setting not in answers:
+        if setting != name and setting not in predictions:
             identity = stored_predictions.identity(artifacts.read_json(folder / name / run_folder.RESULT))
-            answers[setting] = stored_predictions.load(folder / name, "test", subjects, identity, skeleton)
+            predictions[setting] = stored_predictions.load(
+                folder / name, "test", subjects, identity, skeleton
+            )
     test = FrameSet(folder / "data", "test", skeleton)
-    return Material(folder, results, skeleton, test, test.labels(), answers)
+    return FigureData(folder, results, skeleton, test, test.labels(), predictions)

@@ -1,6 +1,6 @@
-"""The report's figures: what to show of results.json, the runs' logs, the records and the stored answers.
+"""The report's figures: what to show of results.json, the runs' logs, the records and stored predictions.
 
-Every function takes the material and gives a figure and its table; `draw` saves them in figures/.
+Every function gives a figure and its table from the figure data; `draw` saves them in figures/.
 """
 
 import tomllib
@@ -15,8 +15,9 @@ from matplotlib.figure import Figure
 
 from d3ke_lib.body.pose import Pose
 from d3ke_lib.data.datasets import FrameSet
-from d3ke_lib.experiment.report import image_grids, plots
-from d3ke_lib.experiment.report.figure_data import Material, gather
+from d3ke_lib.experiment.report import drawing, image_grids, plots
+from d3ke_lib.experiment.report.effects import ANGLE, backbone_pairs, degrees, effect_of, interval
+from d3ke_lib.experiment.report.figure_data import FigureData, gather
 from d3ke_lib.experiment.report.method_names import label, methods_of, setting_of, settings_of
 from d3ke_lib.experiment.run import artifacts, run_folder
 from d3ke_lib.experiment.run.code_hash import code_hash
@@ -24,7 +25,6 @@ from d3ke_lib.experiment.run.codec import fingerprint
 from d3ke_lib.nets.metrics import GROUPS
 
 Drawn = tuple[Figure, pd.DataFrame]
-ANGLE = "angle_mae_deg"
 CURVES = (  # what gait papers show, from the hip down and from the trunk up
     *("hip_flexion_r", "hip_adduction_r", "hip_rotation_r", "knee_angle_r", "ankle_angle_r", "L5_S1_FE"),
     *("T1_head_neck_FE", "shoulder_elv", "elbow_flexion"),
@@ -32,9 +32,15 @@ CURVES = (  # what gait papers show, from the hip down and from the trunk up
 KNEE = "knee_angle_r"
 POINTS = 1200  # of a scatter plot
 QUANTILES = (0.02, 0.15, 0.3, 0.45, 0.6, 0.75, 0.9, 0.98)
-CAPTIONS: dict[str, str] = tomllib.loads(
+_CAPTIONS: dict[str, Any] = tomllib.loads(
     Path(__file__).with_name("captions.toml").read_text(encoding="utf-8")
 )
+
+
+def caption(name: str, results: dict[str, Any]) -> str:
+    """What is said under a figure of these results."""
+    added = _CAPTIONS["synthetic"].get(name) if results["synthetic"] else None
+    return f"{_CAPTIONS[name]} {added}" if added else _CAPTIONS[name]
 
 
 def identify(folder: Path) -> str:
@@ -56,92 +62,96 @@ def draw(folder: Path) -> list[Path]:
     """All figures of a profile's folder, PNG and CSV, and captions.json; at once if they are up to date."""
     if paths := find_drawn(folder):
         return paths
-    material = gather(folder, artifacts.read_json(folder / "results.json"))
-    drawn = {name: figure(material) for name, figure in FIGURES.items()}
-    target = folder / "figures"
-    paths = [plots.save(*made, target / f"{name}.png") for name, made in drawn.items() if made]
-    captions = {path.stem: CAPTIONS[path.stem] for path in paths}
-    artifacts.write_json(target / "captions.json", {"fingerprint": identify(folder), "captions": captions})
+    results, target = artifacts.read_json(folder / "results.json"), folder / "figures"
+    shown = gather(folder, results)
+    drawn = {name: made for name, figure in FIGURES.items() if (made := figure(shown))}
+    paths = [drawing.save(*made, target / f"{name}.png") for name, made in drawn.items()]
+    captions = {name: caption(name, results) for name in drawn}
+    widths = {name: drawing.least_width_px(made[0]) for name, made in drawn.items()}
+    said = {"fingerprint": identify(folder), "captions": captions, "least_width_px": widths}
+    artifacts.write_json(target / "captions.json", said)
     return paths
 
 
 # --- from results.json ------------------------------------------------------------------------------------
 
 
-def groups(material: Material) -> Drawn:
-    settings = material.results["settings"]
+def groups(shown: FigureData) -> Drawn:
+    settings = shown.results["settings"]
     table = pd.DataFrame(
         {"group": group, "method": label(setting), **_interval(settings[setting], f"{ANGLE}/{group}")}
         for group in GROUPS
-        for setting in settings_of(material.results)
+        for setting in settings_of(shown.results)
     )
-    return plots.group_bars(table, "°", material.note, "Angle error by part of the body"), table
+    return plots.group_bars(table, "°", shown.note, "Angle error by part of the body"), table
 
 
 def _interval(setting: dict[str, Any], metric: str) -> dict[str, float]:
     return {key: setting["summary"][metric][key] for key in ("mean", "low", "high")}
 
 
-def coordinates(material: Material) -> Drawn:
-    found = {name: method["coordinates"] for name, method in material.results["methods"].items()}
+def coordinates(shown: FigureData) -> Drawn:
+    found = {name: method["coordinates"] for name, method in shown.results["methods"].items()}
     rows = [
         {
             "coordinate": coordinate,
             "method": label(setting_of(name)),
             "mean": found[name][coordinate]["mae_deg"],
         }
-        for name in methods_of(material.results)
-        for coordinate in material.skeleton.coordinates
+        for name in methods_of(shown.results)
+        for coordinate in shown.skeleton.coordinates
     ]
     table = pd.DataFrame(rows).groupby(["coordinate", "method"], sort=False, as_index=False).mean()
-    return plots.heatmap(table, "°", material.note, "Angle error of each coordinate"), table
+    return plots.heatmap(table, "°", shown.note, "Angle error of each coordinate"), table
 
 
-def subjects(material: Material) -> Drawn:
+def subjects(shown: FigureData) -> Drawn:
     rows = [
         {"subject": subject, "method": label(setting_of(name)), "mean": value}
-        for name in methods_of(material.results)
-        for subject, value in zip(material.results["subjects"], _by_subject(material, name))
+        for name in methods_of(shown.results)
+        for subject, value in zip(shown.results["subjects"], _by_subject(shown, name))
     ]
     table = pd.DataFrame(rows).groupby(["subject", "method"], sort=False, as_index=False).mean()
-    return plots.error_by_subject(table, "°", material.note, "Angle error by test subject"), table
+    return plots.error_by_subject(table, "°", shown.note, "Angle error by test subject"), table
 
 
-def _by_subject(material: Material, method: str) -> list[float]:
-    return material.results["methods"][method]["subjects"][ANGLE]
+def _by_subject(shown: FigureData, method: str) -> list[float]:
+    return shown.results["methods"][method]["subjects"][ANGLE]
 
 
-def paired(material: Material) -> Drawn | None:
-    return _paired(material, "frame/")
+def paired(shown: FigureData) -> Drawn | None:
+    return _paired(shown, "frame/")
 
 
-def paired_refined(material: Material) -> Drawn | None:
-    return _paired(material, "temporal/")
+def paired_refined(shown: FigureData) -> Drawn | None:
+    return _paired(shown, "temporal/")
 
 
-def _paired(material: Material, kind: str) -> Drawn | None:
+def _paired(shown: FigureData, kind: str) -> Drawn | None:
     """The first comparison of two backbones of this kind; None where only one was trained."""
-    found = [
-        c
-        for c in material.results["comparisons"]
-        if c["first"].startswith(kind) and c["second"].startswith(kind)
-    ]
-    if not found:
+    results = shown.results
+    pairs = backbone_pairs(results, kind.rstrip("/"))
+    if not pairs:
         return None
-    first, second, effect = found[0]["first"], found[0]["second"], found[0]["metrics"][ANGLE]
-    table = pd.DataFrame({"subject": material.results["subjects"], "difference": found[0]["subjects"][ANGLE]})
-    title = (
-        f"{label(second)} − {label(first)}: {effect['mean']:+.2f}° "
-        f"[{effect['low']:+.2f}, {effect['high']:+.2f}]"
+    first, second = pairs[0]
+    effect = effect_of(results, first, second)
+    table = pd.concat(_differences(results, seed, first, second) for seed in results["profile"]["seeds"])
+    title = f"{label(second)} − {label(first)}: {degrees(effect['mean'], True)} ({interval(effect)})"
+    names = label(first), label(second)
+    return plots.paired_difference(table, effect, names, "°", shown.note, title), table
+
+
+def _differences(results: dict[str, Any], seed: int, first: str, second: str) -> pd.DataFrame:
+    """Of one run of each: second − first by subject."""
+    one, other = (
+        np.array(results["methods"][f"{name}.{seed}"]["subjects"][ANGLE]) for name in (first, second)
     )
-    return plots.paired_difference(
-        table, effect, (label(first), label(second)), "°", material.note, title
-    ), table
+    return pd.DataFrame({"subject": results["subjects"], "seed": seed, "difference": other - one})
 
 
-def cost(material: Material) -> Drawn:
-    networks, rows = material.results["cost"]["networks"], []
-    for setting in [setting for setting in settings_of(material.results) if setting in networks]:
+def cost(shown: FigureData) -> Drawn:
+    networks, rows = shown.results["cost"]["networks"], []
+    for setting in [setting for setting in settings_of(shown.results) if setting in networks]:
         network = networks[setting]
         frame = (
             networks[f"frame/{setting.rpartition('.')[2]}"] if setting.startswith("temporal/") else network
@@ -153,32 +163,34 @@ def cost(material: Material) -> Drawn:
                 "cost": 1e3 / frame["images_per_second"] + own,
                 "parameters": frame["parameters"] + (network["parameters"] if own else 0),
                 "multiply_adds": frame["multiply_adds"] + (network["multiply_adds"] if own else 0),
-                **_interval(material.results["settings"][setting], ANGLE),
+                **_interval(shown.results["settings"][setting], ANGLE),
             }
         )
-    table, machine = pd.DataFrame(rows), material.results["machine"]
-    note = f"{material.note} · {machine['gpu'] or machine['processor']}"
-    return plots.accuracy_against_cost(table, "time a frame [ms]", "°", note, "Accuracy against cost"), table
+    table, machine = pd.DataFrame(rows), shown.results["machine"]
+    note = f"{shown.note} · {machine['gpu'] or machine['processor']}"
+    return plots.accuracy_against_cost(
+        table, "time per frame [ms]", "°", note, "Accuracy against cost"
+    ), table
 
 
 # --- from logs --------------------------------------------------------------------------------------------
 
 
-def training(material: Material) -> Drawn:
-    return _training(material, "frame/", "thousand images", "Training of the frame networks")
+def training(shown: FigureData) -> Drawn:
+    return _training(shown, "frame/", "thousand images", "Training of the frame networks")
 
 
-def training_temporal(material: Material) -> Drawn | None:
-    return _training(material, "temporal/", "thousand windows", "Training of the temporal networks")
+def training_temporal(shown: FigureData) -> Drawn | None:
+    return _training(shown, "temporal/", "thousand windows", "Training of the temporal networks")
 
 
-def _training(material: Material, kind: str, x: str, title: str) -> Drawn | None:
+def _training(shown: FigureData, kind: str, x: str, title: str) -> Drawn | None:
     rows = []
-    for name in methods_of(material.results):
+    for name in methods_of(shown.results):
         if name.startswith(kind):
-            batch = artifacts.read_json(material.folder / name / run_folder.RESULT)["config"]["batch"]
+            batch = artifacts.read_json(shown.folder / name / run_folder.RESULT)["config"]["batch"]
             run = f"{label(setting_of(name))}, seed {name.rpartition('.')[2]}"
-            for line in artifacts.read_log(material.folder / name / run_folder.LOG):
+            for line in artifacts.read_log(shown.folder / name / run_folder.LOG):
                 found = {"loss": line.get("total"), "angle": line.get("validation", {}).get(ANGLE)}
                 at = {"run": run, x: line["step"] * batch / 1e3}
                 rows += [
@@ -190,76 +202,76 @@ def _training(material: Material, kind: str, x: str, title: str) -> Drawn | None
         return None
     panels = {"loss": "training loss (weighted sum)", "angle": "validation angle MAE [°]"}
     table = pd.DataFrame(rows)
-    return plots.training_curves(table, panels, x, material.note, title), table
+    return plots.training_curves(table, panels, x, shown.note, title), table
 
 
-# --- from records and answers -----------------------------------------------------------------------------
+# --- from records and predictions -------------------------------------------------------------------------
 
 
-def data(material: Material) -> Drawn:
-    """One frame of each action, subjects and cameras taking turns."""
-    train = FrameSet(material.folder / "data", "train", material.skeleton)
-    labels, people = train.labels(), train.labels().subject.unique()
+def data(shown: FigureData) -> Drawn:
+    """One frame of each action; subjects and cameras alternate."""
+    train = FrameSet(shown.folder / "data", "train", shown.skeleton)
+    labels, subjects = train.labels(), train.labels().subject.unique()
     chosen = []
     for number in range(len(train.actions)):
-        here = (labels.action == number) & (labels.view == number % len(train.cameras))
-        of_one = here & (labels.subject == people[number % len(people)])
+        current = (labels.action == number) & (labels.view == number % len(train.cameras))
+        of_one = current & (labels.subject == subjects[number % len(subjects)])
         frames = torch.nonzero(of_one if of_one.any() else labels.action == number)[:, 0]
         chosen.append(int(frames[len(frames) // 3]))
     names = [train.actions[int(a)].replace("_", " ") for a in labels.action[chosen]]
-    labelled = [f"{name}, {int(s)}" for name, s in zip(names, labels.subject[chosen])]
+    titles = [f"{name}, {int(s)}" for name, s in zip(names, labels.subject[chosen])]
     images = train.load(torch.tensor(chosen)).image
     return image_grids.contact_sheet(
-        images, labelled, material.note, "One frame of each action (action, subject)", 7
+        images, titles, shown.note, "One frame of each action (action, subject)", 7
     )
 
 
-def skeletons(material: Material) -> Drawn:
+def skeletons(shown: FigureData) -> Drawn:
     """Test frames at quantiles of the error of the method that is best on average."""
-    settings = material.results["settings"]
-    best = min(material.answers, key=lambda name: settings[name]["summary"][ANGLE]["mean"])
-    pose, truth = material.answers[best], material.truth
+    settings = shown.results["settings"]
+    best = min(shown.predictions, key=lambda name: settings[name]["summary"][ANGLE]["mean"])
+    pose, truth = shown.predictions[best], shown.truth
     errors = torch.rad2deg((pose.angles - truth.pose.angles).abs().mean(-1))
     order = errors.argsort()
     chosen = torch.stack([order[round(q * (len(order) - 1))] for q in QUANTILES])
-    few = material.test.load(chosen)
-    points = material.skeleton(Pose(*(part[chosen] for part in pose)))
-    labelled = [f"{q:.0%} of frames are better: {errors[i]:.1f}°" for q, i in zip(QUANTILES, chosen)]
-    title = f"{label(best)}: from the best frames to the worst"
+    few = shown.test.load(chosen)
+    points = shown.skeleton(Pose(*(part[chosen] for part in pose)))
+    titles = [f"better than {1 - q:.0%}: {errors[i]:.1f}°" for q, i in zip(QUANTILES, chosen)]
+    title = f"{label(best)}: mean angle error of single frames, from the lowest"
     return image_grids.skeleton_over_image(
-        material.skeleton, few.image, few.camera, few.points, points, labelled, material.note, title
+        shown.skeleton, few.image, few.camera, few.points, points, titles, shown.note, title
     )
 
 
-def angle_curves(material: Material) -> Drawn:
+def angle_curves(shown: FigureData) -> Drawn:
     """The first test subject's walk, or first motion, seen by the first camera."""
-    truth, actions = material.truth, material.test.actions
+    truth, actions = shown.truth, shown.test.actions
     action = actions.index("walking") if "walking" in actions else 0
     frames = (truth.subject == truth.subject.min()) & (truth.view == 0) & (truth.action == action)
     rows, time = [], truth.time[frames].numpy()
     for name in CURVES:
-        column = material.skeleton.coordinates.index(name)
+        column = shown.skeleton.coordinates.index(name)
         curves = {"truth": truth.pose.angles} | {
-            label(s): pose.angles for s, pose in material.answers.items()
+            label(s): pose.angles for s, pose in shown.predictions.items()
         }
         for method, angles in curves.items():
             values = torch.rad2deg(angles[frames, column]).numpy()
             rows.append(pd.DataFrame({"coordinate": name, "method": method, "time": time, "value": values}))
     title = f"{actions[action].replace('_', ' ').capitalize()}, test subject {int(truth.subject.min())}"
     table = pd.concat(rows)
-    return plots.angle_curves(table, material.note, title), table
+    return plots.angle_curves(table, shown.note, title), table
 
 
-def bland_altman(material: Material) -> Drawn:
-    column = material.skeleton.coordinates.index(KNEE)
-    true = torch.rad2deg(material.truth.pose.angles[:, column])
+def bland_altman(shown: FigureData) -> Drawn:
+    column = shown.skeleton.coordinates.index(KNEE)
+    true = torch.rad2deg(shown.truth.pose.angles[:, column])
     some = torch.from_numpy(np.linspace(0, len(true) - 1, min(POINTS, len(true))).astype(int))
     rows, limits, seen = [], [], set()
-    for name in methods_of(material.results):
-        method, setting = material.results["methods"][name], setting_of(name)
-        if setting in material.answers and setting not in seen:
+    for name in methods_of(shown.results):
+        method, setting = shown.results["methods"][name], setting_of(name)
+        if setting in shown.predictions and setting not in seen:
             seen.add(setting)
-            difference = torch.rad2deg(material.answers[setting].angles[:, column]) - true
+            difference = torch.rad2deg(shown.predictions[setting].angles[:, column]) - true
             rows.append(
                 pd.DataFrame({"method": label(setting), "true": true[some], "difference": difference[some]})
             )
@@ -269,10 +281,10 @@ def bland_altman(material: Material) -> Drawn:
             )
     table = pd.concat(rows)
     title = "Agreement of the right knee's flexion with the truth"
-    return plots.bland_altman(table, pd.DataFrame(limits), "°", material.note, title), table
+    return plots.bland_altman(table, pd.DataFrame(limits), "°", shown.note, title), table
 
 
-FIGURES: dict[str, Callable[[Material], Drawn | None]] = {
+FIGURES: dict[str, Callable[[FigureData], Drawn | None]] = {
     "paired": paired,
     "paired_refined": paired_refined,
     "groups": groups,

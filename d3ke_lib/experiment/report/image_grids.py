@@ -1,9 +1,9 @@
-"""Pictures with people in them: sheets of crops, and skeletons drawn over what the camera saw.
+"""Images of subjects: sheets of crops, and skeletons drawn over what the camera saw.
 
-Pictures are uint8 RGB, (3, height, width) as tensors and (height, width, 3) as arrays for files.
+Images are uint8 RGB, (3, height, width) as tensors and (height, width, 3) as arrays for files.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -18,9 +18,12 @@ from torch import Tensor
 from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.pose import Points
 from d3ke_lib.data.camera import Camera, pixels
-from d3ke_lib.experiment.report.plots import COLOURS, figure
+from d3ke_lib.experiment.report.drawing import COLOURS, figure, head
 
-TRUE_COLOUR, PREDICTED_COLOUR = "#FFFFFF", COLOURS[4]
+PREDICTED_COLOUR = COLOURS[4]
+TRUE_COLOURS = dict.fromkeys(("left", "right", "middle"), "#FFFFFF")
+PREDICTED_COLOURS = {"left": COLOURS[5], "right": PREDICTED_COLOUR, "middle": COLOURS[7]}
+ARROW = 0.4  # m
 
 
 def bones(skeleton: Skeleton) -> list[tuple[int, int]]:
@@ -35,7 +38,7 @@ def contact_sheet(
     title: str,
     columns: int = 8,
 ) -> tuple[Figure, pd.DataFrame]:
-    """Pictures in rows with a label below each, and the table of labels."""
+    """Images in rows with a label below each, and the table of labels."""
     columns = min(columns, max(4, len(images)))
     rows = -(-len(images) // columns)
     with figure(7.6, 0.5 + rows * 1.15 * 7.6 / columns, note) as drawn:
@@ -44,9 +47,9 @@ def contact_sheet(
             axes.set_axis_off()
         for axes, image, label in zip(panels, images, labels):
             axes.imshow(image.permute(1, 2, 0).numpy())
-            axes.set_title(label, fontsize=6, fontweight="normal", loc="center", y=-0.16)
-        drawn.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=10)
-    return drawn, pd.DataFrame({"picture": range(1, len(labels) + 1), "label": list(labels)})
+            axes.set_title(label, fontsize=6.5, fontweight="normal", loc="center", y=-0.16)
+        head(drawn, title)
+    return drawn, pd.DataFrame({"image": range(1, len(labels) + 1), "label": list(labels)})
 
 
 def skeleton_over_image(
@@ -59,12 +62,15 @@ def skeleton_over_image(
     note: str,
     title: str,
 ) -> tuple[Figure, pd.DataFrame]:
-    """True (white) and predicted (orange) joints over crops; points in m in the frame of `cameras` (image,).
+    """True (white) and predicted joints over crops, right orange, left blue; an arrow to where each faces.
 
-    Predicted points are relative to the pelvis joint: for drawing they are put where the true pelvis is.
+    Points in m in the frame of `cameras` (image,). Predicted points are relative to the pelvis joint: they
+    are drawn from the true pelvis.
     """
-    placed = predicted.joints - predicted.joints[:, :1] + true.joints[:, :1]
-    xy = {"true": pixels(cameras, true.joints), "predicted": pixels(cameras, placed)}
+    moved = predicted.joints - predicted.joints[:, :1] + true.joints[:, :1]
+    joints = {"true": true.joints, "predicted": moved}
+    xy = {what: pixels(cameras, points) for what, points in joints.items()}
+    arrows = {what: pixels(cameras, _arrow(skeleton, points)) for what, points in joints.items()}
     columns = min(4, len(images))
     rows = -(-len(images) // columns)
     with figure(7.6, 0.6 + rows * 1.1 * 7.6 / columns, note) as drawn:
@@ -73,28 +79,58 @@ def skeleton_over_image(
             axes.set_axis_off()
         for i, (axes, image) in enumerate(zip(panels, images)):
             axes.imshow(image.permute(1, 2, 0).numpy(), extent=(0, image.shape[2], image.shape[1], 0))
-            _lines(axes, xy["true"][i], skeleton, TRUE_COLOUR, "truth")
-            _lines(axes, xy["predicted"][i], skeleton, PREDICTED_COLOUR, "prediction")
+            for what, colours in (("true", TRUE_COLOURS), ("predicted", PREDICTED_COLOURS)):
+                _draw_skeleton(axes, xy[what][i], arrows[what][i], skeleton, colours)
             axes.set(xlim=(0, image.shape[2]), ylim=(image.shape[1], 0))
-            axes.set_title(labels[i], fontsize=7, fontweight="normal", loc="center")
-        drawn.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=10)
+            axes.set_title(labels[i], fontsize=9, fontweight="normal", loc="center")
+        head(drawn, title)
     return drawn, _table(xy, skeleton, labels)
 
 
-def _lines(axes: Axes, xy: Float[Tensor, "joint 2"], skeleton: Skeleton, colour: str, label: str) -> None:
+def facing(skeleton: Skeleton, joints: Float[Tensor, "*batch joint 3"]) -> Float[Tensor, "*batch 3"]:
+    """Where the pelvis faces, a unit vector in the points' frame: up the spine × from left hip to right."""
+    right, left, spine = (
+        joints[..., skeleton.joints.index(n), :] for n in ("hip_r", "hip_l", "T12_L1_IVDjnt")
+    )
+    return torch.nn.functional.normalize(torch.linalg.cross(spine - (right + left) / 2, right - left), dim=-1)
+
+
+def _arrow(skeleton: Skeleton, joints: Float[Tensor, "image joint 3"]) -> Float[Tensor, "image 2 3"]:
+    start = joints[:, 0]
+    return torch.stack([start, start + ARROW * facing(skeleton, joints)], 1)
+
+
+def side_of(joint: str, skeleton: Skeleton) -> str:
+    """left, right or middle, by name: a left joint ends in _l, its right twin in _r or has no ending."""
+    if joint.endswith("_l"):
+        return "left"
+    return "right" if joint.endswith("_r") or f"{joint}_l" in skeleton.joints else "middle"
+
+
+def _draw_skeleton(
+    axes: Axes,
+    xy: Float[Tensor, "joint 2"],
+    arrow: Float[Tensor, "2 2"],
+    skeleton: Skeleton,
+    colours: Mapping[str, str],
+) -> None:
     segments = [[xy[a].tolist(), xy[b].tolist()] for a, b in bones(skeleton)]
+    own = [colours[side_of(skeleton.joints[joint], skeleton)] for joint, _ in bones(skeleton)]
     axes.add_collection(LineCollection(segments, colors="black", linewidths=2.0, alpha=0.6))
-    axes.add_collection(LineCollection(segments, colors=colour, linewidths=1.2, label=label))
+    axes.add_collection(LineCollection(segments, colors=own, linewidths=1.2))
+    start, end = arrow.tolist()
+    style = {"arrowstyle": "-|>", "mutation_scale": 7, "shrinkA": 0, "shrinkB": 0}
+    axes.annotate("", end, start, arrowprops={**style, "color": colours["middle"], "linewidth": 1.2})
 
 
 def _table(xy: dict[str, Tensor], skeleton: Skeleton, labels: Sequence[str]) -> pd.DataFrame:
     rows = [
         (labels[i], joint, what, round(float(x), 2), round(float(y), 2))
         for what, points in xy.items()
-        for i, picture in enumerate(points)
-        for joint, (x, y) in zip(skeleton.joints, picture)
+        for i, image in enumerate(points)
+        for joint, (x, y) in zip(skeleton.joints, image)
     ]
-    return pd.DataFrame(rows, columns=["picture", "joint", "what", "x_px", "y_px"])
+    return pd.DataFrame(rows, columns=["image", "joint", "what", "x_px", "y_px"])
 
 
 # --- over a video's frame -------------------------------------------------------------------------------
@@ -108,38 +144,38 @@ def draw_over(
     text: str,
 ) -> UInt8[np.ndarray, "taller width 3"]:
     """A copy of a frame with the skeleton (px), the box (x0, y0, x1, y1) and a line of text below."""
-    picture = Image.fromarray(frame)
-    pen = ImageDraw.Draw(picture)
+    image = Image.fromarray(frame)
+    pen = ImageDraw.Draw(image)
     width = max(2, round(max(frame.shape) / 500))
     pen.rectangle([float(side) for side in box], outline="#FFFFFF", width=max(1, width // 2))
     for a, b in pairs:
         line = [tuple(map(float, xy[a])), tuple(map(float, xy[b]))]
         pen.line(line, fill="#000000", width=width + 2)
         pen.line(line, fill=PREDICTED_COLOUR, width=width)
-    return np.asarray(captioned(picture, text))
+    return np.asarray(captioned(image, text))
 
 
-def captioned(picture: Image.Image, text: str) -> Image.Image:
-    """The picture above a dark strip with `text` in white; the height is even, as videos need it."""
-    size = max(11, round(max(picture.size) / 65))
+def captioned(image: Image.Image, text: str) -> Image.Image:
+    """The image above a dark strip with `text` in white; the height is even, as videos need it."""
+    size = max(11, round(max(image.size) / 65))
     strip = round(1.7 * size)
-    strip += (picture.height + strip) % 2
-    whole = Image.new("RGB", (picture.width, picture.height + strip), "#111827")
-    whole.paste(picture, (0, 0))
-    at = (0.6 * size, picture.height + 0.25 * size)
+    strip += (image.height + strip) % 2
+    whole = Image.new("RGB", (image.width, image.height + strip), "#111827")
+    whole.paste(image, (0, 0))
+    at = (0.6 * size, image.height + 0.25 * size)
     ImageDraw.Draw(whole).text(at, text, fill="#FFFFFF", font=ImageFont.load_default(size))
     return whole
 
 
-def grid(pictures: Sequence[Image.Image], columns: int) -> Image.Image:
+def grid(images: Sequence[Image.Image], columns: int) -> Image.Image:
     """Pictures of one size side by side, row by row."""
-    width, height = pictures[0].size
-    sheet = Image.new("RGB", (columns * width, -(-len(pictures) // columns) * height))
-    for i, picture in enumerate(pictures):
-        sheet.paste(picture, (i % columns * width, i // columns * height))
+    width, height = images[0].size
+    sheet = Image.new("RGB", (columns * width, -(-len(images) // columns) * height))
+    for i, image in enumerate(images):
+        sheet.paste(image, (i % columns * width, i // columns * height))
     return sheet
 
 
 def to_tensor(frame: UInt8[np.ndarray, "height width 3"]) -> Float[Tensor, "3 height width"]:
-    """A file's picture as a network wants it: RGB in [0, 1], channels first."""
+    """A file's image as a network wants it: RGB in [0, 1], channels first."""
     return torch.from_numpy(frame.copy()).permute(2, 0, 1).float() / 255

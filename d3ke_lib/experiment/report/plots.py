@@ -1,113 +1,40 @@
-"""Charts of results. Each takes a table and gives a figure; `save` writes the PNG and that table as CSV.
+"""Charts of results. Each takes a table and gives a figure; drawing.py has their style and saves them.
 
-Tables are pandas frames, one row a thing drawn: what a figure shows can be checked without looking at it.
-Colours are Okabe and Ito's, told apart by the colour-blind; a method also has its own marker.
+Tables are pandas frames, one row per thing drawn: what a figure shows can be checked without looking at it.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from io import BytesIO
-from pathlib import Path
-
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from PIL import Image
 
-from d3ke_lib.experiment.run.artifacts import replacing
+from d3ke_lib.experiment.report.drawing import (
+    COLOURS,
+    MARKERS,
+    NARROW,
+    TEXT,
+    TRUTH,
+    figure,
+    head,
+    save,
+    show,
+    small,
+    style_of,
+)
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
-LOOKS = {
-    "mean pose": ("#9ca3af", "v"),
-    "ResNeXt-50": ("#0072B2", "o"),
-    "ResNeXt-50 +": ("#56B4E9", "s"),
-    "ResNeXt-101": ("#D55E00", "D"),
-    "ResNeXt-101 +": ("#E69F00", "^"),
-}
-SPARE = (("#009E73", "P"), ("#CC79A7", "X"), ("#000000", "*"), ("#F0E442", "h"))
-TRUTH = "#000000"
-QUIET = "#6b7280"
-LARGEST_PNG = 200_000  # bytes
-STYLE = {
-    "figure.dpi": 130,
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 10,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.grid": True,
-    "grid.color": "#e5e7eb",
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-    "svg.hashsalt": "d3ke",
-}
-
-
-@contextmanager
-def figure(width: float, height: float, note: str) -> Iterator[Figure]:
-    """An empty figure (inches) in our style, of no window; `note` says below it what data it shows."""
-    with mpl.rc_context(STYLE):
-        drawn = Figure((width, height), layout="constrained")
-        yield drawn
-        drawn.supxlabel(note, x=0.01, ha="left", fontsize=7.5, color=QUIET)
-
-
-def save(drawn: Figure, table: pd.DataFrame, path: Path) -> Path:
-    """`path` (.png, at most 200 kB) and the .csv beside it, each whole or not at all."""
-    with replacing(path.with_suffix(".csv")) as beside:
-        table.to_csv(beside, index=False, float_format="%.6g")
-    with replacing(path) as beside:
-        beside.write_bytes(_png(drawn))
-    return path
-
-
-def _png(drawn: Figure) -> bytes:
-    """Full colour where that is small enough, else a palette, else fewer pixels."""
-    for dpi, colours in ((130, None), (130, 256), (100, 256), (75, 128), (50, 64)):
-        buffer = BytesIO()
-        drawn.savefig(buffer, format="png", dpi=dpi, facecolor="white")
-        if colours:
-            picture = Image.open(buffer).convert("RGB").quantize(colours)
-            buffer = BytesIO()
-            picture.save(buffer, "png", optimize=True)
-        if len(buffer.getvalue()) <= LARGEST_PNG:
-            break
-    return buffer.getvalue()
-
-
-def small(path: Path, width: int = 520, colours: int = 64) -> bytes:
-    """A saved figure as a PNG that is light enough for a notebook to keep."""
-    picture = Image.open(path).convert("RGB")
-    share = min(1.0, width / picture.width)
-    size = (round(picture.width * share), round(picture.height * share))
-    buffer = BytesIO()
-    picture.resize(size, Image.Resampling.LANCZOS).quantize(colours, Image.Quantize.MAXCOVERAGE).save(
-        buffer, "png", optimize=True
-    )
-    return buffer.getvalue()
-
-
-def style_of(methods: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Colour and marker by method, the same in every figure: a hue a backbone, paler where it is refined.
-
-    ", seed 1" after a name changes nothing. Methods without a look of their own share out what is left.
-    """
-    spare = iter(SPARE * len(methods))
-    looks: dict[str, tuple[str, str]] = {}
-    for method in methods:
-        name = method.partition(", seed")[0]
-        known = (
-            LOOKS.get(name) or LOOKS.get(name.partition(" + ")[0] + " +")
-            if name not in looks
-            else looks[name]
-        )
-        looks[name] = known if known and (name in looks or known not in looks.values()) else next(spare)
-    named = {method: looks[method.partition(", seed")[0]] for method in methods}
-    return {method: {"color": colour, "marker": marker} for method, (colour, marker) in named.items()}
-
+__all__ = [
+    "accuracy_against_cost",
+    "angle_curves",
+    "bland_altman",
+    "error_by_subject",
+    "group_bars",
+    "heatmap",
+    "paired_difference",
+    "save",
+    "show",
+    "small",
+    "training_curves",
+]
 
 # --- errors ----------------------------------------------------------------------------------------------
 
@@ -115,7 +42,7 @@ def style_of(methods: Sequence[str]) -> dict[str, dict[str, str]]:
 def group_bars(table: pd.DataFrame, unit: str, note: str, title: str) -> Figure:
     """Bars with 95 % intervals. Columns: group, method, mean, low, high (in `unit`)."""
     groups, methods = list(table.group.unique()), list(table.method.unique())
-    with figure(7.2, 1.4 + 0.13 * len(groups) * (len(methods) + 1.2), note) as drawn:
+    with figure(NARROW, 1.8 + 0.115 * len(groups) * (len(methods) + 1.2), note) as drawn:
         axes = drawn.add_subplot()
         for i, (method, rows) in enumerate(table.groupby("method", sort=False)):
             at = np.array([groups.index(g) for g in rows.group]) + (i - (len(methods) - 1) / 2) * 0.8 / len(
@@ -128,18 +55,16 @@ def group_bars(table: pd.DataFrame, unit: str, note: str, title: str) -> Figure:
             axes.errorbar(
                 rows["mean"], at, xerr=spread, fmt="none", ecolor="#111827", elinewidth=1, capsize=2
             )
-        axes.set(
-            yticks=range(len(groups)), yticklabels=groups, xlabel=f"mean absolute error [{unit}]", title=title
-        )
+        axes.set(yticks=range(len(groups)), yticklabels=groups, xlabel=f"mean absolute error [{unit}]")
         axes.margins(y=0.01)
         axes.invert_yaxis()
         axes.grid(axis="y", visible=False)
-        _legend_above(drawn, axes, len(methods))
+        head(drawn, title, axes)
     return drawn
 
 
 def heatmap(table: pd.DataFrame, unit: str, note: str, title: str) -> Figure:
-    """Every coordinate by every method. Columns: coordinate, method, mean; 35 coordinates a panel."""
+    """Every coordinate by every method. Columns: coordinate, method, mean; 35 coordinates per panel."""
     wide = table.pivot(index="coordinate", columns="method", values="mean")
     wide = wide.loc[table.coordinate.unique(), table.method.unique()]
     parts = np.array_split(np.arange(len(wide)), max(1, -(-len(wide) // 35)))
@@ -152,7 +77,7 @@ def heatmap(table: pd.DataFrame, unit: str, note: str, title: str) -> Figure:
             axes.set_xticks(range(wide.shape[1]), wide.columns, rotation=35, ha="right", fontsize=7)
             axes.grid(visible=False)
         drawn.colorbar(shown, ax=panels, label=f"mean absolute error [{unit}]", shrink=0.6)
-        drawn.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=10)
+        head(drawn, title)
     return drawn
 
 
@@ -164,39 +89,41 @@ def _cell_numbers(axes: Axes, values: np.ndarray, largest: float) -> None:
 
 
 def error_by_subject(table: pd.DataFrame, unit: str, note: str, title: str) -> Figure:
-    """One mark a subject and method. Columns: subject, method, mean; the easiest subject first."""
+    """One mark per subject and method. Columns: subject, method, mean; the smallest errors first."""
     order = table.groupby("subject")["mean"].mean().sort_values().index
     methods = list(table.method.unique())
-    with figure(7.2, 3.4, note) as drawn:
+    with figure(NARROW, 4.2, note) as drawn:
         axes = drawn.add_subplot()
         for method, rows in table.groupby("method", sort=False):
             values = rows.set_index("subject").loc[order, "mean"]
             axes.plot(range(len(order)), values, linestyle="none", label=method, **style_of(methods)[method])
         axes.set_xticks(range(len(order)), order)
-        axes.set(xlabel="test subject, from the easiest", ylabel=f"mean absolute error [{unit}]", title=title)
+        axes.set(xlabel="test subject, from the smallest error", ylabel=f"mean absolute error [{unit}]")
         axes.set_ylim(bottom=0)
-        _legend_above(drawn, axes, len(methods))
+        head(drawn, title, axes)
     return drawn
 
 
 def paired_difference(
     table: pd.DataFrame, effect: dict[str, float], names: tuple[str, str], unit: str, note: str, title: str
 ) -> Figure:
-    """What each subject gains. Columns: subject, difference (second − first); `effect`: mean, low, high."""
-    rows = table.sort_values("difference").reset_index(drop=True)
-    with figure(7.2, 1.9 + 0.2 * len(rows), note) as drawn:
+    """Second − first. Columns: subject, seed, difference; `effect`: mean, low, high over all of them."""
+    order = table.groupby("subject").difference.mean().sort_values().index
+    with figure(NARROW, 2.3 + 0.22 * len(order), note) as drawn:
         axes = drawn.add_subplot()
         axes.axvline(0, color="#111827", linewidth=1)
-        axes.axvspan(
-            effect["low"], effect["high"], color=COLOURS[0], alpha=0.15, label="95 % interval of the mean"
-        )
-        axes.axvline(effect["mean"], color=COLOURS[0], label="mean over subjects")
-        axes.plot(rows.difference, rows.index, "o", color=COLOURS[1], label="one subject")
-        axes.set_yticks(rows.index, rows.subject)
-        reach = 1.15 * max(rows.difference.abs().max(), abs(effect["low"]), abs(effect["high"]), 0.01)
-        axes.set(xlim=(-reach, reach), ylabel="test subject", title=title)
-        axes.set_xlabel(f"← {names[1]} better      difference of errors [{unit}]      {names[0]} better →")
-        _legend_above(drawn, axes, 3)
+        low, high = effect["low"], effect["high"]
+        axes.axvspan(low, high, color=COLOURS[0], alpha=0.15, label="95 % interval of the mean")
+        axes.axvline(effect["mean"], color=COLOURS[0], label="mean")
+        for seed, rows in table.groupby("seed"):
+            at = [order.get_loc(subject) for subject in rows.subject]
+            marker, colour = MARKERS[seed % len(MARKERS)], COLOURS[1 + seed % 5]
+            axes.plot(rows.difference, at, marker, color=colour, label=f"a subject, run {seed}")
+        axes.set_yticks(range(len(order)), order)
+        reach = 1.15 * max(table.difference.abs().max(), abs(low), abs(high), 0.01)
+        axes.set(xlim=(-reach, reach), ylabel="test subject")
+        axes.set_xlabel(f"← {names[1]} better   [{unit}]   {names[0]} better →")
+        head(drawn, title, axes)
     return drawn
 
 
@@ -214,9 +141,9 @@ def bland_altman(table: pd.DataFrame, limits: pd.DataFrame, unit: str, note: str
             for limit in (line.low, line.high):
                 axes.axhline(limit, color="#111827", linestyle="--", linewidth=1)
             axes.set(title=line.method, xlabel=f"true angle [{unit}]")
-            axes.title.set_fontsize(8)
+            axes.title.set_fontsize(9)
         panels[0].set_ylabel(f"predicted − true [{unit}]")
-        drawn.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=10)
+        head(drawn, title)
     return drawn
 
 
@@ -241,35 +168,34 @@ def angle_curves(table: pd.DataFrame, note: str, title: str) -> Figure:
                     linewidth=1.4 if method == "truth" else 1.1,
                     label=method,
                 )
-            axes.set_title(name, fontsize=8)
+            axes.set_title(name, fontsize=9)
         for axes in panels[len(names) :]:
             axes.set_visible(False)
-        drawn.supylabel("angle [°]", fontsize=9)
+        drawn.supylabel("angle [°]", fontsize=TEXT)
         for axes in panels[max(0, len(names) - columns) : len(names)]:
             axes.set_xlabel("time [s]")
             axes.tick_params(labelbottom=True)
-        drawn.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=10)
-        _legend_above(drawn, panels[0], len(methods) + 1)
+        head(drawn, title, panels[0], 3)
     return drawn
 
 
 def training_curves(table: pd.DataFrame, panels: dict[str, str], x: str, note: str, title: str) -> Figure:
-    """One panel a quantity. Columns: run, `x`, quantity, value; `panels`: quantity → axis label with unit."""
+    """One panel per quantity. Columns: run, `x`, quantity, value; `panels`: quantity → axis label, unit."""
     runs = list(table.run.unique())
-    with figure(2.6 * len(panels) + 0.6, 2.9, note) as drawn:
-        for axes, (quantity, label) in zip(drawn.subplots(1, len(panels), squeeze=False)[0], panels.items()):
+    with figure(NARROW, 1.0 + 2.3 * len(panels) + 0.2 * len(runs), note) as drawn:
+        rows = drawn.subplots(len(panels), 1, squeeze=False)[:, 0]
+        for axes, (quantity, label) in zip(rows, panels.items()):
             for run, part in table[table.quantity == quantity].groupby("run", sort=False):
                 axes.plot(part[x], part.value, color=style_of(runs)[run]["color"], label=run, linewidth=1.2)
             axes.set(xlabel=x, ylabel=label)
-        drawn.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=10)
-        _legend_above(drawn, drawn.axes[0], min(3, len(runs)))
+        head(drawn, title, drawn.axes[0], 1 if max(map(len, runs)) > 24 else 2)
     return drawn
 
 
 def accuracy_against_cost(table: pd.DataFrame, cost: str, unit: str, note: str, title: str) -> Figure:
     """Lower left is better. Columns: method, cost, mean, low, high; `cost`: axis label with unit."""
     methods = list(table.method)
-    with figure(6.4, 3.4, note) as drawn:
+    with figure(NARROW, 4.0, note) as drawn:
         axes = drawn.add_subplot()
         for row in table.itertuples():
             spread = [[row.mean - row.low], [row.high - row.mean]]
@@ -277,14 +203,8 @@ def accuracy_against_cost(table: pd.DataFrame, cost: str, unit: str, note: str, 
             axes.errorbar(
                 row.cost, row.mean, yerr=spread, capsize=3, linestyle="none", label=row.method, **look
             )
-        axes.set(xlabel=cost, ylabel=f"mean absolute error [{unit}]", title=title)
+        axes.set(xlabel=cost, ylabel=f"mean absolute error [{unit}]")
         axes.set_xlim(left=0)
         axes.set_ylim(bottom=0)
-        _legend_above(drawn, axes, 2)
+        head(drawn, title, axes)
     return drawn
-
-
-def _legend_above(drawn: Figure, axes: Axes, columns: int) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    if handles:
-        drawn.legend(handles, labels, loc="outside upper right", ncols=min(columns, 3), fontsize=8)

@@ -4,10 +4,11 @@ import html
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from d3ke_lib.experiment.report.claims import ANGLE, Claim, comparison
+from d3ke_lib.experiment.evaluation.references import MEAN_POSE
+from d3ke_lib.experiment.report.claims import Claim
+from d3ke_lib.experiment.report.effects import ANGLE, Results, counts_lower, mean_of
 from d3ke_lib.experiment.report.method_names import label, methods_of, setting_of, settings_of
 
-Results = dict[str, Any]
 METRICS = {  # what is shown, with its name and digits after the point
     ANGLE: ("angle MAE [°]", 2),
     "angle_rmse_deg": ("angle RMSE [°]", 2),
@@ -52,14 +53,15 @@ def bracketed(estimate: Mapping[str, Any], digits: int, plus: str = "") -> str:
 
 
 def results_table(results: Results) -> Table:
-    """Settings by metrics, mean [95 % interval over subjects]; settings with several seeds are their mean."""
-    rows = []
+    """Settings by metrics, mean [95 % interval over subjects and runs]; skill: 1 − MAE / MAE(mean pose)."""
+    rows, constant = [], mean_of(results, MEAN_POSE)
     for setting in settings_of(results):
         summary = results["settings"][setting]["summary"]
-        rows.append(
-            (label(setting), *(bracketed(summary[name], digits) for name, (_, digits) in METRICS.items()))
-        )
-    return Table(("method", *(title for title, _ in METRICS.values())), tuple(rows))
+        cells = [bracketed(summary[name], digits) for name, (_, digits) in METRICS.items()]
+        skill = f"{100 * (1 - summary[ANGLE]['mean'] / constant):.0f} %".replace("-", "−")
+        rows.append((label(setting), cells[0], skill, *cells[1:]))
+    titles = [title for title, _ in METRICS.values()]
+    return Table(("method", titles[0], "skill", *titles[1:]), tuple(rows))
 
 
 def seeds_table(results: Results) -> Table | None:
@@ -67,31 +69,33 @@ def seeds_table(results: Results) -> Table | None:
     seeds = [str(seed) for seed in results["profile"]["seeds"]]
     if len(seeds) < 2:
         return None
-    names = [
-        setting for setting in settings_of(results) if len(results["settings"][setting]["seeds"][ANGLE]) > 1
-    ]
-    values = {name: results["settings"][name]["seeds"][ANGLE] for name in names}
-    rows = tuple((label(name), *(f"{value:.2f}" for value in values[name])) for name in names)
+    values = {name: results["settings"][name]["seeds"][ANGLE] for name in settings_of(results)}
+    rows = tuple(
+        (label(name), *(f"{value:.2f}" for value in runs)) for name, runs in values.items() if len(runs) > 1
+    )
     return Table(("angle MAE [°]", *(f"seed {seed}" for seed in seeds)), rows)
 
 
-def comparisons_table(results: Results) -> Table:
-    """second − first, paired by subject."""
-    rows = []
-    for found in results["comparisons"]:
-        first, second = found["first"], found["second"]
-        effects = {name: comparison(results, first, second, name) for name in METRICS}
-        cells = (bracketed(effects[name], METRICS[name][1], "+") for name in (ANGLE, "mpblpe_mm", "mpjpe_mm"))
-        rows.append(
-            (
-                f"{label(second)} − {label(first)}",
-                *cells,
-                f"{effects[ANGLE]['p']:.3f}",
-                str(effects[ANGLE]["n"]),
-            )
+def comparisons_table(results: Results, skip: str | None = None) -> Table:
+    """second − first, paired by subject; the two parts of the standard error; how often it is below 0.
+
+    Comparisons with `skip` are left out.
+    """
+    shown, rows = (ANGLE, "mpblpe_mm", "mpjpe_mm"), []
+    for found in (each for each in results["comparisons"] if each["first"] != skip):
+        effects = {name: found["metrics"][name] for name in shown}
+        cells = (bracketed(effects[name], METRICS[name][1], "+") for name in shown)
+        parts = (effects[ANGLE][key] for key in ("se_subjects", "se_runs"))
+        errors = " / ".join("–" if part is None else f"{part:.3f}" for part in parts)
+        counts = (counts_lower(found, unit) for unit in ("subjects", "runs"))
+        often = (f"{lower} of {total}" for lower, total in counts)
+        names = (
+            f"({name})" if " + " in name else name for name in (label(found["second"]), label(found["first"]))
         )
-    titles = (METRICS[name][0] for name in (ANGLE, "mpblpe_mm", "mpjpe_mm"))
-    return Table(("difference", *titles, "p, angle MAE (Wilcoxon)", "subjects"), tuple(rows))
+        rows.append((" − ".join(names), *cells, errors, *often))
+    titles = [METRICS[name][0] for name in shown]
+    header = ("difference", *titles, "SE of the angle MAE: subjects / runs", "lower: subjects", "lower: runs")
+    return Table(header, tuple(rows))
 
 
 def overfitting_table(results: Results) -> Table:
@@ -104,7 +108,7 @@ def overfitting_table(results: Results) -> Table:
         for name in settings_of(results)
         if (found := results["overfitting"].get(name))
     ]
-    return Table(("angle MAE [°]", "people seen in training", "people not seen", "gap"), tuple(rows))
+    return Table(("angle MAE [°]", "training subjects", "unseen subjects", "gap"), tuple(rows))
 
 
 def networks_table(results: Results) -> Table:
@@ -113,9 +117,7 @@ def networks_table(results: Results) -> Table:
         network = results["cost"]["networks"].get(setting)
         if network:
             what = (
-                f"picture of {network['px']} px"
-                if "px" in network
-                else f"window of {network['window']} frames"
+                f"image of {network['px']} px" if "px" in network else f"window of {network['window']} frames"
             )
             speed = f"{network['images_per_second']:.0f}" if "images_per_second" in network else ""
             million, billion = f"{network['parameters'] / 1e6:.1f}", f"{network['multiply_adds'] / 1e9:.2f}"
@@ -125,8 +127,8 @@ def networks_table(results: Results) -> Table:
         "input",
         "parameters [million]",
         "multiply–adds [10⁹]",
-        "one alone [ms]",
-        "in batches [1/s]",
+        "latency of one [ms]",
+        "throughput [1/s]",
     )
     return Table(header, tuple(rows))
 
@@ -151,7 +153,7 @@ def training_table(results: Results) -> Table:
                     where,
                 )
             )
-    header = ("run", "seed", "steps", "pictures or windows", "minutes", "a second", "machine")
+    header = ("run", "seed", "steps", "images or windows", "minutes", "per second", "machine")
     return Table(header, tuple(rows))
 
 
@@ -163,7 +165,7 @@ def data_table(results: Results) -> Table:
 
 
 def claims_table(claims: list[Claim]) -> Table:
-    header = ("claim", "from", "command", "theirs", "ours", "tolerance", "verdict")
+    header = ("claim", "verdict", "ours", "published", "supported if", "source", "command")
     return Table(header, tuple(tuple(claim) for claim in claims))
 
 

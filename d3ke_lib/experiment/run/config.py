@@ -118,14 +118,12 @@ class TemporalConfig:
 class EvaluationConfig:
     """How methods are compared on the test subjects."""
 
-    draws: int = 10_000  # bootstrap resamples of the subjects
-    seed: int = 0
     batch: int = 64  # images a forward pass, when predictions are stored
     timing_batches: int = 10  # forward passes behind a latency
 
     def __post_init__(self) -> None:
         check_types(self)
-        _check_positive(self, "draws", "batch", "timing_batches")
+        _check_positive(self, "batch", "timing_batches")
 
 
 @dataclass(frozen=True)
@@ -205,7 +203,7 @@ SMOKE = Profile(
         checkpoint_every=4,
         log_every=1,
     ),
-    evaluation=EvaluationConfig(draws=1000, batch=16, timing_batches=2),  # seconds instead of minutes
+    evaluation=EvaluationConfig(batch=16, timing_batches=2),  # seconds instead of minutes
 )
 
 DEMO = Profile(

@@ -145,7 +145,7 @@ def temporal_seconds(config: TemporalConfig, profile: Profile) -> float:
 
 def refiner_step(config: TemporalConfig, device: torch.device, skeleton: Skeleton) -> tuple[float, float]:
     """As `frame_step`."""
-    net = temporal.build(config.kind, skeleton, config.window).to(device)
+    net = temporal.build_refiner(config.kind, skeleton, config.window).to(device)
     windows = torch.zeros(config.batch, config.window, temporal.feature_count(skeleton), device=device)
     optimizer = torch.optim.AdamW(net.parameters())
 
