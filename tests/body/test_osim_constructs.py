@@ -53,10 +53,12 @@ CONSTRUCTS = {
 SLIDER = models.joint(
     "SliderJoint", "s", "ground", "a", f"<coordinates>{models.coordinate('q')}</coordinates>"
 )
-MARKER = (
-    '<Marker name="m"><socket_parent_frame>/bodyset/{}</socket_parent_frame><location>{}</location></Marker>'
+CONSTRUCTS["no rotation"] = models.document(models.body("a"), SLIDER)
+BENCH = models.frame("bench", "/ground", "0.3 0.4 0.5", "0.1 0.2 0.3")
+WITH_BENCH = WHOLE.replace(">/ground</socket_parent>", ">/bench</socket_parent>")
+CONSTRUCTS["a frame of the model"] = WITH_BENCH.replace(
+    "<BodySet", f"<components>{BENCH}</components><BodySet"
 )
-CONSTRUCTS["no rotation"] = models.document(models.body("a"), SLIDER, MARKER.format("a", "0.1 0.2 0.3"))
 
 
 def write(folder: Path, text: str | bytes, name: str = "model.osim") -> Path:
@@ -186,6 +188,13 @@ def test_a_constraint_that_is_switched_off_is_nothing(tmp_path):
         'name="c">', 'name="c"><isEnforced>false</isEnforced>'
     )
     assert load_osim(write(tmp_path, text)).constraints == ()
+
+
+def test_a_frame_defined_by_stations_is_refused(tmp_path):
+    frame = '<components><StationDefinedFrame name="bench"/></components>'
+    text = WITH_BENCH.replace("<BodySet", f"{frame}<BodySet")
+    with pytest.raises(OsimError, match="'bench' is a StationDefinedFrame"):
+        load_osim(write(tmp_path, text))
 
 
 def test_a_slider_towards_the_ground_is_refused(tmp_path):
