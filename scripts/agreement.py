@@ -8,16 +8,17 @@ scaled to. Without models: ours, those in ../shared/assets/d3ke, and those that 
 reason.
 """
 
-import argparse
 import importlib.util
 import json
 import multiprocessing
+import sys
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+import _cli
 import numpy as np
 import torch
 
@@ -153,8 +154,9 @@ class OwnProcess:
             raise RuntimeError("OpenSim crashed") from error
 
 
+@_cli.command(ImportError)
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = _cli.parser(__doc__)
     parser.add_argument("models", nargs="*", type=Path)
     parser.add_argument("--poses", type=int, default=20)
     parser.add_argument("--out", type=Path)
@@ -168,4 +170,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

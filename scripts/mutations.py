@@ -6,7 +6,6 @@ A file that is read although mutated has to be one that OpenSim reads to the sam
 it about N of those, in another process, as it may crash.
 """
 
-import argparse
 import collections
 import json
 import random
@@ -16,6 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import _cli
 import numpy as np
 import torch
 from agreement import OwnProcess
@@ -121,8 +121,9 @@ def ask_opensim(apart: OwnProcess, path: Path) -> str:
         return str(error)
 
 
+@_cli.command(ImportError)
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = _cli.parser(__doc__)
     parser.add_argument("--count", type=int, default=3000)
     parser.add_argument("--opensim", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
@@ -151,4 +152,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -6,15 +6,16 @@ FOLDER has a folder per repository with any .osim below; files of the same conte
 row per construct found in the files (a file is in several) and one per reason for a refusal.
 """
 
-import argparse
 import hashlib
 import json
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
+import _cli
 import torch
 from agreement import OwnProcess, opensim_distances
 from tqdm import tqdm
@@ -165,8 +166,9 @@ def format_table(counts: dict[str, dict]) -> str:
     return "\n".join([head, *lines])
 
 
+@_cli.command(ImportError)
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = _cli.parser(__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--poses", type=int, default=5)
     parser.add_argument("--out", type=Path)
@@ -202,4 +204,4 @@ def print_report(rows: list[dict], summary: dict[str, dict], refused: dict[str, 
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
