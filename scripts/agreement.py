@@ -115,12 +115,12 @@ def kinematics_alone(path: Path, folder: Path) -> Path:
     return copy
 
 
-def opensim_distances(path: Path, poses: int, allow_loops: bool = False) -> tuple[float, float]:
+def opensim_distances(path: Path, poses: int) -> tuple[float, float]:
     """(at the default coordinates, over random ones) largest distance, m, of a joint, body or marker.
 
     Raises OpenSim's RuntimeError for a model that it does not read either.
     """
-    body = load_osim(path, allow_loops=allow_loops)
+    body = load_osim(path)
     skeleton = Skeleton(body).double()
     angles, free = draw_angles(skeleton, poses)
     default = {c.name: c.default for c in body.coordinates}

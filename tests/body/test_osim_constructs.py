@@ -7,6 +7,7 @@ import osim_models as models
 import pytest
 import torch
 
+from d3ke_lib.body.ik.solve import solve
 from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.opensim.markers import read_marker_set
 from d3ke_lib.body.opensim.model import Body, OsimError
@@ -174,13 +175,14 @@ def test_constraints_of_no_loop_are_read(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", SOCKETS)
-def test_a_constraint_that_closes_a_loop_is_refused(tmp_path, kind):
+def test_a_constraint_that_closes_a_loop_is_read_with_a_warning(tmp_path, kind):
     path = write(tmp_path, constrained(kind, "b1", "last"))
-    with pytest.raises(OsimError, match=f"'c' is a {kind} that closes a loop of joints .*'j_custom'"):
-        load_osim(path)
-    body = load_osim(path, allow_loops=True)
-    assert [c.kind for c in body.constraints] == [kind]
+    with pytest.warns(UserWarning, match=f"'c' is a {kind} that closes a loop of joints .*'j_custom'"):
+        body = load_osim(path)
+    assert [(c.kind, c.closes_loop) for c in body.constraints] == [(kind, True)]
     assert_equals_opensim(path, body)
+    with pytest.raises(ValueError, match=r"expected no loop of joints, found constraints \['c'\]"):
+        solve(Skeleton(body).double(), torch.zeros(1, len(body.markers), 3, dtype=torch.float64))
 
 
 def test_a_constraint_that_is_switched_off_is_nothing(tmp_path):

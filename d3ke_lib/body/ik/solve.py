@@ -74,9 +74,9 @@ def solve(
     Minimises Σ weight · distance² in each frame, plus what `prior` adds. Locked coordinates keep their
     default, coupled ones follow; `bounds`: whose range holds, that of coordinates the file clamps (as in
     OpenSim), of all, of none. With a spec the selected coordinates, the root's rotation and its place are
-    solved for. Runs in the dtype and on the device of the skeleton. Raises ValueError on wrong shapes and
-    when no marker is seen at all; warns of `UnseenFrames`. A frame that did not converge is marked in the
-    residuals.
+    solved for. Runs in the dtype and on the device of the skeleton. Raises ValueError on wrong shapes,
+    for a model with loops of joints and when no marker is seen at all; warns of `UnseenFrames`. A frame that
+    did not converge is marked in the residuals.
     """
     problem = prepare(skeleton, markers, weights, scales, bounds, prior)
     given = None if start is None else _given(skeleton, problem, start)
@@ -90,10 +90,17 @@ def prepare(
     prior: Prior | None,
 ) -> Problem:  # fmt: skip
     """What `solve` solves, checked, in the dtype and on the device of the skeleton."""
+    _refuse_loops(skeleton)
     whole = _with_own_root(skeleton)
     markers = markers.to(whole.ranges)
     weight = _weights(skeleton, markers, weights)
     return _problem(skeleton, whole, markers, weight, scales, bounds, prior)
+
+
+def _refuse_loops(skeleton: Skeleton) -> None:
+    loops = [constraint.name for constraint in skeleton.body.constraints if constraint.closes_loop]
+    if loops:
+        raise ValueError(f"{skeleton.body.source}: expected no loop of joints, found constraints {loops}")
 
 
 def _weights(skeleton: Skeleton, markers: Tensor, weights: Tensor | None) -> Float[Tensor, "frame marker"]:

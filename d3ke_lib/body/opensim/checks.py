@@ -1,5 +1,6 @@
 """What has to hold between the parts of a model; what does not is named with its file."""
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -115,13 +116,13 @@ def check_every_body_has_a_joint(
 
 
 def read_constraints(
-    elements: Iterable[Element], frames: Frames, joints: tuple[Joint, ...], path: Path, allow_loops: bool
+    elements: Iterable[Element], frames: Frames, joints: tuple[Joint, ...], path: Path
 ) -> tuple[Constraint, ...]:
     """The enforced ones of constraints that are not couplers; `joints` from the root.
 
     A weld, point or distance between two bodies with one moving joint between them restricts that joint's
-    coordinates, as their ranges do; with several it closes a loop, which OsimError names unless
-    `allow_loops`. Between bodies that cannot move relative to each other it restricts nothing.
+    coordinates, as their ranges do; with several it closes a loop, which a warning names. Between bodies that
+    cannot move relative to each other it restricts nothing.
     """
     found = []
     for element in elements:
@@ -133,10 +134,11 @@ def read_constraints(
         ends = [text(element, f"socket_{socket}", path) for socket in _SOCKETS[element.tag]]
         a, b = (frames.base(end, element.get("name", "")) for end in ends)
         moving = _moving_joints_between(a, b, joints)
-        if len(moving) > 1 and not allow_loops:
-            raise OsimError(f"{named} that closes a loop of joints {moving}, between bodies {a!r} and {b!r}")
+        if len(moving) > 1:
+            loop = f"closes a loop of joints {moving}, between bodies {a!r} and {b!r}"
+            warnings.warn(f"{named} that {loop}; coordinates are not made to fulfil it", stacklevel=3)
         if moving:
-            found.append(Constraint(element.get("name", ""), element.tag, (a, b)))
+            found.append(Constraint(element.get("name", ""), element.tag, (a, b), len(moving) > 1))
     return tuple(found)
 
 

@@ -93,6 +93,7 @@ class Constraint:
     name: str
     kind: str
     bodies: tuple[str, str]
+    closes_loop: bool  # several joints with coordinates lie between the bodies
 
 
 @dataclass(frozen=True)

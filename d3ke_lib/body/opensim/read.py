@@ -20,13 +20,13 @@ from d3ke_lib.body.opensim.xml import floats, objects, parse
 _OLDEST, _UPGRADED_BEFORE, _NEWEST = 10901, 40000, 49999
 
 
-def load_osim(path: str | Path, markers: str | Path | None = None, allow_loops: bool = False) -> Body:
+def load_osim(path: str | Path, markers: str | Path | None = None) -> Body:
     """Read an OpenSim model file, with the markers of a MarkerSet file (.xml) where one is given.
 
     Names are as OpenSim resolves them (see `names`). Markers of the set replace the model's of the same name
-    and follow the others, as OpenSim's updateMarkerSet has it. With `allow_loops`, constraints that close a
-    loop of joints are kept in `Body.constraints` instead of being refused: the points at given coordinates
-    are exact, but nothing makes the coordinates fulfil them.
+    and follow the others, as OpenSim's updateMarkerSet has it. Constraints that close a loop of joints are
+    kept in `Body.constraints`, with a warning that names them: the points at given coordinates are exact,
+    but nothing makes the coordinates fulfil them (inverse kinematics refuses such a model).
 
     Raises `OsimError` for a file that is not one, for an element, joint or function the library does not
     model, and for inconsistent content (unknown bodies, loops of joints, couplers or constraints).
@@ -49,7 +49,7 @@ def load_osim(path: str | Path, markers: str | Path | None = None, allow_loops: 
     joints = checks.order_from_root(checks.distinguish_coordinates(joints), path)
     checks.check_every_body_has_a_joint(path, segments, joints)
     others = (e for e in constraints if e.tag != COUPLER)
-    restricting = checks.read_constraints(others, frames, joints, path, allow_loops)
+    restricting = checks.read_constraints(others, frames, joints, path)
     return Body(model.get("name", path.stem), path.name, segments, joints, couplers, points, restricting)
 
 
