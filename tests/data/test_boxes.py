@@ -102,6 +102,18 @@ def test_a_body_keeps_its_track_when_arms_come_off_and_join_again(apart: range, 
     assert ((covered[1] - covered[0]).prod(-1) > 0.9 * 24 * 110).all()
 
 
+def test_a_body_keeps_its_track_when_a_long_piece_in_front_joins_it() -> None:
+    """A coat held out, nearly as long as the body: alone it would pass for the person who goes on."""
+    film = np.full((24, 180, 240, 3), 100, np.uint8)
+    for i in range(24):
+        x = 10 + 7 * i
+        film[i, 40:150, x : x + 24] = 220
+        if i >= 3:
+            film[i, 50:130, x + (36 if i < 7 else 24) : x + 44] = 220
+    track = box_by_motion(film, 25.0)
+    assert (track.start, len(track.boxes)) == (0, 24)
+
+
 @pytest.mark.parametrize("fps", [2.0, 5.0, 12.5, 24.0])
 def test_low_frame_rates_need_no_smoothing_window(fps: float) -> None:
     film, boxes = walk()

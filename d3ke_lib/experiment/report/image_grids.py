@@ -5,14 +5,12 @@ Images are uint8 RGB, (3, height, width) as tensors and (height, width, 3) as ar
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from d3ke_lib.body.kinematics import Skeleton
@@ -131,51 +129,3 @@ def _table(xy: dict[str, Tensor], skeleton: Skeleton, labels: Sequence[str]) -> 
         for joint, (x, y) in zip(skeleton.joints, image)
     ]
     return pd.DataFrame(rows, columns=["image", "joint", "what", "x_px", "y_px"])
-
-
-# --- over a video's frame -------------------------------------------------------------------------------
-
-
-def draw_over(
-    frame: UInt8[np.ndarray, "height width 3"],
-    xy: Float[np.ndarray, "joint 2"],
-    pairs: Sequence[tuple[int, int]],
-    box: Float[np.ndarray, " 4"],
-    text: str,
-) -> UInt8[np.ndarray, "taller width 3"]:
-    """A copy of a frame with the skeleton (px), the box (x0, y0, x1, y1) and a line of text below."""
-    image = Image.fromarray(frame)
-    pen = ImageDraw.Draw(image)
-    width = max(2, round(max(frame.shape) / 500))
-    pen.rectangle([float(side) for side in box], outline="#FFFFFF", width=max(1, width // 2))
-    for a, b in pairs:
-        line = [tuple(map(float, xy[a])), tuple(map(float, xy[b]))]
-        pen.line(line, fill="#000000", width=width + 2)
-        pen.line(line, fill=PREDICTED_COLOUR, width=width)
-    return np.asarray(captioned(image, text))
-
-
-def captioned(image: Image.Image, text: str) -> Image.Image:
-    """The image above a dark strip with `text` in white; the height is even, as videos need it."""
-    size = max(11, round(max(image.size) / 65))
-    strip = round(1.7 * size)
-    strip += (image.height + strip) % 2
-    whole = Image.new("RGB", (image.width, image.height + strip), "#111827")
-    whole.paste(image, (0, 0))
-    at = (0.6 * size, image.height + 0.25 * size)
-    ImageDraw.Draw(whole).text(at, text, fill="#FFFFFF", font=ImageFont.load_default(size))
-    return whole
-
-
-def grid(images: Sequence[Image.Image], columns: int) -> Image.Image:
-    """Pictures of one size side by side, row by row."""
-    width, height = images[0].size
-    sheet = Image.new("RGB", (columns * width, -(-len(images) // columns) * height))
-    for i, image in enumerate(images):
-        sheet.paste(image, (i % columns * width, i // columns * height))
-    return sheet
-
-
-def to_tensor(frame: UInt8[np.ndarray, "height width 3"]) -> Float[Tensor, "3 height width"]:
-    """A file's image as a network wants it: RGB in [0, 1], channels first."""
-    return torch.from_numpy(frame.copy()).permute(2, 0, 1).float() / 255
