@@ -294,7 +294,6 @@ def profile(name: str, asked: Settings | None = None) -> Profile:
     Overrides change the profile's name: `bmlmovi.tiny`. Raises D3keError naming what is unknown.
     """
     _check_known("profile", name, tuple(PROFILES))
-    asked, found = asked or settings.read(), PROFILES[name]
-    if asked.overrides:
-        found = overrides.apply(found, asked.overrides)
+    asked = asked or settings.read()
+    found = overrides.apply(PROFILES[name], asked.overrides)
     return replace(found, seeds=asked.seeds) if asked.seeds else found
