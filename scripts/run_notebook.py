@@ -109,6 +109,7 @@ def execute(source: Path, target: Path, parameters: dict[str, Any]) -> None:
         kernel_manager_class=Kernel,
         on_cell_start=Kernel.stop_before_next_cell,
         progress_bar=False,
+        start_timeout=600,  # s; a busy machine takes more than the default minute
     )
     os.replace(unfinished, target)
 

@@ -133,7 +133,8 @@ def data(asked: Asked) -> Path:
         artifacts.write_json(made / IDENTITY, identity)
         if _find_absent(made):
             (made / records.MANIFEST).unlink()
-        _refuse_changed(made)
+        if changed := _find_changed(made):
+            records.verify(made, changed)
         _make_records(experiment)
     return made
 
@@ -180,22 +181,12 @@ def _find_changed(made: Path) -> list[str]:
     ]
 
 
-def _refuse_changed(made: Path) -> None:
-    if changed := _find_changed(made):
-        records.verify(made, changed)
-
-
 def _make_records(experiment: Experiment) -> None:
     workers, asked = len(os.sched_getaffinity(0)), experiment.profile.data
     if isinstance(asked, DataConfig):
         synthetic.make(asked, experiment.data, workers, devices.choose("auto").type)
     else:
         bmlmovi.make(asked, experiment.settings.raw, experiment.data, workers, experiment.settings.partial)
-
-
-def needs_downloads(experiment: Experiment) -> bool:
-    """Whether records must be made of BMLmovi's downloads."""
-    return not isinstance(experiment.profile.data, DataConfig) and not data_up_to_date(experiment)
 
 
 def check_downloads(experiment: Experiment) -> None:

@@ -17,6 +17,7 @@ from d3ke_lib.experiment import pipeline
 from d3ke_lib.experiment.evaluation.evaluate import Method
 from d3ke_lib.experiment.pipeline import Experiment
 from d3ke_lib.experiment.report import figures
+from d3ke_lib.experiment.report.data_text import is_synthetic
 from d3ke_lib.experiment.run import run_folder
 from d3ke_lib.experiment.run.code_hash import hash_files, sources
 from d3ke_lib.experiment.run.codec import fingerprint
@@ -37,7 +38,7 @@ def check(profile: str, refiner: str | None = None, backbone: str | None = None)
     experiment = pipeline.resolve(profile, refiner)
     if backbone is not None:
         pipeline.settings_of(experiment.profile, Method("frame", backbone))
-    if pipeline.needs_downloads(experiment):
+    if not is_synthetic(experiment.profile) and not pipeline.data_up_to_date(experiment):
         pipeline.check_downloads(experiment)
     return experiment
 

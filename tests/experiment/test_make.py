@@ -125,7 +125,8 @@ def test_only_what_an_edit_changes_is_planned(copy: Path):
         (["P=smok"], "error: unknown profile 'smok'; known: smoke, demo"),
         (["P=smoke", "SEEDS=3 x"], "error: SEEDS: expected whole numbers, each once"),
         (["P=bmlmovi"], "error: BMLmovi: say where the downloads are: RAW=folder"),
-        (["P=bmlmovi", "RAW=nowhere"], "nowhere: expected the folder of the downloads"),
+        (["P=bmlmovi", "RAW=nowhere"], "RAW: expected a folder, found none at 'nowhere'"),
+        (["P=bmlmovi", "RAW=data"], "data: expected BMLmovi's downloads"),
     ],
 )
 def test_wrong_values_end_in_one_line(copy: Path, words: list[str], message: str):

@@ -1,4 +1,4 @@
-"""Frozen dataclasses ↔ JSON, strictly: a misspelt or unknown field is an error, never a silent default."""
+"""Frozen dataclasses ↔ JSON values, strictly: an unknown field is an error, never a silent default."""
 
 import dataclasses
 import hashlib
@@ -80,14 +80,6 @@ def _plain(hint: Any, value: Any, where: str) -> Any:
     if wrong or (isinstance(value, float) and not math.isfinite(value)):
         raise D3keError(f"{where}: expected {getattr(hint, '__name__', hint)}, found {value!r}")
     return value
-
-
-def to_json(config: Any) -> str:
-    return json.dumps(to_values(config), sort_keys=True, indent=1, allow_nan=False)
-
-
-def from_json(kind: type[T], text: str) -> T:
-    return from_values(kind, json.loads(text))
 
 
 def check_types(config: Any) -> None:

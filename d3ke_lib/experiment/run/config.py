@@ -19,7 +19,7 @@ from d3ke_lib.nets import backbone, temporal
 from d3ke_lib.nets.losses import LossWeights, Norm
 from d3ke_lib.settings import Settings
 
-# Fields of how a run is carried out, which do not change its result: left out of fingerprints.
+# Fields that do not change a run's result: left out of fingerprints.
 HOW = {"how": True}
 
 
@@ -291,10 +291,9 @@ PROFILES = {profile.name: profile for profile in (SMOKE, DEMO, GPU, BMLMOVI)}
 def profile(name: str, asked: Settings | None = None) -> Profile:
     """The profile of that name, with the seeds and overrides of `asked` (default: the environment's).
 
-    Overrides give a profile a name of its own, and so its own folder: `bmlmovi.tiny` with tiny.toml.
-    Raises D3keError listing the profiles there are, or naming the override that fits no field.
+    Overrides change the profile's name: `bmlmovi.tiny`. Raises D3keError naming what is unknown.
     """
     _check_known("profile", name, tuple(PROFILES))
     asked = asked or settings.read()
-    found = overrides.apply(PROFILES[name], asked.overrides) if asked.overrides else PROFILES[name]
+    found = overrides.apply(PROFILES[name], asked.overrides)
     return replace(found, seeds=asked.seeds) if asked.seeds else found

@@ -19,11 +19,13 @@ from d3ke_lib.files import D3keError
 T = TypeVar("T")
 
 
-def apply(profile: T, path: Path) -> T:
+def apply(profile: T, path: Path | None) -> T:
     """The profile with the file's values, named `<profile>.<file>` so that it has a folder of its own.
 
     Raises D3keError naming the file and the field that is unknown or has another type.
     """
+    if path is None:
+        return profile
     try:
         merged = _merge(to_values(profile), tomllib.loads(path.read_text(encoding="utf-8")))
         changed = from_values(type(profile), merged)
