@@ -152,6 +152,11 @@ def test_video_rate_counts_one_image_at_the_papers_size(
     assert all(claim.verdict.startswith(word) and "256 px" in claim.ours for claim in found)
 
 
+def test_a_rate_that_was_not_measured_decides_nothing(results: dict) -> None:
+    found = [claim for claim in claims.list_claims(results, paper(), None) if "keeps up" in claim.claim]
+    assert [claim.verdict for claim in found] == ["undecided: not measured at 256 px"] * 2
+
+
 def test_overfitting_needs_more_than_one_epoch(results: dict) -> None:
     def verdict() -> str:
         rows = claims.list_claims(results, paper(), None)

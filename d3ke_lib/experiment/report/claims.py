@@ -46,8 +46,7 @@ def list_claims(
 ) -> list[Claim]:
     """What these results say, then the published numbers; frame_rates: data/results/frame_rate.json."""
     checked = _backbone_claims(results) + _refiner_claims(results) + _overfitting_claims(results)
-    speed = _speed_claims(results, frame_rates) if frame_rates else []
-    return [*checked, *speed, *(_quote(results, row) for row in paper)]
+    return [*checked, *_speed_claims(results, frame_rates), *(_quote(results, row) for row in paper)]
 
 
 def command(results: Results) -> str:
@@ -121,21 +120,27 @@ def count_epochs(results: Results) -> float:
     return results["cost"]["training"][name]["items"] / frames
 
 
-def _speed_claims(results: Results, frame_rates: dict[str, Any]) -> list[Claim]:
+def _speed_claims(results: Results, frame_rates: dict[str, Any] | None) -> list[Claim]:
     """One image at a time, at the paper's size: scripts/bench_frame_rate.py; too slow counts when quiet."""
-    rows, machine = [], frame_rates["machine"]
-    where = machine["gpu"] or machine["processor"]
-    slow = CONTRADICTED if frame_rates["quiet"] else f"{UNDECIDED}: loaded machine"
+    rows, limit = [], f"at least {VIDEO_HZ:.0f} frames/s at {VIDEO_PX} px; network alone, crops given"
     for name in results["profile"]["backbones"]:
-        rates = [row["frames_per_second"] for row in frame_rates["rows"] if row["backbone"] == name]
-        if rates:
-            word = SUPPORTED if max(rates) >= VIDEO_HZ else slow
-            text = f"{SHORT.get(name, name)} keeps up with video (paper: no number)"
-            ours = f"{max(rates):.1f} frames/s, one at a time, {frame_rates['px']} px"
-            limit = f"at least {VIDEO_HZ:.0f} frames/s at {VIDEO_PX} px; network alone, crops given"
-            source, call = "paper, abstract", "python scripts/bench_frame_rate.py"
-            rows.append(Claim(text, f"{word} ({where})", ours, "", limit, source, call))
+        text = f"{SHORT.get(name, name)} keeps up with video (paper: no number)"
+        verdict, ours = _decide_rate(name, frame_rates)
+        call = "python scripts/bench_frame_rate.py"
+        rows.append(Claim(text, verdict, ours, "", limit, "paper, abstract", call))
     return rows
+
+
+def _decide_rate(backbone: str, frame_rates: dict[str, Any] | None) -> tuple[str, str]:
+    """Verdict and number of one backbone."""
+    rows = frame_rates["rows"] if frame_rates else []
+    rates = [row["frames_per_second"] for row in rows if row["backbone"] == backbone]
+    if not rates:
+        return f"{UNDECIDED}: not measured at {VIDEO_PX} px", ""
+    where = frame_rates["machine"]["gpu"] or frame_rates["machine"]["processor"]
+    slow = CONTRADICTED if frame_rates["quiet"] else f"{UNDECIDED}: loaded machine"
+    word = SUPPORTED if max(rates) >= VIDEO_HZ else slow
+    return f"{word} ({where})", f"{max(rates):.1f} frames/s, one at a time, {frame_rates['px']} px"
 
 
 def _quote(results: Results, row: dict[str, str]) -> Claim:
