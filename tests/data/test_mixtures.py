@@ -31,7 +31,7 @@ TIMES = torch.arange(12, dtype=torch.float64) / 4
 
 def depths(angles: dict[str, float]) -> float:
     """Penetration (m) of the mean body in a pose given in degrees."""
-    skeleton, surface = generate._load_body()
+    skeleton, surface = generate.load_body()
     q = torch.zeros(1, len(skeleton.coordinates), dtype=torch.float64)
     for name, degrees in angles.items():
         q[:, skeleton.coordinates.index(name)] = math.radians(degrees)
@@ -107,7 +107,7 @@ def test_a_mixture_is_a_function_of_each_time_alone_inside_the_ranges():
     part = generate_mixture(ACTIONS[:5], STYLE, TIMES[3:6], (0, 7))
     for a, b in zip(whole, part):
         torch.testing.assert_close(a[3:6], b, rtol=0, atol=1e-12)
-    skeleton, _ = generate._load_body()
+    skeleton, _ = generate.load_body()
     low, high = skeleton.ranges.unbind(-1)
     for i in range(30):
         angles = generate_mixture(ACTIONS[:5], STYLE, TIMES, (0, i)).angles
@@ -129,7 +129,7 @@ def test_limbs_inside_the_body_are_found():
 
 
 def test_mixtures_hardly_penetrate_themselves():
-    skeleton, surface = generate._load_body()
+    skeleton, surface = generate.load_body()
     subject, pairs = scene.draw_subject(skeleton, surface, 0, 1), generate._load_pairs()
     subject = subject._replace(style=STYLE)
     found = []

@@ -148,7 +148,7 @@ def load_body() -> tuple[Skeleton, BodySurface]:
 @cache
 def _load_pairs() -> Tensor:
     """Pairs of cones that mixtures may not let overlap."""
-    return separable_pairs(*_load_body())
+    return separable_pairs(*load_body())
 
 
 def make_takes(
@@ -174,7 +174,7 @@ def make_takes(
 def _perform(
     config: DataConfig, performer: scene.Subject, action: str, t: Tensor, seed: tuple[int, ...]
 ) -> scene.Take:
-    skeleton, _ = _load_body()
+    skeleton, _ = load_body()
     if config.motion == "actions":
         return scene.perform(skeleton, performer, action, t, seed)
     performer = performer._replace(style=draw_wide_style((*seed[:2], scene.STYLE)))
