@@ -15,7 +15,9 @@ from torch import Tensor
 from d3ke_lib.body.spec import D3KE
 
 ACTIONS_FILE = Path(__file__).with_name("actions.toml")
-TABLES = tomllib.loads(ACTIONS_FILE.read_text(encoding="utf-8"))
+POSTURES_FILE = ACTIONS_FILE.with_name("postures.toml")
+POSTURES = tomllib.loads(POSTURES_FILE.read_text(encoding="utf-8"))
+TABLES = tomllib.loads(ACTIONS_FILE.read_text(encoding="utf-8")) | POSTURES
 _VARIATION_DEG = (0.5, 1.2)  # amplitude of the random curve of each coordinate
 _CENTERED = ("trunk_bending", "trunk_rotation", "head_bending", "head_rotation", "list", "turn")
 _MIDLINE = ("trunk_flexion", "head_flexion", "tilt", "hop", "beat", *_CENTERED)
@@ -65,6 +67,13 @@ def comfortable_ranges() -> Float[Tensor, "coord 2"]:
 def posture_ranges() -> Float[Tensor, "channel 2"]:
     """Degrees: standard deviation between subjects, and the amplitude of its random curve in a take."""
     rows = [look_up(TABLES["posture"], name, [0.0, 0.0]) for name in CHANNELS]
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+@cache
+def channel_ranges() -> Float[Tensor, "channel 2"]:
+    """Comfortable ranges of the channels, degrees; 0 where a channel has none."""
+    rows = [look_up(TABLES["comfort"], name, [0.0, 0.0]) for name in CHANNELS]
     return torch.tensor(rows, dtype=torch.float64)
 
 

@@ -5,13 +5,14 @@ neither the number of workers nor interruptions change them.
 """
 
 import itertools
+import math
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import UInt8
@@ -27,7 +28,9 @@ from d3ke_lib.data.renderer.body_surface import SURFACE_FILE, BodySurface, load_
 from d3ke_lib.data.schema import Metadata, file_name, names_of
 from d3ke_lib.data.seeds import seed_generator
 from d3ke_lib.data.synthetic import motion, scene
-from d3ke_lib.data.synthetic.channels import ACTIONS_FILE
+from d3ke_lib.data.synthetic.channels import ACTIONS_FILE, POSTURES_FILE
+from d3ke_lib.data.synthetic.collisions import separable_pairs
+from d3ke_lib.data.synthetic.mixtures import HELD_OUT, MIXTURE, draw_wide_style
 
 _Job = tuple[int, str]  # subject, camera: of one file
 # Files that the records depend on, besides the configuration.
@@ -54,6 +57,7 @@ class DataConfig:
     px: int = 360  # side of a stored crop
     margin: float = 1.4  # its side over that of the network's crop
     jpeg_quality: int = 92
+    motion: Literal["actions", "mixtures"] = "actions"  # its first and second version (mixtures.py)
 
     def __post_init__(self) -> None:
         for name, known in (("actions", motion.ACTIONS), ("cameras", tuple(D3KE.cameras))):
@@ -65,11 +69,30 @@ class DataConfig:
                 raise ValueError(f"DataConfig.{name}: expected 1 or more, found {getattr(self, name)}")
         if self.margin < 1 or min(self.seed, self.validation, self.test) < 0:
             raise ValueError(f"DataConfig: expected margin >= 1 and no negative number, found {self}")
+        if self.motion not in ("actions", "mixtures"):
+            raise ValueError(f"DataConfig.motion: expected actions or mixtures, found {self.motion!r}")
+        if self.motion == "mixtures" and not self.seen_actions:
+            raise ValueError(f"DataConfig.actions: expected some not in {HELD_OUT}, found {self.actions}")
 
     @property
     def frames(self) -> int:
         """Frames of each action."""
         return round(self.seconds * self.fps)
+
+    @property
+    def seen_actions(self) -> tuple[str, ...]:
+        """Actions of training subjects: with mixtures, those that are not held out."""
+        held_out = {name for names in HELD_OUT.values() for name in names}
+        return tuple(a for a in self.actions if self.motion == "actions" or a not in held_out)
+
+    def list_takes(self, subject: int) -> list[str]:
+        """Actions of a subject's takes, in the order of the file; with mixtures, a third are such."""
+        if self.motion == "actions":
+            return list(self.actions)
+        split = next(name for name, members in self.splits.items() if subject in members)
+        performed = {*self.seen_actions, *HELD_OUT.get(split, ())}
+        actions = [name for name in self.actions if name in performed]
+        return actions + [MIXTURE] * math.ceil(len(actions) / 2)
 
     @property
     def splits(self) -> dict[str, list[int]]:
@@ -106,7 +129,11 @@ def make(config: DataConfig, out: Path, workers: int = 1, device: str = "cpu") -
 
 def describe(config: DataConfig) -> dict[str, Any]:
     """The configuration and the hashes of `_SOURCES`, as JSON values."""
-    return record_jobs.describe_config(config, _SOURCES)
+    if config.motion == "mixtures":
+        return record_jobs.describe_config(config, (*_SOURCES, POSTURES_FILE))
+    description = record_jobs.describe_config(config, _SOURCES)
+    del description["motion"]  # the first version's records were made before there was a second
+    return description
 
 
 # -- one file ------------------------------------------------------------------------------------------------
@@ -118,6 +145,12 @@ def load_body() -> tuple[Skeleton, BodySurface]:
     return default_skeleton().double(), load_surface()
 
 
+@cache
+def _load_pairs() -> Tensor:
+    """Pairs of cones that mixtures may not let overlap."""
+    return separable_pairs(*load_body())
+
+
 def make_takes(
     config: DataConfig, job: _Job, device: str = "cpu"
 ) -> Iterator[tuple[dict[str, Any], UInt8[Tensor, "time 3 px px"]]]:
@@ -126,10 +159,11 @@ def make_takes(
     skeleton, surface = load_body()
     performer = scene.draw_subject(skeleton, surface, config.seed, subject)
     numbers = torch.arange(config.frames)
-    for i, action in enumerate(config.actions):
-        t = numbers.double() / config.fps
-        stream = (config.seed, subject, motion.ACTIONS.index(action))
-        take = scene.perform(skeleton, performer, action, t, (*stream, scene.TAKE))
+    t = numbers.double() / config.fps
+    for i, action in enumerate(config.list_takes(subject)):
+        number = len(motion.ACTIONS) + i if action == MIXTURE else motion.ACTIONS.index(action)
+        stream = (config.seed, subject, number)
+        take = _perform(config, performer, action, t, (*stream, scene.TAKE))
         room = seed_generator(*stream, scene.ROOM)
         camera = calibrated(name, torch.float64)
         columns, images = scene.render_take(take, performer, camera, config.px, config.margin, room, device)
@@ -137,10 +171,22 @@ def make_takes(
         yield columns, images
 
 
+def _perform(
+    config: DataConfig, performer: scene.Subject, action: str, t: Tensor, seed: tuple[int, ...]
+) -> scene.Take:
+    skeleton, _ = load_body()
+    if config.motion == "actions":
+        return scene.perform(skeleton, performer, action, t, seed)
+    performer = performer._replace(style=draw_wide_style((*seed[:2], scene.STYLE)))
+    if action == MIXTURE:
+        return scene.perform_mixture(skeleton, performer, config.seen_actions, t, seed, _load_pairs())
+    return scene.perform_varied(skeleton, performer, action, t, seed)
+
+
 def _write_file(config: DataConfig, out: Path, job: _Job, parts: list[dict[str, Any]]) -> None:
     """Write a file from the columns of its takes."""
     subject, camera = job
-    frames = len(config.actions) * config.frames
+    frames = len(parts) * config.frames
     columns: dict[str, Any] = {"subject": [subject] * frames}
     for name, first in parts[0].items():
         values = [part[name] for part in parts]

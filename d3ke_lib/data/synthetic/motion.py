@@ -20,7 +20,9 @@ from torch import Tensor
 from d3ke_lib.data.seeds import seed_generator
 from d3ke_lib.data.synthetic.channels import (
     CHANNELS,
+    POSTURES,
     TABLES,
+    channel_ranges,
     look_up,
     mirror,
     posture_ranges,
@@ -30,7 +32,9 @@ from d3ke_lib.data.synthetic.channels import (
     wander,
 )
 
-ACTIONS: tuple[str, ...] = tuple(name for name, table in TABLES.items() if "period" in table)
+ACTIONS: tuple[str, ...] = tuple(
+    name for name, table in TABLES.items() if "period" in table and name not in POSTURES
+)
 
 _SAMPLES = 240  # of a cycle; even, so that half a cycle is whole
 _HARMONICS = 40
@@ -102,16 +106,21 @@ def to_motion(
     return Motion(angles, R_world_root, xy, column[CHANNELS.index("hop")].clamp_min(0.0))
 
 
-def draw_style(seed: int | Sequence[int]) -> Style:
-    """A random style; one subject in eight is left-handed."""
+def draw_style(
+    seed: int | Sequence[int], tempo: float = 0.2, size: float = 0.15, posture: float = 1.0
+) -> Style:
+    """A random style; one subject in eight is left-handed.
+
+    tempo, size (of the amplitude): factors within 1 ± these; posture: factor of its standard deviation.
+    """
     generator = seed_generator(*((seed,) if isinstance(seed, int) else seed))
-    size = uniform(generator, 0.85, 1.15)
-    gains = size * uniform(generator, 0.92, 1.08, len(CHANNELS))
-    spread = posture_ranges()[:, 0]
+    gain = uniform(generator, 1 - size, 1 + size)
+    gains = gain * uniform(generator, 0.92, 1.08, len(CHANNELS))
+    spread = posture * posture_ranges()[:, 0]
     offsets = torch.randn(len(CHANNELS), generator=generator, dtype=torch.float64).clamp(-2, 2)
-    tempo = float(uniform(generator, 0.8, 1.2))
+    factor = float(uniform(generator, 1 - tempo, 1 + tempo))
     left_handed = bool(torch.rand((), generator=generator) < 1 / 8)
-    return Style(tempo, tuple(gains.tolist()), tuple((spread * offsets).tolist()), left_handed)
+    return Style(factor, tuple(gains.tolist()), tuple((spread * offsets).tolist()), left_handed)
 
 
 # -- curves -----------------------------------------------------------------------------------------------
@@ -163,8 +172,7 @@ def _perform_action(action: str, style: Style, take: torch.Generator, t: Tensor)
 
 def _perform_random(take: torch.Generator, t: Tensor) -> Tensor:
     """The action `random`: every channel for itself, slowly, inside RANDOM_SHARE of its comfortable range."""
-    bounds = [look_up(TABLES["comfort"], name, [0.0, 0.0]) for name in CHANNELS]
-    low, high = torch.tensor(bounds, dtype=torch.float64).T
+    low, high = channel_ranges().unbind(-1)
     reach = _RANDOM_SHARE * wander(take, t, len(CHANNELS), slowest=0.1, fastest=0.45) / 0.8
     return (low + high) / 2 + (high - low) / 2 * reach.clamp(-1, 1)
 
