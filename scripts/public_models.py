@@ -193,7 +193,7 @@ def print_report(rows: list[dict], summary: dict[str, dict], refused: dict[str, 
     print(format_table(summary), "\n\nrefused", sep="")
     for reason, number in refused.items():
         print(f"{number:4}  {reason}")
-    print(f"with loops allowed {summary['total']['equal_with_loops_allowed']} more are equal")
+    print(f"{summary['total']['with_loops']} of those read have constraints that close a loop of joints")
     for row in rows:
         if row["opensim"] or row.get("random_m", 0.0) >= EQUAL:
             print(f"{row['path']}: {row['opensim'] or format(row['random_m'], '.2g') + ' m'}")
