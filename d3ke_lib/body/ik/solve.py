@@ -6,6 +6,7 @@ motion is smooth, given up between frames that no smooth motion joins.
 """
 
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
@@ -67,7 +68,8 @@ def solve(
     start: Float[Tensor, "*frame coord"] | None = None,
     bounds: Literal["clamped", "all", "none"] = "clamped",
     prior: Prior | None = None,
-    iterations: int = 40,
+    iterations: int = 100,
+    progress: Callable[[int], object] | None = None,
 ) -> tuple[Pose, Residuals]:
     """Coordinates (rad, m) that bring the skeleton's markers to `markers` (ground, m; NaN = missing).
 
@@ -76,11 +78,15 @@ def solve(
     OpenSim), of all, of none. With a spec the selected coordinates, the root's rotation and its place are
     solved for. Runs in the dtype and on the device of the skeleton. Raises ValueError on wrong shapes and
     when no marker is seen at all; warns of `UnseenFrames`. A frame that did not converge is marked in the
-    residuals.
+    residuals. `progress` is called with the number of frames of each part that is solved.
     """
     problem = prepare(skeleton, markers, weights, scales, bounds, prior)
     given = None if start is None else _given(skeleton, problem, start)
-    parts = [solve_window(problem, given, rows, prior, iterations) for rows in _windows(len(markers), prior)]
+    parts = []
+    for rows in _windows(len(markers), prior):
+        parts.append(solve_window(problem, given, rows, prior, iterations))
+        if progress is not None:
+            progress(len(parts[-1].unknown))
     found = Descent(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
     return _pose(skeleton, problem, found), _residuals(problem, markers, found)
 
