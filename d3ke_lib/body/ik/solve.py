@@ -1,7 +1,7 @@
 """Inverse kinematics: markers → coordinates, all frames at once.
 
-Key frames first, from the middle of the ranges; the others between them; a frame that fits worse than its
-like is tried again from its neighbours; at the end, where asked, all frames together under a prior that
+Key frames first, from the middle of the ranges; the others between them; a frame that fits worse than the
+others is tried again from its neighbours; at the end, where asked, all frames together under a prior that
 motion is smooth, given up between frames that no smooth motion joins.
 """
 
@@ -21,16 +21,16 @@ from d3ke_lib.body.ik.normal_equations import axes_of
 from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.pose import Pose
 
-SPEED = 4.0  # half ranges a s: what a coordinate may well do
+SPEED = 4.0  # half ranges per s: what a coordinate may well do
 WINDOW, OVERLAP = 960, 24  # frames solved together, and how many of them are solved twice
 FULL_TURN = 6.3  # rad: ranges beyond this bound nothing
 FARTHEST = 3.14  # rad or m: what counts as half of a wide range; who turns further comes round again
 
 
 class Prior(NamedTuple):
-    """What is believed before the markers are seen; they are off by `noise`, m, an axis (for weight 1).
+    """What is believed before the markers are seen; they are off by `noise`, m, per axis (for weight 1).
 
-    Coordinates accelerate by about `acceleration` half ranges a s² and stand about `spread` half ranges off
+    Coordinates accelerate by about `acceleration` half ranges per s² and stand about `spread` half ranges off
     their middle, which matters only where no marker sees them, or two turn about one axis (in D3KE's body
     shoulder_rot and shoulder1_r2) and only their sum is seen. No half range counts for more than half a turn.
     """
