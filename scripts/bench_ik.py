@@ -1,32 +1,51 @@
 """Inverse kinematics: ours against OpenSim's InverseKinematicsTool on the same .trc files, in one run.
 
 Fresh trajectories: two models × gentle and wide × with and without 5 % of markers missing, 2 mm noise,
-by seeds that nothing was tuned on. Each solves each twice, in turn; the quicker time counts. Prints a
-table and writes one JSON, which notebook 08 shows when recorded:
+by seeds that nothing was tuned on; ours solves each twice and the quicker time counts, OpenSim once. With a
+folder that holds opensim-org/opensim-models its public trials are solved too, each in a process of its own,
+where the first call counts. Prints tables and writes one JSON, which notebook 08 shows when recorded:
 
-    python scripts/bench_ik.py --out data/results/ik.json
+    python scripts/bench_ik.py --models FOLDER --to data/results/ik.json
 """
 
-import argparse
 import json
 import os
+import subprocess
+import sys
 import time
 import warnings
 from pathlib import Path
 
+import _cli
 import pandas as pd
 import torch
 
 from d3ke_lib.body.ik.solve import Prior, solve
 from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.opensim.read import load_osim
+from d3ke_lib.body.pose import Pose
 from d3ke_lib.body.spec import BODY_FILE
-from d3ke_lib.experiment.studies.ik_trials import RATE, judged, observed, trajectory, trial_table, turning
+from d3ke_lib.experiment.studies.ik_trials import (
+    RATE,
+    evaluate_angles,
+    observed,
+    rotations_of,
+    trajectory,
+    trial_table,
+)  # fmt: skip
 from d3ke_lib.experiment.studies.opensim_oracle import opensim_inverse
+from d3ke_lib.experiment.studies.public_trials import (
+    PUBLIC_TRIALS,
+    PublicTrial,
+    load_trial,
+    public_table,
+    weighted_rms,
+)  # fmt: skip
+from d3ke_lib.files import write_text
 
 RELEASED = BODY_FILE.parents[3] / "shared/assets/d3ke/full_body_wo_hands.osim"
 AMASS = 1_000_000  # frames
-TURNS = 2
+REPEATS = 2
 
 
 def compare(path: Path, width: float, missing: float, seed: int, frames: int, device: str) -> dict:
@@ -36,21 +55,20 @@ def compare(path: Path, width: float, missing: float, seed: int, frames: int, de
     layer = Skeleton(skeleton.body).to(device)
     markers = noisy.to(device)
     solve(layer, markers[:16], prior=Prior(RATE))  # warm
-    seconds = their_seconds = float("inf")
-    for _ in range(TURNS):
+    seconds = float("inf")
+    for _ in range(REPEATS):
         begin = time.perf_counter()
         pose, residuals = solve(layer, markers, prior=Prior(RATE))
         ours = pose.angles.cpu()
         seconds = min(seconds, time.perf_counter() - begin)
-        labels, values, took = opensim_inverse(path, skeleton.markers, noisy.double().numpy(), RATE)
-        their_seconds = min(their_seconds, took)
+    labels, values, their_seconds = opensim_inverse(path, skeleton.markers, noisy.double().numpy(), RATE)
     found = torch.from_numpy(values[:, [labels.index(n) for n in skeleton.coordinates]]).float()
-    free = turning(skeleton)
+    free = rotations_of(skeleton)
     return {
         "model": path.stem, "width": width, "missing": missing, "seed": seed, "frames": frames,
-        "ours": judged(skeleton, ours, truth, clean, free)
+        "ours": evaluate_angles(skeleton, ours, truth, clean, free)
         | {"frames_per_second": frames / seconds, "converged": float(residuals.converged.float().mean())},
-        "opensim": judged(skeleton, found, truth, clean, free)
+        "opensim": evaluate_angles(skeleton, found, truth, clean, free)
         | {"frames_per_second": frames / their_seconds},
     }  # fmt: skip
 
@@ -69,33 +87,78 @@ def throughput(path: Path, frames: int, device: str) -> dict:
     return {"device": device, "frames": frames, "frames_per_second": rate, "amass_hours": AMASS / rate / 3600}
 
 
+def compare_public(folder: Path, trial: PublicTrial) -> dict:
+    """The first and a second call, alone and under the prior, and OpenSim's; for a process of its own."""
+    loaded = load_trial(folder, trial)
+    skeleton, markers, weights, rate = loaded
+    seconds = {}
+    for name, prior in (("first_s", None), ("again_s", None), ("smooth_s", Prior(rate))):
+        begin = time.perf_counter()
+        pose, residuals = solve(skeleton, markers, weights=weights, prior=prior)
+        seconds[name] = time.perf_counter() - begin
+        if prior is None:
+            ours, converged = skeleton(pose).markers, float(residuals.converged.float().mean())
+    used = [i for i in range(len(skeleton.markers)) if weights[i] > 0 and markers[:, i].isfinite().any()]
+    labels, values, their_seconds = opensim_inverse(
+        folder / trial.model, tuple(skeleton.markers[i] for i in used), markers[:, used].numpy(), rate,
+        weights[used].numpy(),
+    )  # fmt: skip
+    columns = [labels.index(name) for name in skeleton.coordinates]
+    theirs = skeleton(Pose(torch.from_numpy(values[:, columns].copy()), skeleton.generic_scales)).markers
+    return {
+        "trial": trial.name, "frames": len(markers), "markers": len(used), **seconds,
+        "opensim_s": their_seconds, "rms_mm": weighted_rms(loaded, ours),
+        "opensim_rms_mm": weighted_rms(loaded, theirs), "converged": converged,
+    }  # fmt: skip
+
+
+def in_own_process(folder: Path, trial: PublicTrial, threads: int) -> dict:
+    """`compare_public` where nothing was computed before."""
+    command = [sys.executable, __file__, "--models", str(folder), "--only", trial.name]
+    done = subprocess.run([*command, "--threads", str(threads)], capture_output=True, text=True)
+    if done.returncode:
+        raise ValueError(f"{trial.name}: {done.stderr.strip().splitlines()[-1]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def show(rows: list[dict], header: bool) -> None:
+    print(pd.DataFrame(rows).to_string(index=False, header=header), flush=True)
+
+
+@_cli.command()
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = _cli.bench_parser(__doc__, Path("out/bench/ik.json"))
     parser.add_argument("--frames", type=int, default=240)
     parser.add_argument("--long", type=int, default=1920, help="frames of the throughput run")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=Path("out/bench/ik.json"))
+    parser.add_argument("--models", type=Path, help="a checkout of opensim-org/opensim-models")
+    parser.add_argument("--only", choices=[t.name for t in PUBLIC_TRIALS], help="solve it, print its JSON")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     warnings.filterwarnings("ignore")
+    if options.only:
+        trial = next(t for t in PUBLIC_TRIALS if t.name == options.only)
+        print(json.dumps(compare_public(options.models, trial)))
+        return
+    public = []
+    for trial in PUBLIC_TRIALS if options.models else ():
+        public.append(in_own_process(options.models, trial, options.threads))
+        show(public_table(public[-1:]), len(public) == 1)
     paths = [path for path in (BODY_FILE, RELEASED) if path.exists()]
     cases = [(p, w, m) for p in paths for w in (0.12, 0.6) for m in (0.0, 0.05)]
     rows = []
     for seed, (path, width, missing) in enumerate(cases, 100):
         rows.append(compare(path, width, missing, seed, options.frames, options.device))
-        print(pd.DataFrame(trial_table(rows[-1:])).to_string(index=False, header=len(rows) == 1), flush=True)
+        show(trial_table(rows[-1:]), len(rows) == 1)
     long = throughput(BODY_FILE, options.long, options.device)
     print(
-        f"{long['frames']} frames at once: {long['frames_per_second']:.0f} frames/s on {options.device}; ",
-        end="",
+        f"{long['frames']} frames at once: {long['frames_per_second']:.0f} frames/s on {options.device}; "
+        f"a million frames of AMASS would take {long['amass_hours']:.1f} h"
     )
-    print(f"a million frames of AMASS would take {long['amass_hours']:.1f} h")
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    load = os.getloadavg()[0]
-    result = {"device": options.device, "threads": options.threads, "load": load, "rows": rows, "long": long}
-    options.out.write_text(json.dumps(result, indent=1) + "\n")
+    result = {"device": options.device, "threads": options.threads, "load": os.getloadavg()[0]}
+    result |= {"rows": rows, "public": public, "long": long}
+    write_text(options.to, json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -13,8 +13,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from d3ke_lib.body.kinematics import Skeleton, default_skeleton
-from d3ke_lib.body.opensim.scaling import D3KE_MEASUREMENTS
 from d3ke_lib.body.pose import Pose
+from d3ke_lib.body.scaling.factors import D3KE_MEASUREMENTS
 from d3ke_lib.data.bmlmovi.points import GROUND, MEANS, set_t_pose
 
 BETAS = 16

@@ -11,9 +11,9 @@ from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.opensim.inertia import scaled_segments
 from d3ke_lib.body.opensim.motion_files import Trajectories, write_trc
 from d3ke_lib.body.opensim.read import OsimError, load_osim
-from d3ke_lib.body.opensim.scaling import D3KE_MEASUREMENTS, Measurement, SkippedMeasurement, scale_factors
 from d3ke_lib.body.opensim.write import write_osim
 from d3ke_lib.body.pose import Pose
+from d3ke_lib.body.scaling.factors import D3KE_MEASUREMENTS, Measurement, SkippedMeasurement, scale_factors
 from d3ke_lib.body.spec import BODY_FILE
 
 MODELS = ["d3ke_body", "full_body_wo_hands", "full_body"]

@@ -1,11 +1,12 @@
 """Inverse kinematics: markers → coordinates, all frames at once.
 
-Key frames first, from the middle of the ranges; the others between them; a frame that fits worse than its
-like is tried again from its neighbours; at the end, where asked, all frames together under a prior that
+Key frames first, from the middle of the ranges; the others between them; a frame that fits worse than the
+others is tried again from its neighbours; at the end, where asked, all frames together under a prior that
 motion is smooth, given up between frames that no smooth motion joins.
 """
 
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
@@ -20,16 +21,16 @@ from d3ke_lib.body.ik.normal_equations import axes_of
 from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.pose import Pose
 
-SPEED = 4.0  # half ranges a s: what a coordinate may well do
+SPEED = 4.0  # half ranges per s: what a coordinate may well do
 WINDOW, OVERLAP = 960, 24  # frames solved together, and how many of them are solved twice
 FULL_TURN = 6.3  # rad: ranges beyond this bound nothing
 FARTHEST = 3.14  # rad or m: what counts as half of a wide range; who turns further comes round again
 
 
 class Prior(NamedTuple):
-    """What is believed before the markers are seen; they are off by `noise`, m, an axis (for weight 1).
+    """What is believed before the markers are seen; they are off by `noise`, m, per axis (for weight 1).
 
-    Coordinates accelerate by about `acceleration` half ranges a s² and stand about `spread` half ranges off
+    Coordinates accelerate by about `acceleration` half ranges per s² and stand about `spread` half ranges off
     their middle, which matters only where no marker sees them, or two turn about one axis (in D3KE's body
     shoulder_rot and shoulder1_r2) and only their sum is seen. No half range counts for more than half a turn.
     """
@@ -67,7 +68,8 @@ def solve(
     start: Float[Tensor, "*frame coord"] | None = None,
     bounds: Literal["clamped", "all", "none"] = "clamped",
     prior: Prior | None = None,
-    iterations: int = 40,
+    iterations: int = 100,
+    progress: Callable[[int], object] | None = None,
 ) -> tuple[Pose, Residuals]:
     """Coordinates (rad, m) that bring the skeleton's markers to `markers` (ground, m; NaN = missing).
 
@@ -76,11 +78,16 @@ def solve(
     OpenSim), of all, of none. With a spec the selected coordinates, the root's rotation and its place are
     solved for. Runs in the dtype and on the device of the skeleton. Raises ValueError on wrong shapes,
     for a model with loops of joints and when no marker is seen at all; warns of `UnseenFrames`. A frame that
-    did not converge is marked in the residuals.
+    did not converge is marked in the residuals. `progress` is called with the number of frames of each part
+    that is solved.
     """
     problem = prepare(skeleton, markers, weights, scales, bounds, prior)
     given = None if start is None else _given(skeleton, problem, start)
-    parts = [solve_window(problem, given, rows, prior, iterations) for rows in _windows(len(markers), prior)]
+    parts = []
+    for rows in _windows(len(markers), prior):
+        parts.append(solve_window(problem, given, rows, prior, iterations))
+        if progress is not None:
+            progress(len(parts[-1].unknown))
     found = Descent(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
     return _pose(skeleton, problem, found), _residuals(problem, markers, found)
 

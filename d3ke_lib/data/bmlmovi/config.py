@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from d3ke_lib.body.opensim import scaling as measurements
+from d3ke_lib.body.scaling import factors as measurements
 from d3ke_lib.body.spec import D3KE, body_file
 from d3ke_lib.data import record_jobs
 from d3ke_lib.data.bmlmovi.boxes import Source

@@ -20,8 +20,8 @@ from d3ke_lib import files
 from d3ke_lib.body.ik.joint_scaling import solve_with_scales
 from d3ke_lib.body.ik.solve import Prior, solve
 from d3ke_lib.body.kinematics import Skeleton
-from d3ke_lib.body.opensim.scaling import scale_factors
 from d3ke_lib.body.pose import Pose
+from d3ke_lib.body.scaling.factors import scale_factors
 from d3ke_lib.data.bmlmovi import smplh
 from d3ke_lib.data.bmlmovi.folder_tree import BmlmoviError
 from d3ke_lib.data.bmlmovi.points import (

@@ -1,4 +1,4 @@
-"""Trials of inverse kinematics whose truth is known: motions, their markers, how far off answers are."""
+"""Trials of inverse kinematics whose truth is known: motions, their markers, errors of solutions."""
 
 import math
 
@@ -11,11 +11,11 @@ from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.pose import Pose
 
 RATE = 60.0  # Hz
-NOISE = 2e-3  # m an axis
+NOISE = 2e-3  # m per axis
 
 
 def trajectory(skeleton: Skeleton, frames: int, width: float, seed: int) -> Float[Tensor, "frame coord"]:
-    """Three sinusoids up to 1 Hz a coordinate, within `width` of its half range about the middle."""
+    """Three sinusoids up to 1 Hz per coordinate, within `width` of its half range about the middle."""
     draws = np.random.default_rng(seed)
     count = len(skeleton.coordinates)
     time_ = np.arange(frames)[:, None, None] / RATE
@@ -30,7 +30,7 @@ def trajectory(skeleton: Skeleton, frames: int, width: float, seed: int) -> Floa
 
 
 def observed(skeleton: Skeleton, angles: Tensor, missing: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Clean markers, and the same with 2 mm noise an axis and gaps."""
+    """Clean markers, and the same with 2 mm noise per axis and gaps."""
     draws = torch.Generator().manual_seed(seed)
     clean = skeleton(Pose(angles, skeleton.generic_scales)).markers
     noisy = clean + NOISE * torch.randn(clean.shape, generator=draws)
@@ -38,7 +38,9 @@ def observed(skeleton: Skeleton, angles: Tensor, missing: float, seed: int) -> t
     return clean, noisy
 
 
-def judged(skeleton: Skeleton, angles: Tensor, truth: Tensor, clean: Tensor, free: list[int]) -> dict:
+def evaluate_angles(
+    skeleton: Skeleton, angles: Tensor, truth: Tensor, clean: Tensor, free: list[int]
+) -> dict:
     """Marker RMS to clean, mm; angle RMSE, degrees: over all, mean and median of coordinates."""
     off = skeleton(Pose(angles, skeleton.generic_scales)).markers - clean
     by_coordinate = (angles - truth)[:, free].square().mean(0).sqrt() * 180 / math.pi
@@ -50,13 +52,13 @@ def judged(skeleton: Skeleton, angles: Tensor, truth: Tensor, clean: Tensor, fre
     }
 
 
-def turning(skeleton: Skeleton) -> list[int]:
+def rotations_of(skeleton: Skeleton) -> list[int]:
     """Rotations that follow no coupler and no lock."""
     body = skeleton.body
     tied = {c.dependent for c in body.couplers if c.enforced}
     slides = {a.coordinate for j in body.joints for a in j.translations}
-    held = {c.name for c in body.coordinates if c.locked}
-    return [i for i, name in enumerate(skeleton.coordinates) if name not in tied | slides | held]
+    locked = {c.name for c in body.coordinates if c.locked}
+    return [i for i, name in enumerate(skeleton.coordinates) if name not in tied | slides | locked]
 
 
 def trial_table(rows: list[dict]) -> list[dict]:

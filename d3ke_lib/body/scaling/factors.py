@@ -1,4 +1,4 @@
-"""Scaling a model to a person from a static trial, as OpenSim's ScaleTool does.
+"""Scaling a model to a subject from a static trial, as OpenSim's ScaleTool does.
 
 A measurement compares distances between pairs of markers in the trial (averaged over time) with those of the
 model in its default pose; the mean ratio scales some axes of some bodies. The default set is D3KE's 83.
