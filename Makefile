@@ -31,6 +31,8 @@ RAW ?=
 DEEP ?=
 ## json file to which `check-data` also writes its report
 JSON ?=
+## overrides of the profile's values: a TOML file (d3ke_lib/experiment/run/overrides.py)
+OVERRIDES ?=
 ## partial records are accepted: PARTIAL=1 goes on without what could not be made
 PARTIAL ?=
 ## body model instead of our own: an .osim file
@@ -51,8 +53,8 @@ VENV ?= .venv
 include scripts/env.mk
 PY    := $(VENV)/bin/python
 READY := $(VENV)/.requirements
-OUT   := out/$(P)
-NB    := $(OUT)/notebooks
+# Overrides give a profile a folder of its own.
+OUT   := $(or $(D3KE_OUT),out)/$(P)$(addprefix .,$(basename $(notdir $(OVERRIDES))))
 
 # A misspelt variable would be ignored without a word; so would one of the rules' own.
 KNOWN   := $(shell sed -nE 's/^(export )?([A-Z_]+) *\?=.*/\2/p' Makefile scripts/env.mk)
@@ -65,14 +67,16 @@ $(error unknown REFINER '$(REFINER)'; known: transformer, tcn, lstm)
 endif
 
 # Paths are looked up before anything is installed or written.
-path = $(if $($(1)),$(if $(shell test -$(2) "$($(1))" && echo 1),,$(error $(1): expected a $(3), found none at '$($(1))')))
-$(call path,RAW,d,folder)$(call path,VOC,d,folder)$(call path,RECORDS,d,folder)
-$(call path,VIDEO,e,file)$(call path,BODY,f,file)$(call path,OCCLUDERS,f,file)
+path = $(if $($(1)),$(if $(shell test -$(2) "$($(1))" && echo 1),,$(error $(1)=$($(1)): expected $(3), found none)))
+$(call path,RAW,d,the folder of the downloads)$(call path,VOC,d,a folder)$(call path,RECORDS,d,a folder)
+$(call path,VIDEO,e,a file)$(call path,BODY,f,a file)$(call path,OCCLUDERS,f,a file)$(call path,OVERRIDES,f,a file)
 
-# What the library reads of these.
+# What the library reads of these (d3ke_lib/settings.py).
 export D3KE_RAW       := $(or $(abspath $(RAW)),$(D3KE_RAW))
 export D3KE_BODY      := $(or $(abspath $(BODY)),$(D3KE_BODY))
 export D3KE_OCCLUDERS := $(or $(abspath $(OCCLUDERS)),$(D3KE_OCCLUDERS))
+export D3KE_OVERRIDES := $(or $(abspath $(OVERRIDES)),$(D3KE_OVERRIDES))
+export D3KE_OUT       := $(abspath $(D3KE_OUT))
 export D3KE_PARTIAL   := $(or $(PARTIAL),$(D3KE_PARTIAL))
 export D3KE_SEEDS     := $(or $(SEEDS),$(D3KE_SEEDS))
 
@@ -105,12 +109,15 @@ LOCK := --universal --python-version 3.11 --generate-hashes --no-emit-index-url 
 lock: | $(READY)
 	@$(PY) -m uv pip compile -q $(LOCK) requirements.in -o requirements.lock
 
-# -- the pipeline: scripts/pipeline.mk, by the plan that Python writes of what is out of date ------------------
+# -- the pipeline: scripts/pipeline.mk, by the plan that Python writes of what is out of date --------------------------
 
+## everything: data, both backbones, refiner, evaluation, report [P=] [SEEDS=] [REFINER=] [RAW=]
 reproduce: $(READY)
 	+@$(PY) -m d3ke_lib.experiment.plan write $(P) $(REFINER)
 	+@$(MAKE) --no-print-directory -f scripts/pipeline.mk P=$(P) REFINER=$(REFINER) OUT=$(OUT) PY=$(PY) SPIN=$(SPIN)
 	@echo "report: $(OUT)/report/index.html"
+
+## the same as reproduce
 report: reproduce
 
 # -- the paper's data --------------------------------------------------------------------------------------------------

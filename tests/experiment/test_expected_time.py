@@ -25,7 +25,7 @@ def trials(monkeypatch) -> None:
     """Trials that cost nothing: small networks, no rendering, imports of ten seconds."""
     toy.shrink(monkeypatch)
     images = torch.zeros(12, 3, toy.STORED, toy.STORED, dtype=torch.uint8)
-    monkeypatch.setattr(expected_time.synthetic, "takes", lambda *_: iter([({}, images)]))
+    monkeypatch.setattr(expected_time.synthetic, "make_takes", lambda *_: iter([({}, images)]))
     monkeypatch.setattr(expected_time, "import_seconds", lambda: 10.0)
 
 
