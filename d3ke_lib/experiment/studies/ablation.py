@@ -27,6 +27,7 @@ from d3ke_lib.experiment.evaluation.evaluate import rounded
 from d3ke_lib.experiment.run import artifacts, devices
 from d3ke_lib.experiment.run.codec import check_types, to_values
 from d3ke_lib.experiment.run.config import DEMO, FrameConfig, TemporalConfig
+from d3ke_lib.experiment.run.forward import predict_frames
 from d3ke_lib.experiment.run.identity import records_hash
 from d3ke_lib.experiment.run.train_frame import train_frame
 from d3ke_lib.experiment.run.train_temporal import subjects_for, train_temporal
