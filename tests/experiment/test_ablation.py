@@ -37,9 +37,9 @@ def result(toy_records, tmp_path_factory) -> dict:
 
 
 def only_finished(train):
-    def check(config, data, folder, seed):
+    def check(config, data, folder, seed, skeleton):
         before = (folder / "run.json").stat().st_mtime_ns
-        found = train(config, data, folder, seed)
+        found = train(config, data, folder, seed, skeleton)
         assert (folder / "run.json").stat().st_mtime_ns == before
         return found
 
