@@ -60,7 +60,8 @@ OUT   := $(or $(D3KE_OUT),out)/$(P)$(addprefix .,$(basename $(notdir $(OVERRIDES
 KNOWN   := $(shell sed -nE 's/^(export )?([A-Z_]+) *\?=.*/\2/p' Makefile scripts/env.mk)
 UNKNOWN := $(filter-out $(KNOWN),$(foreach each,$(subst \ ,_,$(MAKEOVERRIDES)),$(firstword $(subst =, ,$(each)))))
 ifneq ($(UNKNOWN),)
-$(error unknown variable $(UNKNOWN); $(shell awk -v asked="$(UNKNOWN)" -f scripts/help.awk Makefile) `make help` lists all)
+MEANT := $(shell awk -v asked="$(UNKNOWN)" -f scripts/help.awk Makefile)
+$(error unknown variable $(UNKNOWN); $(MEANT) `make help` lists all)
 endif
 ifeq ($(filter $(REFINER),transformer tcn lstm),)
 $(error unknown REFINER '$(REFINER)'; known: transformer, tcn, lstm)
@@ -86,7 +87,7 @@ export D3KE_SEEDS     := $(or $(SEEDS),$(D3KE_SEEDS))
 help:
 	@awk -f scripts/help.awk $(MAKEFILE_LIST)
 
-# -- set-up: an environment from the hashed lock; nothing is installed twice --------------------------------------------
+# -- set-up: an environment from the hashed lock; nothing is installed twice ----------------------------------------
 
 WANTED := import sys; v = sys.version_info; \
   sys.exit(v < (3, 11) and f"Python >= 3.11 is needed; {sys.executable} is {v[0]}.{v[1]} (set PYTHON=)")
@@ -186,4 +187,5 @@ parity: $(READY)
 clean:
 	rm -rf out .pytest_cache .ruff_cache
 
-.PHONY: help setup lock reproduce report check-data occluders predict demo-video train lab test bench ablation parity clean
+.PHONY: help setup lock reproduce report check-data occluders predict demo-video train lab test bench ablation parity \
+  clean

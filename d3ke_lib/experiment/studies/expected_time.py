@@ -44,7 +44,6 @@ TRAINING = 1.15  # a step of training per bare step: loading, augmentation, loss
 PREDICTION = 0.3  # an image predicted per image trained on, decoding included
 THREADS = 0.85  # exponent: two threads are 1.8 times as fast as one
 REFINING = 1.5  # a step of the refiner per bare step: reading of windows, skeleton layer, losses
-BOOTSTRAP_S = 0.003  # a draw of the evaluation
 LONG_S = 5.0  # a step that takes longer is not repeated
 
 
@@ -61,7 +60,6 @@ def calibrate(profile: Profile) -> dict[str, float]:
     else:
         making = imports + rendering_seconds(profile.data)
     found["02_data"] += making
-    found["06_evaluation"] += BOOTSTRAP_S * profile.evaluation.draws
     training, refining = found.pop("04_frame"), found.pop("05_temporal")
     for backbone in profile.backbones:
         config = dataclasses.replace(profile.frame, backbone=backbone)
