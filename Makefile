@@ -25,6 +25,10 @@ VIDEO ?=
 BOX ?=
 ## focal length of VIDEO's camera in px
 FOCAL ?=
+## person of VIDEO: 1 is the one seen longest
+PERSON ?=
+## out folder of `predict` instead of one named after VIDEO
+OUT ?=
 ## raw downloads of BMLmovi, AMASS and SMPL-H (data/README.md): a folder
 RAW ?=
 ## deep check of RAW by `check-data`: DEEP=1 decodes every video and reads every fit
@@ -54,34 +58,32 @@ include scripts/env.mk
 PY    := $(VENV)/bin/python
 READY := $(VENV)/.requirements
 # Overrides give a profile a folder of its own.
-OUT   := $(or $(D3KE_OUT),out)/$(P)$(addprefix .,$(basename $(notdir $(OVERRIDES))))
+RUN   := $(or $(D3KE_OUT),out)/$(P)$(addprefix .,$(basename $(notdir $(OVERRIDES))))
 
 # A misspelt variable would be ignored without a word; so would one of the rules' own.
 KNOWN   := $(shell sed -nE 's/^(export )?([A-Z_]+) *\?=.*/\2/p' Makefile scripts/env.mk)
 UNKNOWN := $(filter-out $(KNOWN),$(foreach each,$(subst \ ,_,$(MAKEOVERRIDES)),$(firstword $(subst =, ,$(each)))))
 ifneq ($(UNKNOWN),)
-$(error unknown variable $(UNKNOWN); $(shell awk -v asked="$(UNKNOWN)" -f scripts/help.awk Makefile) `make help` lists all)
+MEANT := $(shell awk -v asked="$(UNKNOWN)" -f scripts/help.awk Makefile)
+$(error unknown variable $(UNKNOWN); $(MEANT) `make help` lists all)
 endif
 ifeq ($(filter $(REFINER),transformer tcn lstm),)
 $(error unknown REFINER '$(REFINER)'; known: transformer, tcn, lstm)
 endif
 
 # Paths are looked up before anything is installed or written.
-path = $(if $($(1)),$(if $(shell test -$(2) "$($(1))" && echo 1),,$(error $(1): expected a $(3), found none at '$($(1))')))
-$(call path,RAW,d,folder)$(call path,VOC,d,folder)$(call path,RECORDS,d,folder)
-$(call path,VIDEO,e,file)$(call path,BODY,f,file)$(call path,OCCLUDERS,f,file)$(call path,OVERRIDES,f,file)
+path = $(if $($(1)),$(if $(shell test -$(2) "$($(1))" && echo 1),,$(error $(1)=$($(1)): expected $(3), found none)))
+$(call path,RAW,d,the folder of the downloads)$(call path,VOC,d,a folder)$(call path,RECORDS,d,a folder)
+$(call path,VIDEO,e,a file)$(call path,BODY,f,a file)$(call path,OCCLUDERS,f,a file)$(call path,OVERRIDES,f,a file)
 
-# What the library reads of these.
+# What the library reads of these (d3ke_lib/settings.py).
 export D3KE_RAW       := $(or $(abspath $(RAW)),$(D3KE_RAW))
 export D3KE_BODY      := $(or $(abspath $(BODY)),$(D3KE_BODY))
 export D3KE_OCCLUDERS := $(or $(abspath $(OCCLUDERS)),$(D3KE_OCCLUDERS))
-export D3KE_PARTIAL   := $(or $(PARTIAL),$(D3KE_PARTIAL))
 export D3KE_OVERRIDES := $(or $(abspath $(OVERRIDES)),$(D3KE_OVERRIDES))
+export D3KE_OUT       := $(abspath $(D3KE_OUT))
+export D3KE_PARTIAL   := $(or $(PARTIAL),$(D3KE_PARTIAL))
 export D3KE_SEEDS     := $(or $(SEEDS),$(D3KE_SEEDS))
-
-ifdef D3KE_OUT
-export D3KE_OUT := $(abspath $(D3KE_OUT))
-endif
 
 # -- help ------------------------------------------------------------------------------------------------------------
 
@@ -89,7 +91,7 @@ endif
 help:
 	@awk -f scripts/help.awk $(MAKEFILE_LIST)
 
-# -- set-up: an environment from the hashed lock; nothing is installed twice --------------------------------------------
+# -- set-up: an environment from the hashed lock; nothing is installed twice ----------------------------------------
 
 WANTED := import sys; v = sys.version_info; \
   sys.exit(v < (3, 11) and f"Python >= 3.11 is needed; {sys.executable} is {v[0]}.{v[1]} (set PYTHON=)")
@@ -117,8 +119,9 @@ lock: | $(READY)
 ## everything: data, both backbones, refiner, evaluation, report [P=] [SEEDS=] [REFINER=]; bmlmovi with RAW=folder
 reproduce: $(READY)
 	+@$(PY) -m d3ke_lib.experiment.plan write $(P) $(REFINER)
-	+@$(MAKE) --no-print-directory -f scripts/pipeline.mk P=$(P) REFINER=$(REFINER) OUT=$(OUT) PY=$(PY) SPIN=$(SPIN)
-	@echo "report: $(OUT)/report/index.html"
+	+@$(MAKE) --no-print-directory -f scripts/pipeline.mk P=$(P) REFINER=$(REFINER) OUT=$(RUN) PY=$(PY) SPIN=$(SPIN)
+	@echo "report: $(RUN)/report/index.html"
+
 ## the same as reproduce
 report: reproduce
 
@@ -134,10 +137,10 @@ occluders: $(READY)
 
 # -- use ---------------------------------------------------------------------------------------------------------------
 
-## joint angles from VIDEO [BOX=x,y,w,h] [P=] [BACKBONE=]; the networks are trained before (make reproduce)
+## joint angles from VIDEO [BOX=x,y,w,h] [PERSON=] [OUT=] [P=] [BACKBONE=]; the networks are trained before (make reproduce)
 predict: $(READY)
 	@$(PY) scripts/predict.py "$(VIDEO)" --profile $(P) --backbone $(BACKBONE) \
-	  $(if $(BOX),--box $(BOX)) $(if $(FOCAL),--focal $(FOCAL))
+	  $(if $(BOX),--box $(BOX)) $(if $(FOCAL),--focal $(FOCAL)) $(if $(PERSON),--person $(PERSON)) $(if $(OUT),--out "$(OUT)")
 
 ## the same on a real video from the package index
 demo-video: $(READY)
@@ -188,4 +191,5 @@ parity: $(READY)
 clean:
 	rm -rf out .pytest_cache .ruff_cache
 
-.PHONY: help setup lock reproduce report check-data occluders predict demo-video train lab test bench ablation parity clean
+.PHONY: help setup lock reproduce report check-data occluders predict demo-video train lab test bench ablation parity \
+  clean

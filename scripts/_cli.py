@@ -30,10 +30,13 @@ def bench_parser(doc: str, default: Path, threads: int = 2) -> argparse.Argument
     return made
 
 
-def command(*expected: type[Exception]) -> Callable[[Callable[[], int | None]], Callable[[], int]]:
+def command(
+    *expected: type[Exception], interrupted: str = ""
+) -> Callable[[Callable[[], int | None]], Callable[[], int]]:
     """Makes `main` return an exit code; errors of the `expected` types are told in one line on stderr.
 
     Always expected: ValueError, OSError. Other exceptions keep their traceback: they are faults of ours.
+    interrupted: what is said of Ctrl-C where KeyboardInterrupt has no message.
     """
 
     def wrap(main: Callable[[], int | None]) -> Callable[[], int]:
@@ -41,8 +44,8 @@ def command(*expected: type[Exception]) -> Callable[[Callable[[], int | None]], 
         def guarded() -> int:
             try:
                 return main() or 0
-            except KeyboardInterrupt:
-                print("interrupted", file=sys.stderr)
+            except KeyboardInterrupt as stop:
+                print(": ".join(filter(None, ("interrupted", str(stop) or interrupted))), file=sys.stderr)
                 return INTERRUPTED
             except (ValueError, OSError, *expected) as error:
                 print(f"error: {' '.join(str(error).split())}", file=sys.stderr)

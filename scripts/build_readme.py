@@ -4,13 +4,13 @@
 --check writes nothing and fails where a block is not what the recorded runs say.
 """
 
-import argparse
 import re
 import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
+import _cli
 import pandas as pd
 
 from d3ke_lib.experiment.evaluation.references import MEAN_POSE
@@ -24,17 +24,15 @@ CAPTIONS = "captions.json"
 BLOCK = "<!-- {name}:begin -->\n{text}<!-- {name}:end -->"
 
 
+@_cli.command()
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = _cli.parser(__doc__)
     parser.add_argument("--record", metavar="PROFILE", help="take this profile's results and figures first")
     parser.add_argument("--check", action="store_true")
     given = parser.parse_args()
-    try:
-        if given.record:
-            record(out_root() / given.record, REPOSITORY)
-        wrong = check(REPOSITORY) if given.check else fill(REPOSITORY)
-    except (ValueError, OSError) as error:
-        wrong = [str(error)]
+    if given.record:
+        record(out_root() / given.record, REPOSITORY)
+    wrong = check(REPOSITORY) if given.check else fill(REPOSITORY)
     for each in wrong:
         print(f"error: {each}", file=sys.stderr)
     return 1 if wrong else 0

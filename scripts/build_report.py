@@ -4,7 +4,6 @@ Reads out/<profile>/results.json, figures/ and notebooks/; writes out/<profile>/
 is renamed when it is whole; a dead link, a missing description of an image or an address outside ends it.
 """
 
-import argparse
 import os
 import re
 import shutil
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import _cli
 import nbformat
 from jinja2 import Environment, FileSystemLoader
 from nbconvert import HTMLExporter
@@ -32,16 +32,12 @@ REMOTE = re.compile(
 )
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+@_cli.command()
+def main() -> None:
+    parser = _cli.parser(__doc__)
     parser.add_argument("profile")
     profile = parser.parse_args().profile
-    try:
-        print(build(out_root() / profile))
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    print(build(out_root() / profile))
 
 
 def build(folder: Path) -> Path:

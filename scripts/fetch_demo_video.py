@@ -4,13 +4,14 @@ The package Sports2D (BSD 3-Clause) ships one. Its wheel is downloaded from the 
 installed; the video is taken out of it, with the licence and a note of its source next to it.
 """
 
-import argparse
 import hashlib
 import subprocess
 import sys
 import tempfile
 import zipfile
 from pathlib import Path
+
+import _cli
 
 from d3ke_lib.files import sha256, write_bytes, write_text
 
@@ -19,23 +20,16 @@ VIDEO = "Sports2D/Demo/demo.mp4"
 SHA256 = "d9a66417185647b112304b57093f0c180f37a768e6a14daca75ca541f3b78039"  # of the video
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+@_cli.command(RuntimeError, KeyError, zipfile.BadZipFile, interrupted="nothing was written")
+def main() -> None:
+    parser = _cli.parser(__doc__)
     parser.add_argument("target", type=Path)
     target = parser.parse_args().target
     if target.is_file() and sha256(target) == SHA256:
-        return 0
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            unpack(download(Path(folder)), target)
-    except (RuntimeError, KeyError, OSError, zipfile.BadZipFile) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted: nothing was written", file=sys.stderr)
-        return 130
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        unpack(download(Path(folder)), target)
     print(f"{target} ({target.stat().st_size / 1e6:.1f} MB) from {PACKAGE}, its licence next to it")
-    return 0
 
 
 def download(folder: Path) -> Path:

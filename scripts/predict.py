@@ -10,29 +10,23 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import _cli
 from tqdm import tqdm
 
 from d3ke_lib.experiment import video as room
 
 
-def main() -> int:
+@_cli.command(interrupted="nothing was written")
+def main() -> None:
     given = vars(_parser().parse_args())
-    try:
-        request = room.check_request(**given)
-        person = room.find_person(request, _show)
-        for note in person.video.notes:
-            print(f"note: {request.video}: {note}", file=sys.stderr)
-        networks = room.load_networks(request.frame_run, request.temporal_run)
-        prediction = room.predict_video(person, networks, request.focal, _show)
-        page = room.write_prediction(prediction, networks, request.folder, _show)
-    except (ValueError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt as stopped:
-        print(f"interrupted: {str(stopped) or 'nothing was written'}", file=sys.stderr)
-        return 130
+    request = room.check_request(**given)
+    person = room.find_person(request, _show)
+    for note in person.video.notes:
+        print(f"note: {request.video}: {note}", file=sys.stderr)
+    networks = room.load_networks(request.frame_run, request.temporal_run)
+    prediction = room.predict_video(person, networks, request.focal, _show)
+    page = room.write_prediction(prediction, networks, request.folder, _show)
     print(f"{page}  ({room.WARNING})")
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -6,12 +6,12 @@ only: the recorded configuration's motions are generated without rendering. Refu
 has another error than the recorded one.
 """
 
-import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import _cli
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -33,18 +33,14 @@ REDRAWN, CAPTIONS = ("paired",), "captions.json"
 SAME = ("R_camera_world", "t_camera_world", "subject", "view", "action", "frame", "time")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+@_cli.command()
+def main() -> None:
+    parser = _cli.parser(__doc__)
     parser.parse_args()
     path, folder = (artifacts.REPOSITORY / name for name in ("data/results/demo.json", "figures"))
-    try:
-        results = derive(artifacts.read_json(path))
-        artifacts.write_json(path, results)
-        draw(results, folder)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    results = derive(artifacts.read_json(path))
+    artifacts.write_json(path, results)
+    draw(results, folder)
 
 
 def derive(recorded: dict[str, Any]) -> dict[str, Any]:

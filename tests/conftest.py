@@ -1,4 +1,4 @@
-"""What all tests share: where the team's shared folder is, and one thread a test process."""
+"""What all tests share: where the team's shared folder is, and one thread per test process."""
 
 from pathlib import Path
 
@@ -27,10 +27,10 @@ def group_of(item: pytest.Item) -> str:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder beside the checkout with parity vectors and reference models; skips where it is absent."""
+    """The folder next to the checkout with parity vectors and reference models; skips where it is absent."""
     folder = ROOT.parent / "shared"
     if not folder.is_dir():
-        pytest.skip(f"{folder.name}/ is not beside the checkout: comparison with the released D3KE left out")
+        pytest.skip(f"{folder.name}/ is not next to the checkout: no comparison with the released D3KE")
     return folder
 
 

@@ -1,4 +1,4 @@
-"""Switches are compared one at a time, seed by seed; spoilt labels are marked; cells come from the JSON."""
+"""Switches are compared one at a time, seed by seed; corrupted labels are masked; cells are the JSON's."""
 
 import json
 from dataclasses import replace
@@ -15,7 +15,7 @@ from d3ke_lib.experiment.run import artifacts
 from d3ke_lib.experiment.run.artifacts import D3keError
 from d3ke_lib.experiment.studies import ablation
 from d3ke_lib.experiment.studies.ablation import RUNS, SWITCHES, AblationConfig
-from d3ke_lib.experiment.studies.corrupt_labels import SpoilConfig, limbs, spoil
+from d3ke_lib.experiment.studies.corrupt_labels import CorruptionConfig, corrupt, limbs
 
 CONFIG = AblationConfig(
     frame=replace(toy.FRAME, images=8, validations=1),
@@ -37,9 +37,9 @@ def result(toy_records, tmp_path_factory) -> dict:
 
 
 def only_finished(train):
-    def check(config, data, folder, seed):
+    def check(config, data, folder, seed, skeleton):
         before = (folder / "run.json").stat().st_mtime_ns
-        found = train(config, data, folder, seed)
+        found = train(config, data, folder, seed, skeleton)
         assert (folder / "run.json").stat().st_mtime_ns == before
         return found
 
@@ -49,7 +49,7 @@ def only_finished(train):
 def test_every_run_differs_from_its_base_in_one_switch():
     for switch in SWITCHES.values():
         base, other = RUNS[switch.base], RUNS[switch.other]
-        assert (base.kind, base.spoilt) == (other.kind, other.spoilt)
+        assert (base.kind, base.corrupted) == (other.kind, other.corrupted)
         assert not base.changes
         assert len(other.changes) == 1
         of_kind = getattr(AblationConfig(), base.kind)
@@ -82,32 +82,34 @@ def test_one_seed_has_no_spread():
         replace(CONFIG, seeds=(0,))
 
 
-def test_spoilt_limbs_are_marked_and_others_as_they_were(toy_records, tmp_path):
-    config = SpoilConfig(share=0.5)
-    out = spoil(toy_records, tmp_path / "a", config)
+def test_corrupted_limbs_are_marked_and_others_as_they_were(toy_records, tmp_path):
+    config = CorruptionConfig(share=0.5)
+    out = corrupt(toy_records, tmp_path / "a", config)
     skeleton = default_skeleton()
-    exact, spoilt = (FrameSet(folder, "train", skeleton).labels() for folder in (toy_records, out))
-    changed = (exact.pose.angles != spoilt.pose.angles).numpy()
-    marked = ~spoilt.valid.angles.numpy()
+    exact, corrupted = (FrameSet(folder, "train", skeleton).labels() for folder in (toy_records, out))
+    changed = (exact.pose.angles != corrupted.pose.angles).numpy()
+    marked = ~corrupted.valid.angles.numpy()
     assert not (changed & ~marked).any()
     of_limbs = np.concatenate(limbs(skeleton.coordinates))
     assert 0.2 < marked[:, of_limbs].mean() < 0.8
     assert changed.sum() > 0.9 * marked.sum()  # a clipped angle may be where it was
     assert not marked[:, [i for i in range(69) if i not in of_limbs]].any()
     low, high = skeleton.ranges.numpy().T
-    assert ((spoilt.pose.angles.numpy() >= low - 1e-6) & (spoilt.pose.angles.numpy() <= high + 1e-6)).all()
+    assert (
+        (corrupted.pose.angles.numpy() >= low - 1e-6) & (corrupted.pose.angles.numpy() <= high + 1e-6)
+    ).all()
     one, other = (FrameSet(folder, "validation", skeleton).labels().pose for folder in (toy_records, out))
     assert bool((one.angles == other.angles).all())
 
 
-def test_spoiling_is_done_once_and_the_same_twice(toy_records, tmp_path):
-    first, second = (spoil(toy_records, tmp_path / name, SpoilConfig()) for name in "ab")
+def test_corruption_is_done_once_and_the_same_twice(toy_records, tmp_path):
+    first, second = (corrupt(toy_records, tmp_path / name, CorruptionConfig()) for name in "ab")
     hashes = [records.load_manifest(folder)["files"] for folder in (first, second)]
     assert hashes[0] == hashes[1]
     before = (first / records.MANIFEST).stat().st_mtime_ns
-    spoil(toy_records, first, SpoilConfig())
+    corrupt(toy_records, first, CorruptionConfig())
     assert (first / records.MANIFEST).stat().st_mtime_ns == before
-    spoil(toy_records, first, SpoilConfig(seed=1))
+    corrupt(toy_records, first, CorruptionConfig(seed=1))
     assert (tmp_path / "a.old" / records.MANIFEST).is_file()
 
 

@@ -125,7 +125,7 @@ def test_only_what_an_edit_changes_is_planned(copy: Path):
         (["P=smok"], "error: unknown profile 'smok'; known: smoke, demo"),
         (["P=smoke", "SEEDS=3 x"], "error: SEEDS: expected whole numbers, each once"),
         (["P=bmlmovi"], "error: BMLmovi: say where the downloads are: RAW=folder"),
-        (["P=bmlmovi", "RAW=nowhere"], "RAW: expected a folder, found none at 'nowhere'"),
+        (["P=bmlmovi", "RAW=nowhere"], "RAW=nowhere: expected the folder of the downloads, found none"),
         (["P=bmlmovi", "RAW=data"], "data: expected BMLmovi's downloads"),
     ],
 )

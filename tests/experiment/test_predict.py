@@ -395,7 +395,7 @@ def command(*words: object, out: Path) -> subprocess.CompletedProcess:
 def test_a_typo_costs_no_torch_and_one_line(out: Path, walk: Path, words: list[str]) -> None:
     ran = command(*(word.format(walk=walk) for word in words), out=out)
     said = [line for line in ran.stderr.splitlines() if not line.startswith("import time:")]
-    assert ran.returncode == 1
+    assert ran.returncode == 2
     assert len(said) == 1
     assert said[0].startswith("error: ")
     packages = {line.split("|")[-1].strip().split(".")[0] for line in ran.stderr.splitlines() if "|" in line}

@@ -46,8 +46,8 @@ def budget(result: Result, name: str) -> str:
     seeds, frame, temporal = len(settings["seeds"]), settings["frame"], settings["temporal"]
     if run["kind"] == "temporal":
         return f"{seeds} seeds × {temporal['epochs']} epochs, windows of {temporal['window']} frames"
-    spoilt = f", {settings['spoilt']['share']:.0%} of limbs mislabelled" if run["spoilt"] else ""
-    return f"{seeds} seeds × {frame['images']:,} images of {frame['px']} px{spoilt}"
+    corrupted = f", {settings['corrupted']['share']:.0%} of limbs mislabelled" if run["corrupted"] else ""
+    return f"{seeds} seeds × {frame['images']:,} images of {frame['px']} px{corrupted}"
 
 
 def ablation_table(result: Result) -> Table:

@@ -1,16 +1,16 @@
 """What the switches are worth that paper and released code disagree about: one changed at a time, by seed.
 
-    out/ablation/data_spoilt/             records for the two runs about masking (spoilt.py)
+    out/ablation/data_corrupted/             records for the two runs about masking (corrupt_labels.py)
     out/ablation/frame/<name>.<seed>/     as every run; finished ones of the same fingerprint are reused
     out/ablation/temporal/<name>.<seed>/
 
-Judged on the validation subjects; test subjects stay unread. Result, schema 1:
+Evaluated on the validation subjects; test subjects stay unread. Result, schema 1:
 
 machine, git, records     what it ran on
-settings                  frame, temporal, spoilt: the base configurations; seeds
+settings                  frame, temporal, corrupted: the base configurations; seeds
 runs                      name → kind, differs (field → value, from the base), seeds → metric → value
 switches                  name → label, base, other (runs), metrics → mean, low, high (95 %, Student's t) of
-                          other − base, paired by seed; sd, differences (one a seed)
+                          other − base, paired by seed; sd, differences (one per seed)
 """
 
 import dataclasses
@@ -27,10 +27,11 @@ from d3ke_lib.experiment.evaluation.evaluate import rounded
 from d3ke_lib.experiment.run import artifacts, devices
 from d3ke_lib.experiment.run.codec import check_types, to_values
 from d3ke_lib.experiment.run.config import DEMO, FrameConfig, TemporalConfig
+from d3ke_lib.experiment.run.forward import predict_frames
 from d3ke_lib.experiment.run.identity import records_hash
 from d3ke_lib.experiment.run.train_frame import train_frame
 from d3ke_lib.experiment.run.train_temporal import subjects_for, train_temporal
-from d3ke_lib.experiment.studies.corrupt_labels import SpoilConfig, spoil
+from d3ke_lib.experiment.studies.corrupt_labels import CorruptionConfig, corrupt
 from d3ke_lib.nets.losses import RELEASED
 
 SCHEMA = 1
@@ -42,7 +43,7 @@ class Run(NamedTuple):
 
     kind: Literal["frame", "temporal"]
     changes: Mapping[str, Any]
-    spoilt: bool = False
+    corrupted: bool = False
 
 
 class Switch(NamedTuple):
@@ -58,8 +59,8 @@ RUNS = {
     "lambda4": Run("frame", {"loss": RELEASED}),
     "no_centre": Run("frame", {"center_striding": False}),
     "after_mean": Run("frame", {"squash": "after_mean"}),
-    "spoilt": Run("frame", {}, spoilt=True),
-    "unmasked": Run("frame", {"mask_angles": False}, spoilt=True),
+    "corrupted": Run("frame", {}, corrupted=True),
+    "unmasked": Run("frame", {"mask_angles": False}, corrupted=True),
     "refiner": Run("temporal", {}),
     "refiner_l1": Run("temporal", {"norm": "L1"}),
 }
@@ -67,7 +68,7 @@ SWITCHES = {
     "lambda4": Switch("λ4 0.01 − 0.06", "base", "lambda4"),
     "center_striding": Switch("without − with centre striding", "base", "no_centre"),
     "squash": Switch("sigmoid after − before the mean", "base", "after_mean"),
-    "mask_angles": Switch("wrong angles unmasked − masked", "spoilt", "unmasked"),
+    "mask_angles": Switch("wrong angles unmasked − masked", "corrupted", "unmasked"),
     "norm": Switch("L1 − L2 in the refiner", "refiner", "refiner_l1"),
 }
 
@@ -91,7 +92,7 @@ class AblationConfig:
 
     frame: FrameConfig = FRAME
     temporal: TemporalConfig = TEMPORAL
-    spoilt: SpoilConfig = field(default_factory=SpoilConfig)
+    corrupted: CorruptionConfig = field(default_factory=CorruptionConfig)
     seeds: tuple[int, ...] = (0, 1, 2)
 
     def __post_init__(self) -> None:
@@ -155,13 +156,13 @@ def _trained(config: AblationConfig, name: str, data: Path, out: Path) -> dict[i
 
 def _frame(config: AblationConfig, name: str, data: Path, out: Path, seed: int) -> dict[str, Any]:
     run = RUNS[name]
-    records = spoil(data, out / "data_spoilt", config.spoilt) if run.spoilt else data
+    records = corrupt(data, out / "data_corrupted", config.corrupted) if run.corrupted else data
     settings = dataclasses.replace(config.frame, **run.changes)
     return train_frame(settings, records, out / "frame" / f"{name}.{seed}", seed, default_skeleton())
 
 
 def _temporal(config: AblationConfig, name: str, data: Path, out: Path, seed: int) -> dict[str, Any]:
-    """On the answers of the base's first seed: the refiner's seed alone is varied."""
+    """On the predictions of the first seed of the base: the refiner's seed alone is varied."""
     source = out / "frame" / f"base.{config.seeds[0]}"
     _frame(config, "base", data, out, config.seeds[0])
     for split, subjects in subjects_for(config.temporal, data).items():
@@ -175,4 +176,4 @@ def _temporal(config: AblationConfig, name: str, data: Path, out: Path, seed: in
 def _described(config: AblationConfig, name: str, found: Mapping[int, Any]) -> dict[str, Any]:
     run = RUNS[name]
     differs = {key: to_values(value) for key, value in run.changes.items()}
-    return {"kind": run.kind, "differs": differs, "spoilt": run.spoilt, "seeds": found}
+    return {"kind": run.kind, "differs": differs, "corrupted": run.corrupted, "seeds": found}

@@ -15,8 +15,8 @@ KNOWN = (*NAMES, PAPERS_101)
 
 
 class Anatomy(NamedTuple):
-    """Blocks a stage; layers with weights on the longest path; groups a 3×3 convolution; channels a group
-    in the first stage; weights in all, the ImageNet classifier included."""
+    """Blocks per stage; layers with weights on the longest path; groups per 3×3 convolution; channels per
+    group in the first stage; weights in all, the ImageNet classifier included."""
 
     blocks: tuple[int, int, int, int]
     layers: int

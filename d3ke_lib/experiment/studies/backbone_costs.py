@@ -1,4 +1,4 @@
-"""All backbones beside each other: anatomy, cost that is counted, and time that is measured."""
+"""All backbones in one table: anatomy, cost that is counted, and time that is measured."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ from d3ke_lib.nets import backbone
 def activation_bytes(net: nn.Module, image: Tensor) -> int:
     """Memory that the forward pass keeps for the backward pass, weights left out; also on the meta device."""
     own = {value.untyped_storage()._cdata for value in (*net.parameters(), *net.buffers())}
-    kept: dict[int, Any] = {}  # storages stay alive here, so that no number is given twice
+    kept: dict[int, Any] = {}  # storages stay alive here, so that no address is given twice
 
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
@@ -29,22 +29,22 @@ def activation_bytes(net: nn.Module, image: Tensor) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        answer = net.train()(image)
+        prediction = net.train()(image)
     found = sum(storage.nbytes() for storage in kept.values())
-    del answer
+    del prediction
     return found
 
 
-def measure(names: Sequence[str], px: int, judging: EvaluationConfig) -> dict[str, Any]:
-    """A row a backbone of D3KE's frame network at px × px, float32; activations of one image of a batch."""
-    rows = [_row(name, px, judging) for name in names]
+def measure(names: Sequence[str], px: int, evaluation: EvaluationConfig) -> dict[str, Any]:
+    """A row per backbone of D3KE's frame network at px × px, float32; activations of one image of a batch."""
+    rows = [_row(name, px, evaluation) for name in names]
     return {"schema": 1, "machine": devices.describe(), "px": px, "rows": rows}
 
 
-def _row(name: str, px: int, judging: EvaluationConfig) -> dict[str, Any]:
+def _row(name: str, px: int, evaluation: EvaluationConfig) -> dict[str, Any]:
     built = backbone_anatomy.anatomy(name)
     settings = FrameConfig(backbone=name, px=px, weights=None, precision="fp32")
-    found = cost.frame_cost(build_frame(settings, default_skeleton()), settings, judging)
+    found = cost.frame_cost(build_frame(settings, default_skeleton()), settings, evaluation)
     with torch.device("meta"):
         bare, images = backbone.Backbone(name), torch.empty(2, 3, px, px)
     return {
@@ -68,7 +68,7 @@ def table(result: Mapping[str, Any]) -> Table:
         "groups × width",
         "parameters [million]",
         "multiply–adds [10⁹]",
-        "activations an image [MB]",
+        "activations per image [MB]",
         "one alone [ms]",
         "in batches [1/s]",
     )
@@ -96,4 +96,4 @@ def recorded(home: Path) -> str:
     result = artifacts.read_json(path)
     machine = result["machine"]
     where = machine["gpu"] or f"{machine['processor']}, {machine['threads']} threads"
-    return f"{markdown(table(result))}\n\nPictures of {result['px']} px, float32, on {where}."
+    return f"{markdown(table(result))}\n\nImages of {result['px']} px, float32, on {where}."

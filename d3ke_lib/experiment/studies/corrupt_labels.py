@@ -1,8 +1,8 @@
-"""Records whose training labels are wrong as lost inverse kinematics leaves them: whole limbs, marked.
+"""Records whose training labels are wrong as failed inverse kinematics leaves them: whole limbs, masked.
 
-The embedded labels are exact, so that masking angles or not is the same on them. D3KE's come from inverse
-kinematics, which loses a limb now and then; the notes say how it is found out (a landmark off by 2 cm) and
-masked. Here a limb is turned away on purpose, for a whole motion, and marked.
+The labels of synthetic data are exact, so that masking angles or not makes no difference. D3KE's come from
+inverse kinematics, which fails for a limb now and then; the released code masks limbs with a landmark off by
+more than 2 cm. Here the angles of a limb are changed on purpose, for a whole motion, and masked.
 """
 
 from dataclasses import dataclass
@@ -24,17 +24,17 @@ ARM = (*GROUPS["shoulder girdle"], *GROUPS["shoulder"], *GROUPS["elbow and forea
 
 
 @dataclass(frozen=True)
-class SpoilConfig:
-    """How many labels are spoilt, and how much. Ours: nobody has counted D3KE's."""
+class CorruptionConfig:
+    """How many labels are corrupted, and how much. Ours: nobody has counted D3KE's."""
 
     share: float = 0.2  # of the limbs of all motions
     offset_deg: float = 30.0  # standard deviation of what is added to each of a limb's angles
     seed: int = 0
 
 
-def spoil(source: Path, out: Path, config: SpoilConfig) -> Path:
-    """Training and validation files of `source` in `out`, the training labels spoilt; done once."""
-    about = {"spoilt": to_values(config), "source": artifacts.sha256(source / records.MANIFEST)}
+def corrupt(source: Path, out: Path, config: CorruptionConfig) -> Path:
+    """Training and validation files of `source` in `out`, the training labels corrupted; done once."""
+    about = {"corrupted": to_values(config), "source": artifacts.sha256(source / records.MANIFEST)}
     manifest = out / records.MANIFEST
     if manifest.is_file() and records.load_manifest(out)["config"] == about:
         return out
@@ -44,8 +44,8 @@ def spoil(source: Path, out: Path, config: SpoilConfig) -> Path:
     chosen = {name: file for name, file in files.items() if file["split"] in ("train", "validation")}
     for name, file in sorted(chosen.items()):
         record = records.read(source / name)
-        spoilt = _spoilt(record, config) if file["split"] == "train" else {}
-        records.write(out / name, _columns(record) | spoilt, record.metadata)
+        corrupted = _corrupt(record, config) if file["split"] == "train" else {}
+        records.write(out / name, _columns(record) | corrupted, record.metadata)
     splits = {
         split: sorted({file["subject"] for file in chosen.values() if file["split"] == split})
         for split in ("train", "validation")
@@ -59,8 +59,8 @@ def _columns(record: Record) -> dict[str, object]:
     return columns | {"image": [record.jpeg(row) for row in range(len(record))]}
 
 
-def _spoilt(record: Record, config: SpoilConfig) -> dict[str, np.ndarray]:
-    """The file's angles and their masks, some limbs of some motions wrong."""
+def _corrupt(record: Record, config: CorruptionConfig) -> dict[str, np.ndarray]:
+    """Angles and their masks of a record, some limbs of some motions wrong."""
     skeleton = default_skeleton()
     camera = sum(record.metadata.camera.encode())
     draws = np.random.default_rng([config.seed, record.metadata.subject, camera])

@@ -69,7 +69,7 @@ def open_vectors(shared: Path) -> Vectors:
     folder = shared / "parity"
     if not (folder / "fill.py").is_file():
         raise D3keError(
-            f"{folder.name}/fill.py is not in {shared.name}/ beside the checkout: nothing to compare with"
+            f"{folder.name}/fill.py is not in {shared.name}/ next to the checkout: nothing to compare with"
         )
     spec = importlib.util.spec_from_file_location("fill", folder / "fill.py")
     fill = importlib.util.module_from_spec(spec)
@@ -166,8 +166,8 @@ def _far(ours: Tensor, theirs: Tensor) -> float:
 def loss_terms(vectors: Vectors) -> dict[str, dict[str, float]]:
     """Term → theirs (weighted as released) and the relative difference."""
     z = vectors.stored("losses")
-    answer, truth, valid = _example(z)
-    terms = losses.losses(answer, truth, valid, vectors.skeleton)._asdict()
+    prediction, truth, valid = _example(z)
+    terms = losses.losses(prediction, truth, valid, vectors.skeleton)._asdict()
     weighted = {name: float(term) * getattr(losses.RELEASED, name) for name, term in terms.items()}
     theirs = {name: float(z[f"loss_{name}"]) for name in terms}
     return {
@@ -178,8 +178,8 @@ def loss_terms(vectors: Vectors) -> dict[str, dict[str, float]]:
 def metric_values(vectors: Vectors) -> dict[str, dict[str, float]]:
     """Metric → the notes' definition written out in numpy, in float64, and our difference to it."""
     z = vectors.stored("losses")
-    answer, truth, _ = _example(z)
-    ours = metrics.per_frame(answer, truth, vectors.skeleton)
+    prediction, truth, _ = _example(z)
+    ours = metrics.per_frame(prediction, truth, vectors.skeleton)
     a = {name: value.double().numpy() for name, value in z.items()}
     true = a["gt_pose3d"] - a["gt_pose3d"][:, :1]
     found = np.concatenate([a["predJointPos"], a["predMarkerPos"]], 1) - a["predJointPos"][:, :1]
@@ -204,9 +204,9 @@ def metric_values(vectors: Vectors) -> dict[str, dict[str, float]]:
 def _example(z: dict[str, Tensor]) -> tuple[tuple[Pose, Points], tuple[Pose, Points], Validity]:
     points, mask = z["gt_pose3d"].split([50, 65], 1), z["mask"].bool().split([50, 65], 1)
     R = torch.eye(3).expand(len(points[0]), 3, 3)
-    answer = Pose(z["predRot"], z["predBoneScale"], R), Points(z["predJointPos"], z["predMarkerPos"])
+    prediction = Pose(z["predRot"], z["predBoneScale"], R), Points(z["predJointPos"], z["predMarkerPos"])
     truth = Pose(z["gt_coordinateAngle"], z["gt_boneScale"], R), Points(*points)
-    return answer, truth, Validity(z["coordinateMask"].bool(), *mask)
+    return prediction, truth, Validity(z["coordinateMask"].bool(), *mask)
 
 
 # --- the one number above what is asked -------------------------------------------------------------------

@@ -26,7 +26,7 @@ from d3ke_lib.experiment.run.train_frame import OPTIMIZERS, build_frame
 from d3ke_lib.nets.losses import losses, total
 
 PARTS = ("loading", "augmentation", "network", "body", "optimiser")
-OURS = ("loading", "body")  # what must stay small beside the network
+OURS = ("loading", "body")  # what must stay small compared with the network
 AIM = 0.10  # of the step
 
 
@@ -104,7 +104,7 @@ def measure(records: Path, settings: FrameConfig, repeats: int) -> dict[str, Any
 
 
 def table(result: Mapping[str, Any]) -> Table:
-    """A row a precision: ms and share of each part, and of skeleton, losses and loading together."""
+    """A row per precision: ms and share of each part, and of skeleton, losses and loading together."""
     rows = [
         (
             f"{row['backbone']}, {row['precision']}, {row['batch']} of {row['px']} px",
