@@ -137,10 +137,11 @@ occluders: $(READY)
 
 # -- use ---------------------------------------------------------------------------------------------------------------
 
-## joint angles from VIDEO [BOX=x,y,w,h] [PERSON=] [OUT=] [P=] [BACKBONE=]; the networks are trained before (make reproduce)
+## joint angles from VIDEO [BOX=x,y,w,h] [PERSON=] [OUT=] [P=] [BACKBONE=] by networks that reproduce has trained
 predict: $(READY)
 	@$(PY) scripts/predict.py "$(VIDEO)" --profile $(P) --backbone $(BACKBONE) \
-	  $(if $(BOX),--box $(BOX)) $(if $(FOCAL),--focal $(FOCAL)) $(if $(PERSON),--person $(PERSON)) $(if $(OUT),--out "$(OUT)")
+	  $(if $(BOX),--box $(BOX)) $(if $(FOCAL),--focal $(FOCAL)) \
+	  $(if $(PERSON),--person $(PERSON)) $(if $(OUT),--out "$(OUT)")
 
 ## the same on a real video from the package index
 demo-video: $(READY)
