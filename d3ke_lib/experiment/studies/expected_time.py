@@ -36,8 +36,9 @@ STARTS = {
     "05_temporal": 2.1,
     "06_evaluation": 2.9,
     "07_figures": 2.8,
-    "08_opensim": 2.8,
+    "08_opensim": 2.4,
     "09_faithful": 2.0,
+    "10_inverse_kinematics": 2.8,
     "report": 1.0,
 }
 TRAINING = 1.15  # a step of training per bare step: loading, augmentation, losses

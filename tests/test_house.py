@@ -1,0 +1,54 @@
+"""The library stays a house that can be lived in: short files and functions, small rooms, the field's words."""
+
+import ast
+import re
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted((ROOT / "d3ke_lib").rglob("*.py"))
+TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
+
+
+def test_no_file_over_300_lines() -> None:
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in FILES}
+    assert {path.name: length for path, length in lengths.items() if length > 300} == {}
+
+
+def test_no_function_over_40_lines() -> None:
+    functions = (
+        (f"{path.name}: {node.name}", node.end_lineno - node.lineno + 1)
+        for path, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+    )
+    assert {name: length for name, length in functions if length > 40} == {}
+
+
+def test_no_room_over_20_files() -> None:
+    rooms = Counter(path.parent for path in FILES)
+    assert {room.name: count for room, count in rooms.items() if count > 20} == {}
+
+
+def test_names_that_only_their_own_module_uses_are_private() -> None:
+    """Public functions and classes that no other module, script, tool, notebook or test mentions."""
+    texts = {path: path.read_text(encoding="utf-8") for path in FILES}
+    for folder, pattern in (("scripts", "*.py"), ("tools", "*.py"), ("tests", "*.py"), ("notebooks", "*.ipynb")):
+        texts |= {path: path.read_text(encoding="utf-8") for path in (ROOT / folder).rglob(pattern)}
+    words = {path: set(re.findall(r"\w+", text)) for path, text in texts.items()}
+    own = [
+        f"{path.relative_to(ROOT)}: {node.name}"
+        for path, tree in TREES.items()
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        and not node.name.startswith("_")
+        and not any(node.name in found for other, found in words.items() if other != path)
+    ]
+    assert own == []
+
+
+def test_the_fields_words() -> None:
+    """Words that the field does not use for these things, in the library and the README."""
+    text = "\n".join(path.read_text(encoding="utf-8") for path in [*FILES, ROOT / "README.md"])
+    counts = {word: len(re.findall(word, text)) for word in ("spoilt", "judge", "beside", "picture", "crew")}
+    assert {word: count for word, count in counts.items() if count > 3} == {}
