@@ -10,7 +10,7 @@ from pathlib import Path
 import _cli
 
 from d3ke_lib.experiment.run import artifacts
-from d3ke_lib.experiment.studies.labels_vs_opensim import beside_opensim, stored
+from d3ke_lib.experiment.studies.labels_vs_opensim import compare_with_opensim, stored
 
 
 @_cli.command(ImportError)
@@ -21,7 +21,7 @@ def main() -> int:
     parser.add_argument("--frames", type=int, default=60, help="of the first motion")
     parser.add_argument("--json", type=Path, help="also write the result to this file")
     options = parser.parse_args()
-    found = {s: beside_opensim(stored(options.records, s), options.frames) for s in options.subjects}
+    found = {s: compare_with_opensim(stored(options.records, s), options.frames) for s in options.subjects}
     for subject, one in found.items():
         print(
             f"subject {subject}, {one['frames']} frames: markers off by {one['ours_mm']} mm, "

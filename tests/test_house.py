@@ -1,4 +1,4 @@
-"""The library stays a house that can be lived in: short files and functions, small rooms, the field's words."""
+"""Limits that keep the library readable: short files and functions, small rooms, the field's words."""
 
 import ast
 import re
@@ -33,7 +33,12 @@ def test_no_room_over_20_files() -> None:
 def test_names_that_only_their_own_module_uses_are_private() -> None:
     """Public functions and classes that no other module, script, tool, notebook or test mentions."""
     texts = {path: path.read_text(encoding="utf-8") for path in FILES}
-    for folder, pattern in (("scripts", "*.py"), ("tools", "*.py"), ("tests", "*.py"), ("notebooks", "*.ipynb")):
+    for folder, pattern in (
+        ("scripts", "*.py"),
+        ("tools", "*.py"),
+        ("tests", "*.py"),
+        ("notebooks", "*.ipynb"),
+    ):
         texts |= {path: path.read_text(encoding="utf-8") for path in (ROOT / folder).rglob(pattern)}
     words = {path: set(re.findall(r"\w+", text)) for path, text in texts.items()}
     own = [

@@ -26,7 +26,7 @@ from d3ke_lib.body.tree import KinematicTree, PosedTree, axis_frames, points_of,
 ROOT = 1  # its slot: the first joint on the ground, the one that R_ground_root rotates
 
 
-class PosedSkeleton(NamedTuple):
+class _PosedSkeleton(NamedTuple):
     """A skeleton at given coordinates, in ground, components first; slots as in `Skeleton.order`."""
 
     R: Tensor  # (3, 3, slot, batch) rotation of the joint's child body
@@ -95,7 +95,7 @@ class Skeleton(constants.ExactConstants):
         count = len(self.body_slots)
         return R.reshape(*batch, count, 3, 3), p.reshape(*batch, count, 3)
 
-    def posed(self, pose: Pose) -> PosedSkeleton:
+    def posed(self, pose: Pose) -> _PosedSkeleton:
         """All joints, markers and directions of axes; leading axes as one, without `R_ground_root`."""
         posed, ratio = self._pose(pose)
         R_parents = posed.R.index_select(2, self.parent_slots)
@@ -107,7 +107,7 @@ class Skeleton(constants.ExactConstants):
         slides = [rotate(R_parents, along[i]) * stretch[i] for i in range(3)]
         count = len(self.order)
         origin, markers = posed.points[:, :count], posed.points[:, count:]
-        return PosedSkeleton(posed.R, origin, markers, torch.cat([rotations, *slides], 1))
+        return _PosedSkeleton(posed.R, origin, markers, torch.cat([rotations, *slides], 1))
 
     def axis_amounts(self, angles: Float[Tensor, "batch coord"]) -> Float[Tensor, "axis batch"]:
         """How far every axis rotates (rad) or slides (m): the axis rotations, then 3 × slot slides."""

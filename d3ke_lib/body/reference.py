@@ -32,7 +32,7 @@ class Frame(NamedTuple):
 
 def forward_kinematics(skeleton: SkeletonLayer, pose: Pose) -> Points:
     """Joint origins and markers in ground, m: the same as `skeleton(pose)`."""
-    values = coordinate_values(skeleton, pose.angles)
+    values = _coordinate_values(skeleton, pose.angles)
     ratio = pose.scales / skeleton.generic_scales
     ratios = {name: ratio[..., i, :] for i, name in enumerate(skeleton.bodies)}
     like = pose.angles
@@ -40,7 +40,7 @@ def forward_kinematics(skeleton: SkeletonLayer, pose: Pose) -> Points:
     origins = {}
     for joint in skeleton.body.joints:  # a joint comes after the joint that moves its parent
         parent = T_ground[joint.parent.body]
-        R, origin = joint_motion(joint, values, ratios, like)
+        R, origin = _joint_motion(joint, values, ratios, like)
         if pose.R_ground_root is not None and joint is skeleton.body.joints[0]:
             R, origin = pose.R_ground_root, torch.zeros(3).to(like)
         origins[joint.name] = parent.p + apply(parent.R, origin)
@@ -50,13 +50,13 @@ def forward_kinematics(skeleton: SkeletonLayer, pose: Pose) -> Points:
             R_ground_child, origins[joint.name] - apply(R_ground_child, inward)
         )
     by_name = {marker.name: marker for marker in skeleton.body.markers}
-    markers = [marker_position(by_name[name], T_ground, ratios, like) for name in skeleton.markers]
+    markers = [_marker_position(by_name[name], T_ground, ratios, like) for name in skeleton.markers]
     joints = [origins[name] for name in skeleton.joints]
     batch = pose.angles.shape[:-1]
     return Points(*(torch.stack([p.expand(*batch, 3) for p in found], -2) for found in (joints, markers)))
 
 
-def coordinate_values(skeleton: SkeletonLayer, angles: Float[Tensor, "*batch coord"]) -> Values:
+def _coordinate_values(skeleton: SkeletonLayer, angles: Float[Tensor, "*batch coord"]) -> Values:
     """Predicted coordinates as they are; others follow their enforced coupler, or are 0."""
     values = {c.name: torch.zeros_like(angles[..., 0]) for c in skeleton.body.coordinates}
     values |= {name: angles[..., i] for i, name in enumerate(skeleton.coordinates)}
@@ -70,7 +70,7 @@ def coordinate_values(skeleton: SkeletonLayer, angles: Float[Tensor, "*batch coo
     return values
 
 
-def joint_motion(joint: Joint, values: Values, ratios: Ratios, like: Tensor) -> Frame:
+def _joint_motion(joint: Joint, values: Values, ratios: Ratios, like: Tensor) -> Frame:
     """The joint's frame after its rotations and translations, in its parent's body."""
     P = R = orientation(joint.parent.orientation, like)
     for axis in joint.rotations:
@@ -86,7 +86,7 @@ def joint_motion(joint: Joint, values: Values, ratios: Ratios, like: Tensor) -> 
     return Frame(R, scaled(joint.parent.translation, joint.parent.body, ratios, like) + apply(P, moved))
 
 
-def marker_position(
+def _marker_position(
     marker: Marker, T_ground: dict[str, Frame], ratios: Ratios, like: Tensor
 ) -> Float[Tensor, "*#batch 3"]:
     """In ground, m."""

@@ -14,7 +14,7 @@ BODY_FILE = Path(__file__).parents[2] / "data" / "body" / "d3ke_body.osim"
 
 
 @dataclass(frozen=True)
-class Calibration:
+class _Calibration:
     """A calibrated camera: x_camera = R·x_world + t, m; focal lengths and centre in px; radial k1, k2."""
 
     R: tuple[tuple[float, ...], ...]
@@ -43,7 +43,7 @@ class Spec:
     mirror_sign: tuple[int, ...]
     mirror_bones: tuple[int, ...]
     mirror_joints: tuple[int, ...]
-    cameras: dict[str, Calibration]
+    cameras: dict[str, _Calibration]
     subjects: dict[str, tuple[int, ...]]
 
 
@@ -51,9 +51,9 @@ def _frozen(value: object) -> object:
     return tuple(_frozen(v) for v in value) if isinstance(value, list) else value
 
 
-def _calibration(camera: dict) -> Calibration:
+def _calibration(camera: dict) -> _Calibration:
     extrinsic, intrinsic = camera["extrinsic"], camera["intrinsic"]
-    return Calibration(
+    return _Calibration(
         R=tuple(tuple(row[:3]) for row in extrinsic),
         t=tuple(row[3] for row in extrinsic),
         focal=(intrinsic[0][0], intrinsic[1][1]),

@@ -24,10 +24,10 @@ from d3ke_lib.experiment.run.codec import fingerprint
 from d3ke_lib.files import D3keError, write_if_changed
 from d3ke_lib.settings import REPOSITORY
 
-REPORT = "report"  # the stamp of the report itself
-NOTEBOOKS = REPOSITORY / "notebooks"
-DATA, FRAME, TEMPORAL = "02_data", "04_frame", "05_temporal"
-EVALUATION, FIGURES = "06_evaluation", "07_figures"
+_REPORT = "report"  # the stamp of the report itself
+_NOTEBOOKS = REPOSITORY / "notebooks"
+_DATA, FRAME, TEMPORAL = "02_data", "04_frame", "05_temporal"
+_EVALUATION, FIGURES = "06_evaluation", "07_figures"
 
 
 def check(profile: str, refiner: str | None = None, backbone: str | None = None) -> Experiment:
@@ -52,7 +52,7 @@ def write(experiment: Experiment) -> Path:
         if page in stale:
             stamp.unlink(missing_ok=True)
         write_if_changed(stamp, hash_page(experiment, start) + "\n")
-    del pages[REPORT]
+    del pages[_REPORT]
     profile = experiment.profile
     lists = {
         "RUNS": [f"{backbone}.{seed}" for backbone in profile.backbones for seed in profile.seeds],
@@ -71,17 +71,17 @@ def _is_executed(folder: Path, page: str) -> bool:
 
 def find_pages(experiment: Experiment) -> dict[str, list[Path]]:
     """Page → the files whose imports are behind it, in the order of execution; last, the report."""
-    single = [path for path in NOTEBOOKS.glob("*.ipynb") if path.stem not in (FRAME, TEMPORAL)]
+    single = [path for path in _NOTEBOOKS.glob("*.ipynb") if path.stem not in (FRAME, TEMPORAL)]
     pages = {path.stem: [path] for path in single}
     for method in pipeline.find_methods(experiment.profile):
-        page = page_of(method)
-        pages[page] = [NOTEBOOKS / f"{page.partition('.')[0]}.ipynb"]
+        page = _page_of(method)
+        pages[page] = [_NOTEBOOKS / f"{page.partition('.')[0]}.ipynb"]
     templates = sorted(path for path in (REPOSITORY / "scripts" / "report").rglob("*") if path.is_file())
     ordered = {page: pages[page] for page in sorted(pages, key=lambda page: page[:2])}
-    return ordered | {REPORT: [REPOSITORY / "scripts" / "build_report.py", *templates]}
+    return ordered | {_REPORT: [REPOSITORY / "scripts" / "build_report.py", *templates]}
 
 
-def page_of(method: Method) -> str:
+def _page_of(method: Method) -> str:
     """frame/resnext50_32x4d.0 → 04_frame.resnext50_32x4d.0."""
     return f"{FRAME if method.kind == 'frame' else TEMPORAL}.{method.name.partition('/')[2]}"
 
@@ -98,9 +98,9 @@ def find_stale(experiment: Experiment) -> Iterator[str]:
     methods = pipeline.find_methods(experiment.profile)
     evaluated = len(runs) == len(methods) and pipeline.results_up_to_date(experiment, experiment.data, runs)
     drawn = evaluated and figures.find_drawn(experiment.folder) is not None
-    results = {DATA: (made, experiment.data / pipeline.IDENTITY)}
-    results |= {page_of(m): (m in runs, experiment.folder / m.name / run_folder.RESULT) for m in methods}
-    results[EVALUATION] = (evaluated, experiment.folder / pipeline.RESULTS)
+    results = {_DATA: (made, experiment.data / pipeline.IDENTITY)}
+    results |= {_page_of(m): (m in runs, experiment.folder / m.name / run_folder.RESULT) for m in methods}
+    results[_EVALUATION] = (evaluated, experiment.folder / pipeline.RESULTS)
     results[FIGURES] = (drawn, experiment.folder / "figures" / "captions.json")
     for page, (is_up_to_date, path) in results.items():
         executed = experiment.folder / "notebooks" / f"{page}.ipynb"

@@ -17,9 +17,9 @@ from d3ke_lib.nets import weights as weights_on_disk
 from d3ke_lib.nets.pointwise import as_products
 
 NAMES = ("resnet50", "resnet101", "resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d")
-CHANNELS, STRIDE = 2048, 32
+CHANNELS, _STRIDE = 2048, 32
 # Pinned: torchvision's "DEFAULT" moves to newer weights between its releases.
-IMAGENET = {"imagenet": "IMAGENET1K_V1", "imagenet_v2": "IMAGENET1K_V2"}
+_IMAGENET = {"imagenet": "IMAGENET1K_V1", "imagenet_v2": "IMAGENET1K_V2"}
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _CHILDREN = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
 
@@ -70,7 +70,7 @@ class Backbone(nn.Sequential):
         shape = tuple(image.shape)
         if len(shape) != 4 or shape[1] != 3 or 0 in shape:
             raise ValueError(f"expected images (batch, 3, height, width), found {shape}")
-        cells = shape[0] * math.ceil(shape[2] / STRIDE) * math.ceil(shape[3] / STRIDE)
+        cells = shape[0] * math.ceil(shape[2] / _STRIDE) * math.ceil(shape[3] / _STRIDE)
         if self.training and cells == 1:
             raise ValueError(
                 f"batch norm cannot be trained on one cell: one image of {shape[2]}×{shape[3]} makes a map "
@@ -88,7 +88,7 @@ def build(
 ) -> Backbone:
     """The backbone `name`, one of NAMES.
 
-    `weights`: None (torchvision's initialisation, from `seed` when given, then `start_as_shortcuts`),
+    `weights`: None (torchvision's initialisation, from `seed` when given, then `_start_as_shortcuts`),
     "imagenet" (IMAGENET1K_V1), "imagenet_v2", or a .safetensors/.pth file with torchvision's keys, whose
     `sha256` is checked when given.
     Nothing is fetched.  Raises ValueError for unknown names and weights that do not fit, FileNotFoundError
@@ -97,8 +97,8 @@ def build(
     with weights_on_disk.seeded(seed):
         net = Backbone(name, center_striding)
     if weights is None:
-        return start_as_shortcuts(net)
-    if weights in IMAGENET:
+        return _start_as_shortcuts(net)
+    if weights in _IMAGENET:
         path, sha256 = _imagenet_file(name, str(weights))
     else:
         path = Path(weights)
@@ -108,7 +108,7 @@ def build(
     return net
 
 
-def start_as_shortcuts(net: Backbone) -> Backbone:
+def _start_as_shortcuts(net: Backbone) -> Backbone:
     """Every block begins as its shortcut alone: the last norm of its residual branch has scale 0.
 
     Deep networks then start to learn at once (Goyal et al. 2017, arXiv 1706.02677, section 5.1).
@@ -122,11 +122,11 @@ def start_as_shortcuts(net: Backbone) -> Backbone:
 def imagenet_weights(name: str, version: str = "imagenet") -> WeightsEnum:
     """torchvision's entry for `version` of `name`: its address and metadata.  ValueError if there is none."""
     known = get_model_weights(name).__members__
-    if IMAGENET[version] not in known:
+    if _IMAGENET[version] not in known:
         raise ValueError(
-            f"torchvision has no {IMAGENET[version]} weights for {name}; it has {', '.join(known)}"
+            f"torchvision has no {_IMAGENET[version]} weights for {name}; it has {', '.join(known)}"
         )
-    return known[IMAGENET[version]]
+    return known[_IMAGENET[version]]
 
 
 def _imagenet_file(name: str, version: str) -> tuple[Path, str]:

@@ -10,7 +10,7 @@ from d3ke_lib.nets import backbone as backbones
 from d3ke_lib.nets import head
 from d3ke_lib.nets.weights import seeded
 
-SQUASHES = ("before_mean", "after_mean")
+_SQUASHES = ("before_mean", "after_mean")
 
 
 class FrameNet(nn.Module):
@@ -34,7 +34,7 @@ class FrameNet(nn.Module):
         sha256: str | None = None,
     ) -> None:
         super().__init__()
-        if squash not in SQUASHES:
+        if squash not in _SQUASHES:
             raise ValueError(f"unknown squash {squash!r}; known: {', '.join(SQUASHES)}")
         self.squash = squash
         self.skeleton = skeleton

@@ -38,7 +38,7 @@ class LossWeights:
     angle: float = 0.06
 
 
-PAPER = LossWeights()
+_PAPER = LossWeights()
 RELEASED = LossWeights(angle=0.01)
 
 
@@ -80,7 +80,7 @@ def relative(points: Points) -> Points:
     return Points(points.joints - origin, points.markers - origin)
 
 
-def total(terms: Losses, weights: LossWeights = PAPER) -> Scalar:
+def total(terms: Losses, weights: LossWeights = _PAPER) -> Scalar:
     """λ1 joint + λ2 marker + λ3 body + λ4 angle."""
     return sum(getattr(weights, field.name) * getattr(terms, field.name) for field in fields(weights))
 

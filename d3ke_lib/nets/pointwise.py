@@ -32,10 +32,10 @@ def as_products(net: nn.Module) -> nn.Module:
     """`net` with every 1×1 convolution of one group replaced, in place."""
     for parent in list(net.modules()):
         for name, child in parent.named_children():
-            if type(child) is nn.Conv2d and is_pointwise(child):
+            if type(child) is nn.Conv2d and _is_pointwise(child):
                 setattr(parent, name, Pointwise(child))
     return net
 
 
-def is_pointwise(conv: nn.Conv2d) -> bool:
+def _is_pointwise(conv: nn.Conv2d) -> bool:
     return conv.kernel_size == (1, 1) and conv.groups == 1 and conv.padding == (0, 0)

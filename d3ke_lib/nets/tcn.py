@@ -7,7 +7,7 @@ from torch.nn.functional import conv1d
 
 from d3ke_lib.nets.transformer import exponent_of_three
 
-WIDTH = 3
+_WIDTH = 3
 
 
 class TCN(nn.Module):
@@ -33,10 +33,10 @@ class TCN(nn.Module):
         if form not in ("auto", "strided", "dilated"):
             raise ValueError(f"unknown form {form!r}; known: auto, strided, dilated")
         self.window, self.form = window, form
-        self.expand = nn.Conv1d(features, channels, WIDTH, bias=False)
+        self.expand = nn.Conv1d(features, channels, _WIDTH, bias=False)
         self.norm = nn.BatchNorm1d(channels)
         self.dropout = nn.Dropout(dropout)
-        kept = WIDTH - 1 if causal else WIDTH // 2
+        kept = _WIDTH - 1 if causal else _WIDTH // 2
         depth = exponent_of_three(window) - 1
         self.blocks = nn.ModuleList(Block(channels, dropout, kept) for _ in range(depth))
         self.shrink = nn.Conv1d(channels, outputs, 1)
@@ -45,11 +45,11 @@ class TCN(nn.Module):
         strided = self._strided(x.shape[1])
         if self.training and x.shape[0] == 1 and x.shape[1] == self.window:
             raise ValueError("batch norm cannot be trained on one frame: one window makes one; take two")
-        stride = WIDTH if strided else 1
+        stride = _WIDTH if strided else 1
         x = conv1d(x.mT, self.expand.weight, stride=stride)
         x = self.dropout(torch.relu(self.norm(x)))
         for i, block in enumerate(self.blocks):
-            x = block(x, stride, 1 if strided else WIDTH ** (i + 1))
+            x = block(x, stride, 1 if strided else _WIDTH ** (i + 1))
         return self.shrink(x).mT
 
     def _strided(self, time: int) -> bool:
@@ -64,7 +64,7 @@ class Block(nn.Module):
     def __init__(self, channels: int, dropout: float, kept: int) -> None:
         super().__init__()
         self.kept = kept
-        self.wide = nn.Conv1d(channels, channels, WIDTH, bias=False)
+        self.wide = nn.Conv1d(channels, channels, _WIDTH, bias=False)
         self.norm1 = nn.BatchNorm1d(channels)
         self.point = nn.Conv1d(channels, channels, 1, bias=False)
         self.norm2 = nn.BatchNorm1d(channels)

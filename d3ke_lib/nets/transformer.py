@@ -53,12 +53,12 @@ class Transformer(nn.Module):
     def forward(self, x: Float[Tensor, "batch time feature"]) -> Float[Tensor, "batch frame output"]:
         if x.shape[1] != self.window:
             raise ValueError(f"this transformer reads windows of {self.window} frames, found {x.shape[1]}")
-        x = with_positions(self.expand(x))
+        x = _with_positions(self.expand(x))
         for block in self.blocks:
             x = block(x)
         every_frame = self.shrink_all(x)
         for block in self.strided:
-            x = block(with_positions(x))
+            x = block(_with_positions(x))
         return torch.cat([every_frame, self.shrink_target(x)], dim=1)
 
 
@@ -108,7 +108,7 @@ def exponent_of_three(window: int) -> int:
     return exponent
 
 
-def with_positions(x: Float[Tensor, "batch time channel"]) -> Float[Tensor, "batch time channel"]:
+def _with_positions(x: Float[Tensor, "batch time channel"]) -> Float[Tensor, "batch time channel"]:
     """x plus sines (even channels) and cosines (odd) of the frame number (Vaswani et al. 2017, 3.5)."""
     frames, channels = x.shape[1:]
     rate = torch.exp(torch.arange(0, channels, 2, device=x.device) * (-math.log(10_000) / channels))

@@ -11,7 +11,7 @@ from d3ke_lib.data.records import RecordError
 from d3ke_lib.data.synthetic import generate as synthetic
 from d3ke_lib.data.synthetic.generate import DataConfig
 from d3ke_lib.experiment.run.artifacts import D3keError
-from d3ke_lib.experiment.studies.labels_vs_opensim import beside_opensim, stored
+from d3ke_lib.experiment.studies.labels_vs_opensim import compare_with_opensim, stored
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def made(bmlmovi_raw, tmp_path_factory):
 
 def test_labels_fit_as_well_as_opensim(made):
     pytest.importorskip("opensim")
-    found = beside_opensim(stored(made, 1), 5)
+    found = compare_with_opensim(stored(made, 1), 5)
     assert found["frames"] == 5
     assert found["ours_mm"] <= 1.1 * found["opensim_mm"] + 0.1
     assert found["apart_median_deg"] < 1.0
@@ -45,7 +45,7 @@ def test_labels_on_the_released_body(shared, bmlmovi_raw, tmp_path, monkeypatch)
         assert default_skeleton().body.source == released.name
         assert describe(config)["sources"].keys() - ours.keys() == {released.name}
         bmlmovi.make(config, bmlmovi_raw, tmp_path)
-        found = beside_opensim(stored(tmp_path, 1), 5)
+        found = compare_with_opensim(stored(tmp_path, 1), 5)
     finally:
         bmlmovi_subject.load_body.cache_clear()
     assert found["ours_mm"] <= 1.1 * found["opensim_mm"] + 0.1

@@ -13,7 +13,7 @@ def solve_chain(
 ) -> Float[Tensor, "frame unknown"]:
     """x of A x = right, A symmetric and positive definite, by block elimination from the first frame on.
 
-    A's blocks are `own` on the diagonal and diagonal matrices beside it: `next_`[t] between frames t and
+    A's blocks are `own` on the diagonal and diagonal matrices next to it: `next_`[t] between frames t and
     t + 1, `after`[t] between t and t + 2 (what stands beyond the last frame is not used). Computed in
     float64, because a prior on motion is many orders of magnitude softer for slow motion than for fast;
     returned in the dtype of `right`. Time grows with frame · unknown³, memory with frame · unknown².

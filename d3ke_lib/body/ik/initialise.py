@@ -17,7 +17,7 @@ from d3ke_lib.body.ik.root_alignment import align_root
 KEY_EVERY = 8  # frames
 FULL_TURN = 2 * math.pi
 OUTLYING = 1.5  # × the median error: a frame that fits so badly is tried again
-JUMP = 0.6  # rad (m for slides) between key frames: more is not taken for motion without a trial
+_JUMP = 0.6  # rad (m for slides) between key frames: more is not taken for motion without a trial
 NEAR = 1e-2  # the damping to begin with where a solution is near
 
 
@@ -51,7 +51,7 @@ def _doubtful(problem: Problem, found: Descent) -> Int[Tensor, " key"]:
 
 
 def _jumps(unknown: Tensor) -> Bool[Tensor, " step"]:
-    return ((unknown[1:] - unknown[:-1]).abs() > JUMP).any(-1)
+    return ((unknown[1:] - unknown[:-1]).abs() > _JUMP).any(-1)
 
 
 def unwind(problem: Problem, unknown: Float[Tensor, "frame unknown"]) -> Float[Tensor, "frame unknown"]:

@@ -19,11 +19,11 @@ from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.pose import Pose
 
 FRAMES = 24  # that decide the size, evenly spread over those with a marker
-RIDGE = 1e-6  # m²/rad²: directions of a frame's coordinates that no marker sees
-DAMPING = 1e-3  # at the start, times the cost
+_RIDGE = 1e-6  # m²/rad²: directions of a frame's coordinates that no marker sees
+_DAMPING = 1e-3  # at the start, times the cost
 STEPS = 6  # of a round
-SAVED = 1e-3  # a step or round that saves less of the cost is the last
-SMALLEST, LARGEST = 0.3, 3.0  # ratios that a subject may have to the file
+_SAVED = 1e-3  # a step or round that saves less of the cost is the last
+_SMALLEST, _LARGEST = 0.3, 3.0  # ratios that a subject may have to the file
 
 
 class Size(NamedTuple):
@@ -80,13 +80,13 @@ def fitted(problem: Problem, size: Size, firmness: float, rounds: int) -> Size:
     looked for anew at each better size, and each frame keeps the better of its two.
     """
     unknown = _afresh(problem, size)
-    state = State(size, unknown, _cost(problem, size, unknown, firmness), DAMPING)
+    state = State(size, unknown, _cost(problem, size, unknown, firmness), _DAMPING)
     for _ in range(rounds):
         before = state.cost
         state = _refined(problem, state, firmness)
         unknown = _better(_at(problem, state.size), state.unknown, _afresh(problem, state.size))
-        state = State(state.size, unknown, _cost(problem, state.size, unknown, firmness), DAMPING)
-        if before - state.cost < SAVED * before:
+        state = State(state.size, unknown, _cost(problem, state.size, unknown, firmness), _DAMPING)
+        if before - state.cost < _SAVED * before:
             break
     return _refined(problem, state, firmness).size
 
@@ -100,7 +100,7 @@ def _refined(problem: Problem, state: State, firmness: float) -> State:
             state = trial._replace(damping=state.damping * 0.2)
         else:
             state = state._replace(damping=state.damping * 5)
-        if 0 < saved < SAVED * state.cost:
+        if 0 < saved < _SAVED * state.cost:
             break
     return state
 
@@ -135,7 +135,7 @@ def _of(skeleton: Skeleton, problem: Problem, size: Size) -> Float[Tensor, "body
 def _improved(problem: Problem, state: State, firmness: float) -> State:
     """One damped Gauss–Newton step for both; then the coordinates settle at the new size."""
     by_size, by_angle = _steps(problem, state, firmness)
-    size = state.size._replace(ratio=(state.size.ratio + by_size).clamp(SMALLEST, LARGEST))
+    size = state.size._replace(ratio=(state.size.ratio + by_size).clamp(_SMALLEST, _LARGEST))
     moved = problem.moved(state.unknown, by_angle.clamp(-STEP_CAP, STEP_CAP))
     unknown = descend(_at(problem, size), moved, 3).unknown
     return State(size, unknown, _cost(problem, size, unknown, firmness), state.damping)
@@ -159,7 +159,7 @@ def _steps(problem: Problem, state: State, firmness: float) -> tuple[Tensor, Ten
     active = here.active(unknown, at.descent)
     mixed = mixed.masked_fill(active[..., None], 0.0)
     descent = at.descent.masked_fill(active, 0.0)
-    ridge = RIDGE + state.damping * at.cost
+    ridge = _RIDGE + state.damping * at.cost
     factor = reduced_factor(at.hessian, active, ridge[:, None])
     solved = torch.cholesky_solve(torch.cat([mixed, descent[..., None]], -1), factor)
     heavy = problem.weight * columns

@@ -15,9 +15,9 @@ from d3ke_lib.body.kinematics import Skeleton
 STEP_CAP = 0.5  # rad (m for slides): a linearisation says nothing further away
 TOLERANCE = 1e-5  # m: nobody needs markers to fit closer
 STILL = 1e-4  # a frame rests when a step promises to save less than this share of its cost
-SETTLED = 1e-3  # the same for frames solved together
-NEARLY_ALL = 0.95  # of the frames: the others are worth steps of their own
-EPSILON = 1e-6  # of the mean curvature: what keeps a direction that no marker sees from dividing by zero
+_SETTLED = 1e-3  # the same for frames solved together
+_NEARLY_ALL = 0.95  # of the frames: the others are worth steps of their own
+_EPSILON = 1e-6  # of the mean curvature: what keeps a direction that no marker sees from dividing by zero
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ def _where(which: Tensor, new: Tensor, old: Tensor) -> Tensor:
 def _step(problem: Problem, state: _State) -> tuple[Tensor, Tensor]:
     """A damped and capped step within the bounds, and the cost it promises to save."""
     at = state.equations
-    ridge = state.damping * at.cost + EPSILON * (1e-6 + at.hessian.diagonal(dim1=-2, dim2=-1).mean(-1))
+    ridge = state.damping * at.cost + _EPSILON * (1e-6 + at.hessian.diagonal(dim1=-2, dim2=-1).mean(-1))
     active = problem.active(state.unknown, at.descent)
     descent = at.descent.masked_fill(active, 0.0)
     factor = reduced_factor(at.hessian, active, ridge[:, None])
@@ -210,18 +210,18 @@ def settle(
     at, bent = problem.equations(unknown), bending(unknown)
     stiffness = stiffness.expand_as(bent)
     for _ in range(iterations):
-        descent = at.descent - bending_adjoint(stiffness * bent)
+        descent = at.descent - _bending_adjoint(stiffness * bent)
         active = problem.active(unknown, descent)
         descent = descent.masked_fill(active, 0.0)
         step = _joint_step(at.hessian, active, damping * at.cost, stiffness, descent)
-        rested = (descent * step).sum(-1) < SETTLED * at.cost + problem.negligible
+        rested = (descent * step).sum(-1) < _SETTLED * at.cost + problem.negligible
         trial = problem.moved(unknown, step.clamp(-STEP_CAP, STEP_CAP))
         there, bent_there = problem.equations(trial), bending(trial)
         saved = (at.cost - there.cost).sum() + (stiffness * (bent.square() - bent_there.square())).sum()
         if saved > 0:
             unknown, at, bent = trial, there, bent_there
         damping *= 0.2 if saved > 0 else 5
-        if rested.float().mean() >= (1.0 if everyone else NEARLY_ALL):
+        if rested.float().mean() >= (1.0 if everyone else _NEARLY_ALL):
             break
     return Descent(unknown, at.cost, rested)
 
@@ -231,7 +231,7 @@ def bending(rows: Float[Tensor, "frame unknown"]) -> Float[Tensor, "inner unknow
     return rows[2:] - 2 * rows[1:-1] + rows[:-2]
 
 
-def bending_adjoint(bent: Float[Tensor, "inner unknown"]) -> Float[Tensor, "frame unknown"]:
+def _bending_adjoint(bent: Float[Tensor, "inner unknown"]) -> Float[Tensor, "frame unknown"]:
     """The transpose of `bending`."""
     return _spread(bent, (1, -2, 1))
 
@@ -250,7 +250,7 @@ def _joint_step(
     """(blocks + ridge + DᵀSD)⁻¹ right, where D takes second differences; the active set stays."""
     kept = (~active).to(right)
     own = hessian * (kept[..., :, None] * kept[..., None, :])
-    ridge = ridge[:, None] + EPSILON * 1e-3 + _spread(stiffness, (1, 4, 1))
+    ridge = ridge[:, None] + _EPSILON * 1e-3 + _spread(stiffness, (1, 4, 1))
     own.diagonal(dim1=-2, dim2=-1).add_(torch.where(active, 1.0, ridge))
     next_, after = _spread(stiffness, (-2, -2)), _spread(stiffness, (1,))
     next_[:-1] *= kept[:-1] * kept[1:]

@@ -28,7 +28,7 @@ class Affine(NamedTuple):
         return Affine(self.row, slope * self.slope, slope * self.offset + offset)
 
 
-class FunctionTable:
+class _FunctionTable:
     """Piecewise polynomials evaluated together, each at `slope · rows[row] + offset`."""
 
     def __init__(self, functions: list[Function], inputs: list[Affine], like: Tensor) -> None:
@@ -72,11 +72,11 @@ class Transmission:
     `unknown` names the unknown behind each amount, −1 where it is constant.
     """
 
-    couplers: list[FunctionTable]  # each appends rows
+    couplers: list[_FunctionTable]  # each appends rows
     row: Int[Tensor, " amount"]
     slope: Float[Tensor, "amount 1"]
     offset: Float[Tensor, "amount 1"]
-    functions: FunctionTable | None
+    functions: _FunctionTable | None
     nonlinear: Int[Tensor, " function"]  # which amounts they give
     unknown: list[int]
 
@@ -114,7 +114,7 @@ def transmission(skeleton: Skeleton, free: list[int], rest: Float[Tensor, " coor
             inputs.append(at)
         affine.append(at)
     unknown = [owner[a.row] if a.slope else -1 for a in affine]
-    table = FunctionTable(functions, inputs, like) if functions else None
+    table = _FunctionTable(functions, inputs, like) if functions else None
     index = torch.tensor(nonlinear, dtype=torch.long, device=like.device)
     return Transmission(tables, *_columns(affine, like), table, index, unknown)
 
@@ -136,7 +136,7 @@ def _joint_axes(skeleton: Skeleton) -> list[tuple[int, float, float, Function | 
 
 def _coordinate_columns(
     skeleton: Skeleton, free: list[int], rest: list[float]
-) -> tuple[list[Affine], list[FunctionTable], list[int]]:
+) -> tuple[list[Affine], list[_FunctionTable], list[int]]:
     """Columns of coordinate values by rows; what couplers append to the rows; the unknown behind a row."""
     order = {index: i for i, index in enumerate(free)}
     columns = [
@@ -153,7 +153,7 @@ def _coordinate_columns(
         elif at.slope == 0:
             columns[dependent] = _constant(function, at)
         else:
-            tables.append(FunctionTable([function], [at], skeleton.ranges))
+            tables.append(_FunctionTable([function], [at], skeleton.ranges))
             columns[dependent] = Affine(len(owner), 1.0, 0.0)
             owner.append(owner[at.row])
     return columns, tables, owner

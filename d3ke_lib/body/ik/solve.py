@@ -21,10 +21,10 @@ from d3ke_lib.body.ik.normal_equations import axes_of
 from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.pose import Pose
 
-SPEED = 4.0  # half ranges per s: what a coordinate may well do
+_SPEED = 4.0  # half ranges per s: what a coordinate may well do
 WINDOW, OVERLAP = 960, 24  # frames solved together, and how many of them are solved twice
 FULL_TURN = 6.3  # rad: ranges beyond this bound nothing
-FARTHEST = 3.14  # rad or m: what counts as half of a wide range; who turns further comes round again
+_FARTHEST = 3.14  # rad or m: what counts as half of a wide range; who turns further comes round again
 
 
 class Prior(NamedTuple):
@@ -151,7 +151,7 @@ def _problem(
     default = torch.tensor([known[name].default for name in names]).to(markers)
     # OpenSim, too, leaves a clamped coordinate that no marker sees in the middle of its range.
     usual = torch.where(clamped & (high - low < 4 * FULL_TURN), (low + high) / 2, default)
-    reach = ((high - low) / 2).clamp(0.05, FARTHEST)
+    reach = ((high - low) / 2).clamp(0.05, _FARTHEST)
     pull = (prior.noise / (prior.spread * reach)).square() if prior else torch.zeros_like(low)
     rest, scales = _at_rest(skeleton, whole), _scales(skeleton, whole, scales)
     drive = transmission(whole, indices, rest)
@@ -216,7 +216,7 @@ def solve_window(
     """Some frames solved together: those of them to keep."""
     frames, keep = rows
     problem = problem.at(frames)
-    pace = (prior.noise * prior.rate / (KEY_EVERY * SPEED)) ** 2 if prior else 0.0
+    pace = (prior.noise * prior.rate / (KEY_EVERY * _SPEED)) ** 2 if prior else 0.0
     start = initial_unknowns(problem, pace, min(iterations, 16)) if given is None else given[frames]
     # Under the prior frames are finished together; here they only have to come near.
     found = descend(problem, start, min(iterations, 4) if prior else iterations, NEAR)

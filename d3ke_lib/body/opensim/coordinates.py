@@ -14,7 +14,7 @@ from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.opensim.model import Axis, Body, Joint
 from d3ke_lib.body.pose import Pose
 
-LETTERS = {(1.0, 0.0, 0.0): "X", (0.0, 1.0, 0.0): "Y", (0.0, 0.0, 1.0): "Z"}
+_LETTERS = {(1.0, 0.0, 0.0): "X", (0.0, 1.0, 0.0): "Y", (0.0, 0.0, 1.0): "Z"}
 
 
 def all_coordinates(
@@ -31,13 +31,13 @@ def all_coordinates(
     for coupler in body.couplers:
         if coupler.enforced and coupler.dependent not in values:
             values[coupler.dependent] = coupler.function(values[coupler.independent])
-    values |= root_coordinates(body, pose.R_ground_root, p_ground_root)
+    values |= _root_coordinates(body, pose.R_ground_root, p_ground_root)
     nothing = torch.zeros(len(pose.angles), dtype=torch.float64)
     names = tuple(coordinate.name for coordinate in body.coordinates)
     return names, torch.stack([values.get(name, nothing) for name in names], -1).numpy()
 
 
-def root_coordinates(
+def _root_coordinates(
     body: Body, R_ground_root: Float[Tensor, "time 3 3"], p_ground_root: Float[Tensor, "time 3"]
 ) -> dict[str, Float[Tensor, " time"]]:
     """The root joint's coordinates (rad, m) that bring its frame to a rotation and a position in ground."""
@@ -58,9 +58,9 @@ def _order(joint: Joint) -> str:
         raise ValueError(
             f"joint {joint.name!r}: expected a coordinate of its own along x, y or z on every axis"
         )
-    return "".join(LETTERS[axis.axis] for axis in joint.rotations)
+    return "".join(_LETTERS[axis.axis] for axis in joint.rotations)
 
 
 def _is_plain(axis: Axis) -> bool:
     linear = axis.function.is_linear and tuple(axis.function.line) == (1.0, 0.0)
-    return axis.coordinate is not None and linear and axis.axis in LETTERS
+    return axis.coordinate is not None and linear and axis.axis in _LETTERS

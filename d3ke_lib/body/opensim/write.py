@@ -19,7 +19,7 @@ _NOT_SCALED = ("PathPoint", "WrapSphere", "WrapCylinder", "WrapEllipsoid", "Wrap
 _NOT_SCALED += ("PointConstraint", "ConstantDistanceConstraint", "PointOnLineConstraint")
 
 
-class NotScaled(UserWarning):
+class _NotScaled(UserWarning):
     """Parts of a model that stay as they are: muscles' paths, wrapping surfaces, points of constraints."""
 
 
@@ -38,7 +38,7 @@ def write_osim(
     are OpenSim's. Markers of a MarkerSet file (`markers`) are put in before, as by `load_osim`. The file's
     points are where the Skeleton of `source` has them at these scales. Raises OsimError for a source the
     library does not model or older than version 4, ValueError for a body that it lacks and factors that are
-    not above 0; warns of `NotScaled` parts. Writes all or nothing.
+    not above 0; warns of `_NotScaled` parts. Writes all or nothing.
     """
     path, source = Path(path), Path(source)
     body, document = load_osim(source, markers), parse(source)
@@ -94,7 +94,7 @@ def _scale(
         base = frames.base(text(joint, "socket_parent_frame", source), joint.get("name"))
         _scale_translations(joint, ratio(base))
     if left := sorted({e.tag for e in model.iter() if e.tag in _NOT_SCALED}):
-        warnings.warn(f"{source}: {', '.join(left)} stay as they are", NotScaled, stacklevel=4)
+        warnings.warn(f"{source}: {', '.join(left)} stay as they are", _NotScaled, stacklevel=4)
 
 
 def _write_inertia(element: Element, segment: Segment) -> None:

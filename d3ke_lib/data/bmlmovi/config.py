@@ -16,7 +16,7 @@ from d3ke_lib.data.schema import file_name
 # Never published: fits of these subjects, videos of these subjects and cameras.
 NO_FIT = (7, 10, 26, 49)
 NO_VIDEO = ((7, "PG1"), (7, "PG2"), (14, "PG1"), (14, "PG2"), (6, "PG1"))
-# Files that the records depend on, besides the configuration, the body and the downloads.
+# Files that the records depend on, in addition to the configuration, the body and the downloads.
 _SOURCES = (POINTS_FILE, Path(measurements.__file__).with_name("scale_measurements.json"))
 
 

@@ -55,7 +55,7 @@ class Labels(NamedTuple):
     points: Float[np.ndarray, "frame point 3"]  # SMPL-H's, in the order of NAMES, float32
 
 
-class FramePairs(NamedTuple):
+class _FramePairs(NamedTuple):
     """One motion's video frames, and the frames of its fit at the same times."""
 
     number: int
@@ -63,7 +63,7 @@ class FramePairs(NamedTuple):
     fit: Int[np.ndarray, " frame"]
 
 
-def pair_frames(number: int, span: Int[np.ndarray, " 2"], fit_frames: int) -> FramePairs:
+def pair_frames(number: int, span: Int[np.ndarray, " 2"], fit_frames: int) -> _FramePairs:
     """The fit's frame at the time of each video frame; video frames past the fit are left out.
 
     D3KE: frames past the fit's end all keep its last pose; here only `_LATE` of them do.
@@ -71,7 +71,7 @@ def pair_frames(number: int, span: Int[np.ndarray, " 2"], fit_frames: int) -> Fr
     count = int(span[1] - span[0])
     at = _STEP * np.arange(count)
     at = at[at < fit_frames + _STEP * _LATE]
-    return FramePairs(number, span[0] + np.arange(len(at)), np.minimum(at, fit_frames - 1))
+    return _FramePairs(number, span[0] + np.arange(len(at)), np.minimum(at, fit_frames - 1))
 
 
 def make_labels(
@@ -178,7 +178,7 @@ def _solve_motion(
     }
 
 
-def _collect(motions: list[FramePairs], points: list[Tensor], solved: list[dict], scales: Tensor) -> Labels:
+def _collect(motions: list[_FramePairs], points: list[Tensor], solved: list[dict], scales: Tensor) -> Labels:
     columns = {name: torch.cat([part[name] for part in solved]).numpy() for name in solved[0]}
     return Labels(
         motion=np.concatenate([np.full(len(m.video), m.number) for m in motions]),

@@ -127,7 +127,7 @@ def make_file(
     columns["image"] = _crop_video(config, path, labels.frame, full, crop, size)
     about = {
         "frames": len(kept),
-        "out_of_picture": _list_missing(boxes.seen),
+        "out_of_image": _list_missing(boxes.seen),
         "no_box": _list_missing(boxes.found),
     }
     write_json(out / "subjects" / f"subject_{subject:03d}_{name}.json", about)

@@ -36,7 +36,7 @@ _NOISE = 0.2  # amplitude of every channel's random curve, of its comfortable ra
 _LEAN = 0.35  # rad, standard deviation of the root's lean in any direction
 
 
-class Mixture(NamedTuple):
+class _Mixture(NamedTuple):
     """Names of the parts that each half of the body blends; limb → its own part; halves at random."""
 
     upper: tuple[str, ...]
@@ -73,7 +73,7 @@ def generate_mixture(
     return _rotate_world(motion, R_lean, uniform(take, 0.0, 2 * math.pi))
 
 
-def draw_mixture(actions: Sequence[str], generator: Generator) -> Mixture:
+def draw_mixture(actions: Sequence[str], generator: Generator) -> _Mixture:
     """Random parts."""
 
     def chance(probability: float) -> bool:
@@ -85,10 +85,10 @@ def draw_mixture(actions: Sequence[str], generator: Generator) -> Mixture:
 
     upper, lower = (tuple(part(share) for _ in range(_PARTS)) for share in (_POSTURES_UPPER, _POSTURES_LOWER))
     limbs = {limb: part(_POSTURES_UPPER) for limb in _limb_channels() if chance(_LIMB)}
-    return Mixture(upper, lower, limbs, (chance(_RANDOM), chance(_RANDOM / 2)))
+    return _Mixture(upper, lower, limbs, (chance(_RANDOM), chance(_RANDOM / 2)))
 
 
-def _mix(mixture: Mixture, style: Style, take: Generator, t: Tensor) -> Float[Tensor, "time channel"]:
+def _mix(mixture: _Mixture, style: Style, take: Generator, t: Tensor) -> Float[Tensor, "time channel"]:
     """Channels of a mixture, degrees."""
     upper, lower = (_blend(parts, style, take, t) for parts in (mixture.upper, mixture.lower))
     free = draw_curves("random", style, take, t)

@@ -216,7 +216,7 @@ def _gap_estimate(groups: Sequence[np.ndarray], runs: Sequence[np.ndarray]) -> d
     return stats.estimate(float(means[1].mean() - means[0].mean()), means, runs)._asdict()
 
 
-def unit_of(metric: str) -> str:
+def _unit_of(metric: str) -> str:
     """The unit that a metric's name ends in."""
     units = {"deg": "°", "mm": "mm", "percent": "%", "sum": "scale factors"}
     return units[metric.partition("/")[0].rpartition("_")[2]]
@@ -249,7 +249,7 @@ def results(
         {
             "schema": SCHEMA,
             "subjects": sorted(set(truth.subject.tolist())),
-            "metrics": {name: unit_of(name) for name in next(iter(test.values()))},
+            "metrics": {name: _unit_of(name) for name in next(iter(test.values()))},
             "methods": methods,
             **summarise(methods),
             "overfitting": overfitting(train, test),

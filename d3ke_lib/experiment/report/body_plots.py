@@ -22,14 +22,14 @@ COLOURS = {
     "bottom": (0.37, 0.38, 0.44),
     "shoe": (0.22, 0.22, 0.24),
 }
-# What the picture's right and up are, in body axes (x forward, y up, z to the person's right).
+# What the image's right and up are, in body axes (x forward, y up, z to the person's right).
 VIEWS = {
     "front": ((0, 0, -1), (0, 1, 0)),
     "side": ((1, 0, 0), (0, 1, 0)),
     "back": ((0, 0, 1), (0, 1, 0)),
     "oblique": ((0.6, 0, -0.8), (0, 1, 0)),
 }
-EDGES = (-0.5, 0.5, -1.05, 0.8)  # m, around the pelvis: left, right, bottom, top of the picture
+_EDGES = (-0.5, 0.5, -1.05, 0.8)  # m, around the pelvis: left, right, bottom, top of the image
 GROUPS = {  # anatomical group: pattern of its coordinates' names
     "lower back": r"(L5_S1|L4_L5|T12_L1)_",
     "upper back": r"(T11_T12|T10_T11|T9_T10|T8_T9|T1_T2)_",
@@ -95,13 +95,13 @@ def shaded(
 ) -> UInt8[ndarray, "h w 4"]:
     """Orthographic view of spheres, lit from the viewer's upper left; transparent where there is nothing.
 
-    `extent` is (left, right, bottom, top), m along the picture's axes, as imshow takes it.
+    `extent` is (left, right, bottom, top), m along the image's axes, as imshow takes it.
     """
     centres, radii, colours = flesh
     axes = np.array([right, up, np.cross(right, up)], float)
     x = np.arange(extent[0], extent[1], 1 / pixels_per_m) + 0.5 / pixels_per_m
     y = np.arange(extent[3], extent[2], -1 / pixels_per_m) - 0.5 / pixels_per_m
-    depth, picture = np.full((len(y), len(x)), -np.inf), np.zeros((len(y), len(x), 4))
+    depth, image = np.full((len(y), len(x)), -np.inf), np.zeros((len(y), len(x), 4))
     light = np.array([-0.4, 0.5, 0.77])
     for (u, v, w), r, colour in zip(centres @ axes.T, radii, colours, strict=True):
         columns, rows = np.flatnonzero(abs(x - u) < r), np.flatnonzero(abs(y - v) < r)
@@ -111,13 +111,13 @@ def shaded(
         seen = (dz > 0) & (w + r * dz > depth[window])
         shade = np.clip(0.35 + 0.65 * (np.stack([dx, dy, dz], -1) @ light), 0.2, 1)
         rgba = np.concatenate([shade[..., None] * colour, np.ones_like(shade)[..., None]], -1)
-        picture[window] = np.where(seen[..., None], rgba, picture[window])
+        image[window] = np.where(seen[..., None], rgba, image[window])
         depth[window] = np.where(seen, w + r * dz, depth[window])
-    return (255 * picture).round().astype(np.uint8)
+    return (255 * image).round().astype(np.uint8)
 
 
 def draw_body(
-    ax: Axes, skeleton: Skeleton, pose: Pose, view: str = "front", points: bool = True, extent: tuple = EDGES
+    ax: Axes, skeleton: Skeleton, pose: Pose, view: str = "front", points: bool = True, extent: tuple = _EDGES
 ) -> None:
     """Flesh, and over it bones, joints and markers, seen from one side; metres on both axes."""
     right, up = VIEWS[view]
@@ -139,7 +139,12 @@ def _draw_points(ax: Axes, skeleton: Skeleton, pose: Pose, axes: np.ndarray) -> 
 
 
 def draw_frames(
-    ax: Axes, skeleton: Skeleton, pose: Pose, view: str = "front", length: float = 0.06, extent: tuple = EDGES
+    ax: Axes,
+    skeleton: Skeleton,
+    pose: Pose,
+    view: str = "front",
+    length: float = 0.06,
+    extent: tuple = _EDGES,
 ) -> None:
     """Flesh, and over it every body's frame: x red, y green, z blue, `length` m each."""
     draw_body(ax, skeleton, pose, view, points=False, extent=extent)

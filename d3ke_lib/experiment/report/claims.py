@@ -24,9 +24,9 @@ from d3ke_lib.experiment.run.config import PROFILES
 
 MARGIN_DEG = 0.2
 LEAST_RUNS = 3
-VIDEO_HZ, VIDEO_PX = 30.0, 256  # BMLmovi's videos, the paper's crops
-SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
-NOT_TESTABLE = "not testable here"
+VIDEO_HZ, _VIDEO_PX = 30.0, 256  # BMLmovi's videos, the paper's crops
+SUPPORTED, _CONTRADICTED, _UNDECIDED = "supported", "contradicted", "undecided"
+_NOT_TESTABLE = "not testable here"
 
 
 class Claim(NamedTuple):
@@ -60,10 +60,10 @@ def command(results: Results) -> str:
 def decide(effect: Effect, runs: list[float]) -> str:
     """The verdict on "lower by MARGIN_DEG or more"; runs: the difference in each."""
     if len(runs) < LEAST_RUNS:
-        return f"{UNDECIDED}; lower in {sum(run < 0 for run in runs)} of {len(runs)} runs"
+        return f"{_UNDECIDED}; lower in {sum(run < 0 for run in runs)} of {len(runs)} runs"
     if effect["high"] < 0 and effect["mean"] <= -MARGIN_DEG:
         return SUPPORTED
-    return CONTRADICTED if effect["low"] > -MARGIN_DEG else UNDECIDED
+    return _CONTRADICTED if effect["low"] > -MARGIN_DEG else _UNDECIDED
 
 
 def _check(results: Results, text: str, source: str, first: str, second: str) -> Claim:
@@ -104,7 +104,7 @@ def _overfitting_claims(results: Results) -> list[Claim]:
         if is_smoke(results):
             verdict = "none: a smoke run"
         elif epochs <= 1:
-            verdict, ours = f"{NOT_TESTABLE}: {epochs:.1f} epochs, no frame was seen twice", ""
+            verdict, ours = f"{_NOT_TESTABLE}: {epochs:.1f} epochs, no frame was seen twice", ""
         else:
             less = {"mean": -effect["mean"], "low": -effect["high"], "high": -effect["low"]}
             verdict = decide(less, [-run for run in found["runs"]]).replace("lower", "higher")
@@ -122,7 +122,7 @@ def count_epochs(results: Results) -> float:
 
 def _speed_claims(results: Results, frame_rates: dict[str, Any] | None) -> list[Claim]:
     """One image at a time, at the paper's size: scripts/bench_frame_rate.py; too slow counts when quiet."""
-    rows, limit = [], f"at least {VIDEO_HZ:.0f} frames/s at {VIDEO_PX} px; network alone, crops given"
+    rows, limit = [], f"at least {VIDEO_HZ:.0f} frames/s at {_VIDEO_PX} px; network alone, crops given"
     for name in results["profile"]["backbones"]:
         text = f"{SHORT.get(name, name)} keeps up with video (paper: no number)"
         verdict, ours = _decide_rate(name, frame_rates)
@@ -136,9 +136,9 @@ def _decide_rate(backbone: str, frame_rates: dict[str, Any] | None) -> tuple[str
     rows = frame_rates["rows"] if frame_rates else []
     rates = [row["frames_per_second"] for row in rows if row["backbone"] == backbone]
     if not rates:
-        return f"{UNDECIDED}: not measured at {VIDEO_PX} px", ""
+        return f"{_UNDECIDED}: not measured at {_VIDEO_PX} px", ""
     where = frame_rates["machine"]["gpu"] or frame_rates["machine"]["processor"]
-    slow = CONTRADICTED if frame_rates["quiet"] else f"{UNDECIDED}: loaded machine"
+    slow = _CONTRADICTED if frame_rates["quiet"] else f"{_UNDECIDED}: loaded machine"
     word = SUPPORTED if max(rates) >= VIDEO_HZ else slow
     return f"{word} ({where})", f"{max(rates):.1f} frames/s, one at a time, {frame_rates['px']} px"
 
@@ -148,7 +148,7 @@ def _quote(results: Results, row: dict[str, str]) -> Claim:
     setting = next((one for one in settings_of(results) if one.startswith(row.get("kind", "none/"))), None)
     lacking = None if row["data"] == name_data(results) else f"needs {row['data']}"
     if lacking or setting is None:
-        verdict = f"{NOT_TESTABLE}: {lacking or 'no such method was run'}"
+        verdict = f"{_NOT_TESTABLE}: {lacking or 'no such method was run'}"
         return Claim(row["claim"], verdict, "", row["value"], "", row["source"], "")
     found, published = results["settings"][setting]["summary"][ANGLE], float(row["value"].rstrip("°"))
     ours = f"{degrees(found['mean'])} ({degrees(found['low'])} to {degrees(found['high'])}), {label(setting)}"
@@ -160,8 +160,8 @@ def _quote(results: Results, row: dict[str, str]) -> Claim:
 def _decide_value(found: Effect, published: float, runs: int) -> str:
     """Supported within MARGIN_DEG of the published number, contradicted where the interval excludes that."""
     if runs < LEAST_RUNS:
-        return f"{UNDECIDED}; {runs} of {LEAST_RUNS} runs"
+        return f"{_UNDECIDED}; {runs} of {LEAST_RUNS} runs"
     if abs(found["mean"] - published) <= MARGIN_DEG:
         return SUPPORTED
     excluded = found["low"] > published + MARGIN_DEG or found["high"] < published - MARGIN_DEG
-    return CONTRADICTED if excluded else UNDECIDED
+    return _CONTRADICTED if excluded else _UNDECIDED

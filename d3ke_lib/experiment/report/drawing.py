@@ -21,7 +21,7 @@ from PIL import Image
 from d3ke_lib.files import replacing
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
-LOOKS = {
+_LOOKS = {
     "mean pose": ("#9ca3af", "v"),
     "median pose": ("#d1d5db", "<"),
     "mean pose of the action, told": ("#4b5563", ">"),
@@ -30,13 +30,13 @@ LOOKS = {
     "ResNeXt-101": ("#D55E00", "D"),
     "ResNeXt-101 +": ("#E69F00", "^"),
 }
-SPARE = (("#009E73", "P"), ("#CC79A7", "X"), ("#000000", "*"), ("#F0E442", "h"))
+_SPARE = (("#009E73", "P"), ("#CC79A7", "X"), ("#000000", "*"), ("#F0E442", "h"))
 MARKERS = "oD^svP"  # by seed
 TRUTH = "#000000"
 QUIET = "#6b7280"
 LARGEST_PNG = 200_000  # bytes
 NARROW, TEXT = 5.4, 10.0  # inches, points: on a screen of 390 px text is 9 px high
-LEGIBLE_PX = 9.0
+_LEGIBLE_PX = 9.0
 STYLE = {
     "figure.dpi": 130,
     "font.size": TEXT,
@@ -86,7 +86,7 @@ def least_width_px(drawn: Figure) -> int:
     """Width in CSS pixels from which the smallest text of a saved figure is LEGIBLE_PX high."""
     texts = [text for text in drawn.findobj(Text) if text.get_visible() and text.get_text().strip()]
     smallest = min((text.get_fontsize() for text in texts), default=TEXT)
-    return round(drawn.get_figwidth() * 72 * LEGIBLE_PX / smallest)
+    return round(drawn.get_figwidth() * 72 * _LEGIBLE_PX / smallest)
 
 
 def show(drawn: Figure, table: pd.DataFrame, path: Path, width: int = 760) -> IPythonImage:
@@ -120,11 +120,11 @@ def _png(drawn: Figure) -> bytes:
 
 def small(path: Path, width: int = 520, colours: int = 64) -> bytes:
     """A saved figure as a PNG that is light enough for a notebook to keep."""
-    picture = Image.open(path).convert("RGB")
-    share = min(1.0, width / picture.width)
-    size = (round(picture.width * share), round(picture.height * share))
+    image = Image.open(path).convert("RGB")
+    share = min(1.0, width / image.width)
+    size = (round(image.width * share), round(image.height * share))
     buffer = BytesIO()
-    picture.resize(size, Image.Resampling.LANCZOS).quantize(colours, Image.Quantize.MAXCOVERAGE).save(
+    image.resize(size, Image.Resampling.LANCZOS).quantize(colours, Image.Quantize.MAXCOVERAGE).save(
         buffer, "png", optimize=True
     )
     return buffer.getvalue()
@@ -135,12 +135,12 @@ def style_of(methods: Sequence[str]) -> dict[str, dict[str, str]]:
 
     ", seed 1" after a name changes nothing. Methods that LOOKS does not have take from SPARE.
     """
-    spare = iter(SPARE * len(methods))
+    spare = iter(_SPARE * len(methods))
     looks: dict[str, tuple[str, str]] = {}
     for method in methods:
         name = method.partition(", seed")[0]
         known = (
-            LOOKS.get(name) or LOOKS.get(name.partition(" + ")[0] + " +")
+            _LOOKS.get(name) or _LOOKS.get(name.partition(" + ")[0] + " +")
             if name not in looks
             else looks[name]
         )

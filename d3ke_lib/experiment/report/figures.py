@@ -31,7 +31,7 @@ CURVES = (  # what gait papers show, from the hip down and from the trunk up
 )
 KNEE = "knee_angle_r"
 POINTS = 1200  # of a scatter plot
-QUANTILES = (0.02, 0.15, 0.3, 0.45, 0.6, 0.75, 0.9, 0.98)
+_QUANTILES = (0.02, 0.15, 0.3, 0.45, 0.6, 0.75, 0.9, 0.98)
 _CAPTIONS: dict[str, Any] = tomllib.loads(
     Path(__file__).with_name("captions.toml").read_text(encoding="utf-8")
 )
@@ -233,10 +233,10 @@ def skeletons(shown: FigureData) -> Drawn:
     pose, truth = shown.predictions[best], shown.truth
     errors = torch.rad2deg((pose.angles - truth.pose.angles).abs().mean(-1))
     order = errors.argsort()
-    chosen = torch.stack([order[round(q * (len(order) - 1))] for q in QUANTILES])
+    chosen = torch.stack([order[round(q * (len(order) - 1))] for q in _QUANTILES])
     few = shown.test.load(chosen)
     points = shown.skeleton(Pose(*(part[chosen] for part in pose)))
-    titles = [f"better than {1 - q:.0%}: {errors[i]:.1f}°" for q, i in zip(QUANTILES, chosen)]
+    titles = [f"better than {1 - q:.0%}: {errors[i]:.1f}°" for q, i in zip(_QUANTILES, chosen)]
     title = f"{label(best)}: mean angle error of single frames, from the lowest"
     return image_grids.skeleton_over_image(
         shown.skeleton, few.image, few.camera, few.points, points, titles, shown.note, title

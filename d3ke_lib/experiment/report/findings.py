@@ -24,7 +24,7 @@ from d3ke_lib.experiment.report.effects import (
 )
 from d3ke_lib.experiment.report.method_names import label, settings_of
 
-ACCEPTABLE_DEG = 2.0  # McGinley et al. 2009, a review of gait analysis' reliability
+_ACCEPTABLE_DEG = 2.0  # McGinley et al. 2009, a review of gait analysis' reliability
 
 
 def question(results: Results) -> str:
@@ -38,7 +38,7 @@ def answer(results: Results) -> list[str]:
     if not pairs:
         return ["Only one backbone was trained: the question stays open."]
     said = [_verdict(results), _difference(results, *pairs[0]), _certainty(results, *pairs[0])]
-    return [*said, *_refined(results), *_alternative(results), *compare_with_table(results)]
+    return [*said, *_refined(results), *_alternative(results), *_compare_with_table(results)]
 
 
 def _verdict(results: Results) -> str:
@@ -102,7 +102,7 @@ def _alternative(results: Results) -> list[str]:
     return []
 
 
-def compare_with_table(results: Results) -> list[str]:
+def _compare_with_table(results: Results) -> list[str]:
     """Whether networks have a lower error than the mean pose of the action, which sees no image."""
     effects = {s: effect_of(results, ACTION_MEAN, s) for s in settings_of(results)}
     effects = {setting: effect for setting, effect in effects.items() if effect}
@@ -180,11 +180,11 @@ def _relevance(results: Results) -> list[str]:
     """Whether the networks differ by less than what gait analysis commonly regards as acceptable."""
     errors = [mean_of(results, setting) for setting in settings_of(results) if "/" in setting]
     largest = max(errors) - min(errors)
-    if largest >= ACCEPTABLE_DEG:
+    if largest >= _ACCEPTABLE_DEG:
         return []
     return [
         f"No two networks differ by more than {degrees(largest)}; gait analysis commonly regards errors "
-        f"up to {ACCEPTABLE_DEG:.0f}° as acceptable (McGinley et al., doi 10.1016/j.gaitpost.2008.09.003)."
+        f"up to {_ACCEPTABLE_DEG:.0f}° as acceptable (McGinley et al., doi 10.1016/j.gaitpost.2008.09.003)."
     ]
 
 
@@ -196,7 +196,7 @@ def _learnt(results: Results) -> list[str]:
         if effect:
             words = {"lower": "lower than", "higher": "higher than", "unclear": "not shown to differ from"}
             ours, constant = (degrees(mean_of(results, one)) for one in (setting, MEAN_POSE))
-            better, coordinates = count_better_coordinates(results, setting)
+            better, coordinates = _count_better_coordinates(results, setting)
             pose = (
                 f"The error of {label(setting)} is {words[sign(effect)]} that of the mean pose ({ours} "
                 f"against {constant}), in {better} of {coordinates} coordinates."
@@ -205,7 +205,7 @@ def _learnt(results: Results) -> list[str]:
     return said
 
 
-def count_better_coordinates(results: Results, setting: str) -> tuple[int, int]:
+def _count_better_coordinates(results: Results, setting: str) -> tuple[int, int]:
     """In how many coordinates, and of how many, the setting's mean over runs is closer than the mean pose."""
     runs = [m["coordinates"] for n, m in results["methods"].items() if n.rpartition(".")[0] == setting]
     constant = results["methods"][MEAN_POSE]["coordinates"]

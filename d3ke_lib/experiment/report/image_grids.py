@@ -19,9 +19,9 @@ from d3ke_lib.data.camera import Camera, pixels
 from d3ke_lib.experiment.report.drawing import COLOURS, figure, head
 
 PREDICTED_COLOUR = COLOURS[4]
-TRUE_COLOURS = dict.fromkeys(("left", "right", "middle"), "#FFFFFF")
-PREDICTED_COLOURS = {"left": COLOURS[5], "right": PREDICTED_COLOUR, "middle": COLOURS[7]}
-ARROW = 0.4  # m
+_TRUE_COLOURS = dict.fromkeys(("left", "right", "middle"), "#FFFFFF")
+_PREDICTED_COLOURS = {"left": COLOURS[5], "right": PREDICTED_COLOUR, "middle": COLOURS[7]}
+_ARROW = 0.4  # m
 
 
 def bones(skeleton: Skeleton) -> list[tuple[int, int]]:
@@ -77,7 +77,7 @@ def skeleton_over_image(
             axes.set_axis_off()
         for i, (axes, image) in enumerate(zip(panels, images)):
             axes.imshow(image.permute(1, 2, 0).numpy(), extent=(0, image.shape[2], image.shape[1], 0))
-            for what, colours in (("true", TRUE_COLOURS), ("predicted", PREDICTED_COLOURS)):
+            for what, colours in (("true", _TRUE_COLOURS), ("predicted", _PREDICTED_COLOURS)):
                 _draw_skeleton(axes, xy[what][i], arrows[what][i], skeleton, colours)
             axes.set(xlim=(0, image.shape[2]), ylim=(image.shape[1], 0))
             axes.set_title(labels[i], fontsize=9, fontweight="normal", loc="center")
@@ -95,7 +95,7 @@ def facing(skeleton: Skeleton, joints: Float[Tensor, "*batch joint 3"]) -> Float
 
 def _arrow(skeleton: Skeleton, joints: Float[Tensor, "image joint 3"]) -> Float[Tensor, "image 2 3"]:
     start = joints[:, 0]
-    return torch.stack([start, start + ARROW * facing(skeleton, joints)], 1)
+    return torch.stack([start, start + _ARROW * facing(skeleton, joints)], 1)
 
 
 def side_of(joint: str, skeleton: Skeleton) -> str:

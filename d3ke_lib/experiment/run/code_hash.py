@@ -15,7 +15,7 @@ from pathlib import Path
 
 from d3ke_lib.settings import REPOSITORY
 
-CONFIGURATION = "d3ke_lib.experiment.run.config"
+_CONFIGURATION = "d3ke_lib.experiment.run.config"
 PIPELINE = "d3ke_lib.experiment.pipeline"
 _DATA_FOLDERS = ("data", "data/body", "data/results")
 _DATA_SUFFIXES = {".json", ".toml", ".html", ".osim", ".csv"}
@@ -34,7 +34,7 @@ def sources(*starts: Path) -> list[Path]:
     while waiting:
         found |= waiting
         behind = {file for path in waiting for file in (*_imports(path), *_data_files(path))}
-        waiting = behind - found - {path_of(CONFIGURATION)}
+        waiting = behind - found - {path_of(_CONFIGURATION)}
     return sorted(found)
 
 

@@ -20,7 +20,7 @@ from d3ke_lib.nets.losses import LossWeights, Norm
 from d3ke_lib.settings import Settings
 
 # Fields that do not change a run's result: left out of fingerprints.
-HOW = {"how": True}
+_HOW = {"how": True}
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,11 @@ class FrameConfig:
     resolutions: tuple[Resolution, ...] = ()  # empty: px throughout
     validations: int = 10  # evenly spaced, the last at the end
     validation_images: int = 2048  # evenly spaced over the validation subjects' frames
-    device: str = field(default="auto", metadata=HOW)  # auto: CUDA where there is one
-    workers: int = field(default=2, metadata=HOW)  # threads that decode ahead
-    cache_gb: float = field(default=0.0, metadata=HOW)  # decoded crops kept in memory, GB
-    checkpoint_every: int = field(default=1000, metadata=HOW)  # steps
-    log_every: int = field(default=10, metadata=HOW)  # steps that a line of the log averages
+    device: str = field(default="auto", metadata=_HOW)  # auto: CUDA where there is one
+    workers: int = field(default=2, metadata=_HOW)  # threads that decode ahead
+    cache_gb: float = field(default=0.0, metadata=_HOW)  # decoded crops kept in memory, GB
+    checkpoint_every: int = field(default=1000, metadata=_HOW)  # steps
+    log_every: int = field(default=10, metadata=_HOW)  # steps that a line of the log averages
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -103,9 +103,9 @@ class TemporalConfig:
     subjects: int | None = None  # train on so many training subjects; None: all
     validations: int = 10
     validation_windows: int = 2048
-    device: str = field(default="auto", metadata=HOW)
-    checkpoint_every: int = field(default=1000, metadata=HOW)  # steps
-    log_every: int = field(default=10, metadata=HOW)  # steps
+    device: str = field(default="auto", metadata=_HOW)
+    checkpoint_every: int = field(default=1000, metadata=_HOW)  # steps
+    log_every: int = field(default=10, metadata=_HOW)  # steps
 
     def __post_init__(self) -> None:
         check_types(self)

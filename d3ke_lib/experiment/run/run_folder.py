@@ -125,7 +125,7 @@ def open_run(
 
 
 @contextmanager
-def open_terminal() -> Iterator[TextIO | None]:
+def _open_terminal() -> Iterator[TextIO | None]:
     """Where somebody sees a bar: run_notebook's terminal, an interactive one, a browser; or None."""
     found = settings.read()
     if found.terminal:
@@ -139,7 +139,7 @@ def open_terminal() -> Iterator[TextIO | None]:
 def progress(name: str, total: int, done: int = 0, unit: str = "step", shown: bool = True) -> Iterator[tqdm]:
     """A progress bar on the terminal, where there is one: never in the output of a notebook."""
     with (
-        open_terminal() if shown else contextlib.nullcontext() as file,
+        _open_terminal() if shown else contextlib.nullcontext() as file,
         tqdm(total=total, initial=done, desc=name, file=file, disable=file is None, unit=unit) as bar,
     ):
         yield bar
@@ -148,7 +148,7 @@ def progress(name: str, total: int, done: int = 0, unit: str = "step", shown: bo
 @contextmanager
 def redirect_bars() -> Iterator[None]:
     """The same for bars that others draw on stderr."""
-    with open_terminal() as file, contextlib.redirect_stderr(file or io.StringIO()):
+    with _open_terminal() as file, contextlib.redirect_stderr(file or io.StringIO()):
         yield
 
 

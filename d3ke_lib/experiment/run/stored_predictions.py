@@ -24,7 +24,7 @@ from d3ke_lib.experiment.run.codec import fingerprint
 from d3ke_lib.files import D3keError
 from d3ke_lib.nets import metrics
 
-CHUNK = 1024  # frames the skeleton layer takes at once
+_CHUNK = 1024  # frames the skeleton layer takes at once
 
 
 @torch.no_grad()
@@ -76,7 +76,7 @@ def concatenate(poses: Iterable[Pose]) -> Pose:
 @torch.no_grad()
 def points_of(skeleton: Skeleton, pose: Pose) -> Points:
     """Points of many frames, in pieces that stay in the cache."""
-    pieces = zip(*(part.split(CHUNK) for part in pose))
+    pieces = zip(*(part.split(_CHUNK) for part in pose))
     return Points(*(torch.cat(parts) for parts in zip(*(skeleton(Pose(*piece)) for piece in pieces))))
 
 

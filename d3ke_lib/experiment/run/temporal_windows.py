@@ -49,7 +49,7 @@ def target_frame(kind: str, window: int, causal: bool = False) -> int:
     return {"tcn": 0, "transformer": window, "lstm": target_in(window, causal)}[kind]
 
 
-def other_frames(kind: str, window: int, causal: bool = False) -> list[int]:
+def _other_frames(kind: str, window: int, causal: bool = False) -> list[int]:
     """The other frames it predicts, numbered alike in its prediction and in the window."""
     others = [frame for frame in range(window) if frame != target_in(window, causal)]
     return {"tcn": [], "transformer": list(range(window)), "lstm": others}[kind]
@@ -72,7 +72,7 @@ def window_losses(
     how = (config.kind, config.window, config.causal)
     terms = compare([target_frame(*how)], [target_in(config.window, config.causal)])
     loss = total(terms, config.loss)
-    if others := other_frames(*how):
+    if others := _other_frames(*how):
         loss = loss + config.intermediate * total(compare(others, others), config.loss)
     return terms, loss
 

@@ -64,10 +64,10 @@ def train_frame(
                 px = schedule.resolution(config.resolutions, config.px, run.step, steps)
                 generator = seed_generator(seed, *divmod(run.step, per_epoch), *group.stream)
                 image, truth = augment.augment(batch.to(group.device), px, generator, config.augment)
-                return compute_losses(config, parallel, image, truth, net.skeleton)
+                return _compute_losses(config, parallel, image, truth, net.skeleton)
 
             def validate(net: nn.Module) -> dict[str, float]:
-                return validate_frame(net, validation, config, skeleton)
+                return _validate_frame(net, validation, config, skeleton)
 
             fit(run, config, steps, batches, step, validate)
         group.wait()
@@ -92,7 +92,7 @@ def build_frame(config: FrameConfig, skeleton: Skeleton, seed: int = 0) -> frame
     return frame.build(copy.deepcopy(skeleton), *options, squash=config.squash, seed=seed)
 
 
-def compute_losses(
+def _compute_losses(
     config: FrameConfig, net: nn.Module, image: Tensor, truth: Batch, skeleton: Skeleton
 ) -> tuple[Losses, Tensor]:
     """The four losses of a batch and their weighted sum."""
@@ -103,7 +103,7 @@ def compute_losses(
     return terms, total(terms, config.loss)
 
 
-def validate_frame(
+def _validate_frame(
     net: nn.Module, frames: FrameSet, config: FrameConfig, skeleton: Skeleton
 ) -> dict[str, float]:
     """Mean metrics over evenly spaced frames, in plain crops of the final size."""

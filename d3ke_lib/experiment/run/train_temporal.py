@@ -64,7 +64,7 @@ def train_temporal(
                 return window_losses(config, refined, truth.to(device), net.skeleton)
 
             def validate(net: nn.Module) -> dict[str, float]:
-                return validate_temporal(net, *validation, config, skeleton)
+                return _validate_temporal(net, *validation, config, skeleton)
 
             fit(run, config, steps, batches, step, validate)
     return run_folder.find_finished(folder, identity["fingerprint"])
@@ -83,7 +83,7 @@ def build_temporal(config: TemporalConfig, skeleton: Skeleton, seed: int = 0) ->
     return temporal.build_refiner(config.kind, own, config.window, seed=seed, causal=config.causal)
 
 
-def validate_temporal(
+def _validate_temporal(
     net: nn.Module, windows: TemporalSet, labels: Batch, config: TemporalConfig, skeleton: Skeleton
 ) -> dict[str, float]:
     """Mean metrics over evenly spaced target frames."""

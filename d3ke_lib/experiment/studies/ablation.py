@@ -46,7 +46,7 @@ class Run(NamedTuple):
     corrupted: bool = False
 
 
-class Switch(NamedTuple):
+class _Switch(NamedTuple):
     """A comparison of two runs: other − base."""
 
     label: str
@@ -65,11 +65,11 @@ RUNS = {
     "refiner_l1": Run("temporal", {"norm": "L1"}),
 }
 SWITCHES = {
-    "lambda4": Switch("λ4 0.01 − 0.06", "base", "lambda4"),
-    "center_striding": Switch("without − with centre striding", "base", "no_centre"),
-    "squash": Switch("sigmoid after − before the mean", "base", "after_mean"),
-    "mask_angles": Switch("wrong angles unmasked − masked", "corrupted", "unmasked"),
-    "norm": Switch("L1 − L2 in the refiner", "refiner", "refiner_l1"),
+    "lambda4": _Switch("λ4 0.01 − 0.06", "base", "lambda4"),
+    "center_striding": _Switch("without − with centre striding", "base", "no_centre"),
+    "squash": _Switch("sigmoid after − before the mean", "base", "after_mean"),
+    "mask_angles": _Switch("wrong angles unmasked − masked", "corrupted", "unmasked"),
+    "norm": _Switch("L1 − L2 in the refiner", "refiner", "refiner_l1"),
 }
 
 

@@ -11,10 +11,10 @@ from d3ke_lib.nets.backbone import NAMES, Backbone, imagenet_weights
 
 # Xie et al.'s own ResNeXt-101 (their table 3), as wide as their ResNeXt-50; torchvision has no such weights.
 PAPERS_101 = "resnext101_32x4d"
-KNOWN = (*NAMES, PAPERS_101)
+_KNOWN = (*NAMES, PAPERS_101)
 
 
-class Anatomy(NamedTuple):
+class _Anatomy(NamedTuple):
     """Blocks per stage; layers with weights on the longest path; groups per 3×3 convolution; channels per
     group in the first stage; weights in all, the ImageNet classifier included."""
 
@@ -27,7 +27,7 @@ class Anatomy(NamedTuple):
 
 def network(name: str) -> ResNet:
     """The whole network, classifier included, without memory behind its weights (torch's meta device)."""
-    if name not in KNOWN:
+    if name not in _KNOWN:
         raise ValueError(f"unknown backbone {name!r}; known: {', '.join(KNOWN)}")
     with torch.device("meta"):
         if name == PAPERS_101:
@@ -35,11 +35,11 @@ def network(name: str) -> ResNet:
         return get_model(name, weights=None)
 
 
-def anatomy(name: str) -> Anatomy:
+def anatomy(name: str) -> _Anatomy:
     net = network(name)
     stages = (net.layer1, net.layer2, net.layer3, net.layer4)
     grouped = net.layer1[0].conv2
-    return Anatomy(
+    return _Anatomy(
         blocks=tuple(len(stage) for stage in stages),
         layers=2 + 3 * sum(len(stage) for stage in stages),
         cardinality=grouped.groups,

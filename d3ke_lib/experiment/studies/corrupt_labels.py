@@ -19,8 +19,8 @@ from d3ke_lib.experiment.run import artifacts
 from d3ke_lib.experiment.run.codec import to_values
 from d3ke_lib.nets.metrics import GROUPS
 
-LEG = (*GROUPS["hip"], *GROUPS["knee"], *GROUPS["ankle and foot"])
-ARM = (*GROUPS["shoulder girdle"], *GROUPS["shoulder"], *GROUPS["elbow and forearm"])
+_LEG = (*GROUPS["hip"], *GROUPS["knee"], *GROUPS["ankle and foot"])
+_ARM = (*GROUPS["shoulder girdle"], *GROUPS["shoulder"], *GROUPS["elbow and forearm"])
 
 
 @dataclass(frozen=True)
@@ -89,4 +89,4 @@ def limbs(coordinates: tuple[str, ...]) -> list[Int[np.ndarray, " coord"]]:
             ]
         )
 
-    return [members(prefixes, left) for prefixes in (LEG, ARM) for left in (False, True)]
+    return [members(prefixes, left) for prefixes in (_LEG, _ARM) for left in (False, True)]

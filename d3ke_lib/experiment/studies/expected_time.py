@@ -27,8 +27,8 @@ from d3ke_lib.nets import frame, temporal
 
 # Recorded with the smoke profile on two quiet cores: seconds of a notebook besides data, training and
 # prediction, per second of processor time that IMPORTS takes; papermill, kernel and figures.
-IMPORTS = "import d3ke_lib.experiment.pipeline, matplotlib.pyplot, pandas, IPython.display"
-STARTS = {
+_IMPORTS = "import d3ke_lib.experiment.pipeline, matplotlib.pyplot, pandas, IPython.display"
+_STARTS = {
     "01_body": 2.4,
     "02_data": 2.2,
     "03_backbones": 3.0,
@@ -42,10 +42,10 @@ STARTS = {
     "report": 1.0,
 }
 TRAINING = 1.15  # a step of training per bare step: loading, augmentation, losses
-PREDICTION = 0.3  # an image predicted per image trained on, decoding included
-THREADS = 0.85  # exponent: two threads are 1.8 times as fast as one
-REFINING = 1.5  # a step of the refiner per bare step: reading of windows, skeleton layer, losses
-LONG_S = 5.0  # a step that takes longer is not repeated
+_PREDICTION = 0.3  # an image predicted per image trained on, decoding included
+_THREADS = 0.85  # exponent: two threads are 1.8 times as fast as one
+_REFINING = 1.5  # a step of the refiner per bare step: reading of windows, skeleton layer, losses
+_LONG_S = 5.0  # a step that takes longer is not repeated
 
 
 def calibrate(profile: Profile) -> dict[str, float]:
@@ -54,12 +54,12 @@ def calibrate(profile: Profile) -> dict[str, float]:
     Raises D3keError for recordings that no RAW names.
     """
     imports = import_seconds()
-    found = {stage: imports * ratio for stage, ratio in STARTS.items()}
+    found = {stage: imports * ratio for stage, ratio in _STARTS.items()}
     if isinstance(profile.data, BmlmoviConfig):
         estimate = bmlmovi_check.check_data(artifacts.raw_folder(), profile.data)["estimate"]
         profile, making = stand_in(profile, estimate["frames"]), 3600 * estimate["hours"]
     else:
-        making = imports + rendering_seconds(profile.data)
+        making = imports + _rendering_seconds(profile.data)
     found["02_data"] += making
     training, refining = found.pop("04_frame"), found.pop("05_temporal")
     for backbone in profile.backbones:
@@ -70,7 +70,7 @@ def calibrate(profile: Profile) -> dict[str, float]:
         predicted = profile.data.validation + (profile.temporal.subjects or profile.data.train)
         predicting = per_image * count_frames(profile, predicted)
         for refiner in profile.refiners:
-            refined = temporal_seconds(dataclasses.replace(profile.temporal, kind=refiner), profile)
+            refined = _temporal_seconds(dataclasses.replace(profile.temporal, kind=refiner), profile)
             found[f"05_temporal.{refiner}.{backbone}"] = refining + predicting + refined
     return {stage: found[stage] / 60 for stage in sorted(found)}
 
@@ -89,7 +89,7 @@ def count_frames(profile: Profile, subjects: int) -> int:
     return subjects * len(data.actions) * len(data.cameras) * round(data.seconds * data.fps)
 
 
-def rendering_seconds(data: DataConfig) -> float:
+def _rendering_seconds(data: DataConfig) -> float:
     """All records, by one take; on the CPU every core makes records of its own."""
     device = devices.choose("auto")
     one = dataclasses.replace(data, actions=data.actions[:1])
@@ -109,14 +109,14 @@ def frame_seconds(config: FrameConfig, profile: Profile) -> tuple[float, float]:
     net = frame.build(default_skeleton(), config.backbone, seed=0).to(devices.choose(config.device))
     total, share_before, step = 0.0, 0.0, 0.0
     for resolution in config.resolutions or (Resolution(1.0, config.px),):
-        first, step = frame_step(net, config, resolution.px)
+        first, step = _frame_step(net, config, resolution.px)
         steps = (resolution.until - share_before) * images / config.batch
         total, share_before = total + first + TRAINING * step * steps, resolution.until
-    per_image = PREDICTION * step / config.batch
+    per_image = _PREDICTION * step / config.batch
     return total + config.validations * config.validation_images * per_image, per_image
 
 
-def frame_step(net: nn.Module, config: FrameConfig, px: int) -> tuple[float, float]:
+def _frame_step(net: nn.Module, config: FrameConfig, px: int) -> tuple[float, float]:
     """Seconds of the first bare step, in which kernels are chosen, and of a later one."""
     device = next(net.parameters()).device
     optimizer = torch.optim.AdamW(net.parameters(), lr=0.0, fused=True)
@@ -130,20 +130,20 @@ def frame_step(net: nn.Module, config: FrameConfig, px: int) -> tuple[float, flo
         optimizer.zero_grad()
 
     first, later = timed(step, device)
-    gain = torch.get_num_threads() ** THREADS if device.type == "cpu" else 1.0
+    gain = torch.get_num_threads() ** _THREADS if device.type == "cpu" else 1.0
     return first / gain, later / gain
 
 
-def temporal_seconds(config: TemporalConfig, profile: Profile) -> float:
+def _temporal_seconds(config: TemporalConfig, profile: Profile) -> float:
     """Training of one refiner, by steps on windows of zeros."""
     device, skeleton = devices.choose(config.device), default_skeleton()
-    first, step = refiner_step(config, device, skeleton)
+    first, step = _refiner_step(config, device, skeleton)
     frames = count_frames(profile, config.subjects or profile.data.train)
-    return first + REFINING * step * (config.epochs * frames // config.batch)
+    return first + _REFINING * step * (config.epochs * frames // config.batch)
 
 
-def refiner_step(config: TemporalConfig, device: torch.device, skeleton: Skeleton) -> tuple[float, float]:
-    """As `frame_step`."""
+def _refiner_step(config: TemporalConfig, device: torch.device, skeleton: Skeleton) -> tuple[float, float]:
+    """As `_frame_step`."""
     net = temporal.build_refiner(config.kind, skeleton, config.window).to(device)
     windows = torch.zeros(config.batch, config.window, temporal.feature_count(skeleton), device=device)
     optimizer = torch.optim.AdamW(net.parameters())
@@ -171,7 +171,7 @@ def timed(action: Callable[[], object], device: torch.device) -> tuple[float, fl
     torch.set_num_threads(1)
     try:
         first = elapsed()
-        return first, first if first > LONG_S else min(elapsed() for _ in range(3))
+        return first, first if first > _LONG_S else min(elapsed() for _ in range(3))
     finally:
         torch.set_num_threads(threads)
 
@@ -179,7 +179,7 @@ def timed(action: Callable[[], object], device: torch.device) -> tuple[float, fl
 def import_seconds() -> float:
     """Processor time of a Python that imports what notebooks do."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-c", IMPORTS], check=True)
+    subprocess.run([sys.executable, "-c", _IMPORTS], check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 

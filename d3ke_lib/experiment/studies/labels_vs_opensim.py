@@ -1,4 +1,4 @@
-"""A sample of labels made from the real data, beside what OpenSim's own tools make of the same markers."""
+"""A sample of labels made from the real data, next to what OpenSim's own tools make of the same markers."""
 
 import tempfile
 from pathlib import Path
@@ -27,7 +27,7 @@ def stored(records: Path, subject: int) -> Labels:
     return labels
 
 
-def beside_opensim(labels: Labels, frames: int) -> dict[str, Any]:
+def compare_with_opensim(labels: Labels, frames: int) -> dict[str, Any]:
     """The first frames of the first motion: marker errors (mm) of both solvers, and how their angles differ.
 
     Both solve for the same markers with D3KE's weights on the body at the subject's size; each frame's error

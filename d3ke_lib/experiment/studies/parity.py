@@ -24,7 +24,7 @@ from d3ke_lib.nets.frame import FrameNet
 from d3ke_lib.nets.released import checkpoints
 
 SALT = "shared"
-FIELDS = {
+_FIELDS = {
     "angles": "predRot",
     "scales": "predBoneScale",
     "joints": "predJointPos",
@@ -36,7 +36,7 @@ FRAMES = (  # parity file, backbone, centre striding, images
     ("frame_resnext50_32x4d_no_center", "resnext50_32x4d", False, 2),
     ("frame_resnext101_32x8d", "resnext101_32x8d", True, 1),
 )
-REFINERS = (
+_REFINERS = (
     ("transformer", {}),
     ("tcn", {"form": "strided"}),
     ("tcn", {"form": "dilated"}),
@@ -44,7 +44,7 @@ REFINERS = (
 )
 
 
-class Vectors(NamedTuple):
+class _Vectors(NamedTuple):
     """What lies in the folder: stored outputs, keys, and the maker of weights and inputs."""
 
     folder: Path
@@ -64,7 +64,7 @@ class Vectors(NamedTuple):
             return {key: torch.from_numpy(arrays[key]) for key in arrays if arrays[key].dtype.kind == "f"}
 
 
-def open_vectors(shared: Path) -> Vectors:
+def open_vectors(shared: Path) -> _Vectors:
     """The vectors in `shared`; D3keError where they are not."""
     folder = shared / "parity"
     if not (folder / "fill.py").is_file():
@@ -75,12 +75,12 @@ def open_vectors(shared: Path) -> Vectors:
     fill = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(fill)
     skeleton = Skeleton(load_osim(shared / "assets" / "d3ke" / "full_body_wo_hands.osim"), D3KE)
-    return Vectors(folder, fill, json.loads((folder / "keys.json").read_text()), skeleton)
+    return _Vectors(folder, fill, json.loads((folder / "keys.json").read_text()), skeleton)
 
 
-def compare(vectors: Vectors) -> dict[str, Any]:
+def compare(vectors: _Vectors) -> dict[str, Any]:
     """Everything; see the functions."""
-    networks = [skeleton_layer(vectors), *frame_networks(vectors), *refiners(vectors)]
+    networks = [skeleton_layer(vectors), *_frame_networks(vectors), *refiners(vectors)]
     return {
         "schema": 1,
         "asked": ASKED,
@@ -95,15 +95,15 @@ def compare(vectors: Vectors) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def skeleton_layer(vectors: Vectors) -> dict[str, Any]:
+def skeleton_layer(vectors: _Vectors) -> dict[str, Any]:
     z = vectors.stored("tree")
     points = vectors.skeleton(Pose(z["predRot"], z["predBoneScale"], z["rootRot"][:, :3, :3]))
-    far = {name: _far(getattr(points, name), z[FIELDS[name]]) for name in ("joints", "markers")}
+    far = {name: _far(getattr(points, name), z[_FIELDS[name]]) for name in ("joints", "markers")}
     return {"network": "skeleton layer, 32 poses", **far}
 
 
 @torch.no_grad()
-def frame_networks(vectors: Vectors) -> list[dict[str, Any]]:
+def _frame_networks(vectors: _Vectors) -> list[dict[str, Any]]:
     rows = []
     for file, backbone, centre, images in FRAMES:
         net = FrameNet(vectors.skeleton, backbone, centre).eval()
@@ -114,10 +114,10 @@ def frame_networks(vectors: Vectors) -> list[dict[str, Any]]:
 
 
 @torch.no_grad()
-def refiners(vectors: Vectors) -> list[dict[str, Any]]:
+def refiners(vectors: _Vectors) -> list[dict[str, Any]]:
     """The transformer in two rows: its target frame, and the intermediate ones."""
     rows = []
-    for kind, options in REFINERS:
+    for kind, options in _REFINERS:
         pose, points = refiner(vectors, kind, **options)(*window(vectors))
         stored, name = vectors.stored(f"temporal_{kind}"), " ".join([kind, *options.values()])
         if kind == "transformer":
@@ -128,13 +128,13 @@ def refiners(vectors: Vectors) -> list[dict[str, Any]]:
     return rows
 
 
-def refiner(vectors: Vectors, kind: str, **options: object) -> temporal.Refiner:
+def refiner(vectors: _Vectors, kind: str, **options: object) -> temporal.Refiner:
     net = temporal.build_refiner(kind, vectors.skeleton, 243, **options).eval()
     checkpoints.load_released(net, vectors.state(f"temporal_{kind}"))
     return net
 
 
-def window(vectors: Vectors) -> tuple[Pose, Points]:
+def window(vectors: _Vectors) -> tuple[Pose, Points]:
     unit = torch.cat(
         [2 * vectors.uniform(name, 1, 243, n) - 1 for name, n in (("scales", 51), ("angles", 69))], -1
     )
@@ -146,7 +146,7 @@ def _row(
     name: str, stored: dict[str, Tensor], pose: Pose, points: Points, frames: slice | None = None
 ) -> dict[str, Any]:
     ours = {**pose._asdict(), **points._asdict()}
-    pairs = {field: (ours[field], stored[key]) for field, key in FIELDS.items()}
+    pairs = {field: (ours[field], stored[key]) for field, key in _FIELDS.items()}
     pairs["rotation"] = (pose.R_ground_root, stored["rootRot"][..., :3, :3])
     picked = {
         field: tuple(each if frames is None else each[:, frames] for each in pair)
@@ -163,7 +163,7 @@ def _far(ours: Tensor, theirs: Tensor) -> float:
 # --- losses and metrics -------------------------------------------------------------------------------------
 
 
-def loss_terms(vectors: Vectors) -> dict[str, dict[str, float]]:
+def loss_terms(vectors: _Vectors) -> dict[str, dict[str, float]]:
     """Term → theirs (weighted as released) and the relative difference."""
     z = vectors.stored("losses")
     prediction, truth, valid = _example(z)
@@ -175,7 +175,7 @@ def loss_terms(vectors: Vectors) -> dict[str, dict[str, float]]:
     }
 
 
-def metric_values(vectors: Vectors) -> dict[str, dict[str, float]]:
+def metric_values(vectors: _Vectors) -> dict[str, dict[str, float]]:
     """Metric → the notes' definition written out in numpy, in float64, and our difference to it."""
     z = vectors.stored("losses")
     prediction, truth, _ = _example(z)
@@ -213,7 +213,7 @@ def _example(z: dict[str, Tensor]) -> tuple[tuple[Pose, Points], tuple[Pose, Poi
 
 
 @torch.no_grad()
-def rounding(vectors: Vectors) -> dict[str, Any]:
+def rounding(vectors: _Vectors) -> dict[str, Any]:
     """The transformer's rotations in float64, and how far both float32 results are from them.
 
     A rotation's second column is what is left of three numbers when their part along the first column is

@@ -49,7 +49,7 @@ PUBLIC_TRIALS = (
 )  # fmt: skip
 
 
-class LoadedTrial(NamedTuple):
+class _LoadedTrial(NamedTuple):
     """Markers that model and trial share (others are NaN), weights, and the frame rate in Hz."""
 
     skeleton: Skeleton
@@ -58,7 +58,7 @@ class LoadedTrial(NamedTuple):
     rate: float
 
 
-def load_trial(folder: Path, trial: PublicTrial) -> LoadedTrial:
+def load_trial(folder: Path, trial: PublicTrial) -> _LoadedTrial:
     """Raises FileNotFoundError, or ValueError naming the file that cannot be read."""
     skeleton = Skeleton(load_osim(folder / trial.model)).double()
     found = read_trc(folder / trial.markers)
@@ -72,10 +72,10 @@ def load_trial(folder: Path, trial: PublicTrial) -> LoadedTrial:
         tasks = read_marker_weights(folder / trial.tasks)
         weights = torch.tensor([tasks.get(name, 0.0) for name in skeleton.markers], dtype=torch.float64)
     rate = round((len(time) - 1) / float(time[-1] - time[0]), 4)
-    return LoadedTrial(skeleton, torch.from_numpy(markers), weights, rate)
+    return _LoadedTrial(skeleton, torch.from_numpy(markers), weights, rate)
 
 
-def weighted_rms(trial: LoadedTrial, markers: Float[Tensor, "frame marker 3"]) -> float:
+def weighted_rms(trial: _LoadedTrial, markers: Float[Tensor, "frame marker 3"]) -> float:
     """√(Σ weight · distance² / Σ weight) of each frame, its mean over the frames, mm."""
     square = (markers - trial.markers).square().sum(-1)
     weight = trial.weights * square.isfinite()

@@ -27,10 +27,10 @@ from d3ke_lib.nets.losses import losses, total
 
 PARTS = ("loading", "augmentation", "network", "body", "optimiser")
 OURS = ("loading", "body")  # what must stay small compared with the network
-AIM = 0.10  # of the step
+_AIM = 0.10  # of the step
 
 
-class Clock:
+class _Clock:
     """Time between marks, given to the part that ends with the mark."""
 
     def __init__(self, device: torch.device) -> None:
@@ -69,7 +69,7 @@ def _step(
     step: int,
 ) -> dict[str, float]:
     """One step as train_frame takes it; hooks on the head mark where the network ends and begins again."""
-    clock = Clock(next(net.parameters()).device)
+    clock = _Clock(next(net.parameters()).device)
 
     def network_done(_module: object, _inputs: object, cells: Tensor) -> None:
         clock.mark("network")
@@ -100,7 +100,7 @@ def measure(records: Path, settings: FrameConfig, repeats: int) -> dict[str, Any
         profile_step(frames, dataclasses.replace(settings, precision=precision), repeats)
         for precision in ("bf16", "fp32")
     ]
-    return {"schema": 1, "machine": devices.describe(), "aim": AIM, "rows": rows}
+    return {"schema": 1, "machine": devices.describe(), "aim": _AIM, "rows": rows}
 
 
 def table(result: Mapping[str, Any]) -> Table:

@@ -13,7 +13,7 @@ from d3ke_lib.body.pose import Pose
 from d3ke_lib.data.batch import apply
 from d3ke_lib.data.camera import Camera, pixels
 
-FILL = 0.92  # of the box is spanned by joints and markers (embedded data: 0.92 ± 0.01)
+_FILL = 0.92  # of the box is spanned by joints and markers (embedded data: 0.92 ± 0.01)
 _SMOOTH_S = 0.2  # the distance is only as steady as the box
 _CHUNK = 1024  # frames at once: memory does not grow with the video
 _ITERATIONS = 8
@@ -38,11 +38,11 @@ def estimate_positions(
 def _fit_box(skeleton: Skeleton, pose: Pose, crops: Camera, px: int) -> Float[Tensor, "frame 3"]:
     points = torch.cat(skeleton(pose), -2)
     size = (points.amax(-2) - points.amin(-2))[:, :2].amax(-1)
-    position = torch.stack([0 * size, 0 * size, crops.focal[:, 0] * size / (FILL * px)], -1)
+    position = torch.stack([0 * size, 0 * size, crops.focal[:, 0] * size / (_FILL * px)], -1)
     for _ in range(_ITERATIONS):
         flat = pixels(crops, points + position[:, None])
         low, high = flat.amin(-2), flat.amax(-2)
-        position = position * ((high - low).amax(-1) / (FILL * px))[:, None].clamp(0.5, 2)
+        position = position * ((high - low).amax(-1) / (_FILL * px))[:, None].clamp(0.5, 2)
         shift = (px / 2 - (low + high) / 2) * position[:, 2:] / crops.focal
         position = position + F.pad(shift, (0, 1))
     return (crops.R.mT @ position[..., None])[..., 0]
