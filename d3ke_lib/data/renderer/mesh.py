@@ -1,0 +1,96 @@
+"""A posed, dressed mesh in a room → RGB images, batched, in torch; the same bytes in any batch.
+
+Four samples per pixel, each the nearest triangle's texel in the light of a lamp and the sky. Distances are m in world
+coordinates (z up), seen through any `Camera`.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from d3ke_lib.data.camera import Camera
+from d3ke_lib.data.renderer.culling import Grid, squares
+from d3ke_lib.data.renderer.rasterise import Fragments, rasterise
+from d3ke_lib.data.renderer.room import Room, backdrop, casters
+from d3ke_lib.data.renderer.round_cones import Cones, dot
+from d3ke_lib.data.renderer.shade import EDGE, GROUND, Light
+
+SAMPLES = 2  # per pixel and axis
+SAMPLES_AT_ONCE = 2**21
+
+
+class Mesh(NamedTuple):
+    """Posed vertices and unit normals in the world, and what they span: corners and colours of the triangles."""
+
+    vertices: Float[Tensor, "frame vertex 3"]
+    normals: Float[Tensor, "frame vertex 3"]
+    triangles: Int[Tensor, "triangle 3"]
+    texels: Float[Tensor, "triangle texel 3"]  # linear RGB
+
+
+def render_mesh(
+    mesh: Mesh, shadow: Cones, room: Room, light: Light, camera: Camera, height: int, width: int
+) -> UInt8[Tensor, "frame 3 height width"]:
+    """RGB images, computed in float32. `shadow`: what throws a shadow on the floor, as round cones.
+
+    Raises ValueError for an eye outside the room.
+    """
+    step = max(1, SAMPLES_AT_ONCE // (height * width * SAMPLES**2))
+    frames = len(mesh.vertices)
+    spread = [_per_frame(value, frames) for value in (room, light, camera)]
+    images = []
+    for start in range(0, frames, step):
+        part = slice(start, start + step)
+        some = mesh._replace(vertices=mesh.vertices[part].float(), normals=mesh.normals[part].float())
+        cones = Cones(*(field[part].float() for field in shadow))
+        images.append(_images(some, cones, *(type(v)(*(f[part] for f in v)) for v in spread), height, width))
+    return torch.cat(images)
+
+
+TRAILING = {Room: (1, 1, 3), Light: (1, 1, 1), Camera: (2, 1, 1, 1, 1)}
+
+
+def _per_frame(value: tuple, frames: int) -> tuple:
+    return type(value)(
+        *(f.float().expand(frames, *f.shape[f.ndim - n :]) for f, n in zip(value, TRAILING[type(value)]))
+    )
+
+
+def _images(
+    mesh: Mesh, shadow: Cones, room: Room, light: Light, camera: Camera, height: int, width: int
+) -> UInt8[Tensor, "frame 3 height width"]:
+    frames = len(mesh.vertices)
+    eye = -torch.stack([dot(camera.R[..., i], camera.t) for i in range(3)], -1)
+    rays = squares(camera, Grid(frames, height, width), 1, 0.5, 0.5)
+    color = backdrop(room, casters(shadow, light), rays, eye).view(3, frames, height, width)
+    samples = color.repeat_interleave(SAMPLES, 2).repeat_interleave(SAMPLES, 3).reshape(3, -1)
+    seen = [dot(mesh.vertices, camera.R[:, None, i]) + camera.t[:, None, i] for i in range(3)]
+    px = torch.stack([seen[i] / seen[2] * camera.focal[:, None, i] + camera.center[:, None, i] for i in range(2)], -1)
+    found = rasterise(px * SAMPLES, seen[2], mesh.triangles, height * SAMPLES, width * SAMPLES)
+    samples.scatter_(1, found.pixel.expand(3, -1), _shade(mesh, found, light, eye))
+    a, b, c, d = (
+        samples.view(3, frames, height, SAMPLES, width, SAMPLES)[:, :, :, i, :, j] for i in range(2) for j in range(2)
+    )
+    linear = (a + b + c + d).transpose(0, 1) * 0.25
+    return linear.clamp(0, 1).sqrt_().mul_(255).add_(0.5).to(torch.uint8)
+
+
+def _shade(mesh: Mesh, found: Fragments, light: Light, eye: Float[Tensor, "frame 3"]) -> Float[Tensor, "3 n"]:
+    count, side = mesh.vertices.shape[1], round(mesh.texels.shape[1] ** 0.5)
+    corners = mesh.triangles.index_select(0, found.triangle) + (found.frame * count)[:, None]
+    shares = torch.stack([1 - found.w1 - found.w2, found.w1, found.w2], -1)
+    normals = mesh.normals.flatten(0, 1)
+    normal = sum(normals.index_select(0, corners[:, i]) * shares[:, i, None] for i in range(3))
+    normal = normal / dot(normal, normal).sqrt().clamp(min=1e-6)[:, None]
+    view = mesh.vertices.flatten(0, 1).index_select(0, corners[:, 0]) - eye.index_select(0, found.frame)
+    facing = dot(normal, view) / dot(view, view).sqrt()
+    normal = torch.where(facing[:, None] > 0, -normal, normal)  # cloth and hair seen from behind
+    cell = [(w * side).to(torch.int64).clamp(max=side - 1) for w in (found.w1, found.w2)]
+    texel = (found.triangle * side + cell[1]) * side + cell[0]
+    base = mesh.texels.flatten(0, 1).index_select(0, texel)
+    towards, sun, sky = (part.index_select(0, found.frame) for part in light)
+    lit = dot(normal, towards).clamp(min=0)[:, None]
+    ambient = ((1 + GROUND) / 2 + (1 - GROUND) / 2 * normal[:, 2]) * (1 - EDGE + EDGE * facing.abs())
+    return (base * (sun * lit + sky * ambient[:, None])).T
