@@ -1,7 +1,7 @@
 """A posed, dressed mesh in a room → RGB images, batched, in torch; the same bytes in any batch.
 
-Four samples per pixel, each the nearest triangle's texel in the light of a lamp and the sky. Distances are m in world
-coordinates (z up), seen through any `Camera`.
+Four samples per pixel, each the nearest triangle's texel in the light of a lamp and the sky. Distances are m
+in world coordinates (z up), seen through any undistorted `Camera`.
 """
 
 from typing import NamedTuple
@@ -22,7 +22,7 @@ SAMPLES_AT_ONCE = 2**21
 
 
 class Mesh(NamedTuple):
-    """Posed vertices and unit normals in the world, and what they span: corners and colours of the triangles."""
+    """Posed vertices and unit normals in the world; corners and colours of the triangles between them."""
 
     vertices: Float[Tensor, "frame vertex 3"]
     normals: Float[Tensor, "frame vertex 3"]
@@ -33,7 +33,7 @@ class Mesh(NamedTuple):
 def render_mesh(
     mesh: Mesh, shadow: Cones, room: Room, light: Light, camera: Camera, height: int, width: int
 ) -> UInt8[Tensor, "frame 3 height width"]:
-    """RGB images, computed in float32. `shadow`: what throws a shadow on the floor, as round cones.
+    """RGB images, computed in float32. `shadow`: what casts a shadow on the floor, as round cones.
 
     Raises ValueError for an eye outside the room.
     """
@@ -64,21 +64,37 @@ def _images(
     frames = len(mesh.vertices)
     eye = -torch.stack([dot(camera.R[..., i], camera.t) for i in range(3)], -1)
     rays = squares(camera, Grid(frames, height, width), 1, 0.5, 0.5)
-    color = backdrop(room, casters(shadow, light), rays, eye).view(3, frames, height, width)
-    samples = color.repeat_interleave(SAMPLES, 2).repeat_interleave(SAMPLES, 3).reshape(3, -1)
+    color = backdrop(room, casters(shadow, light), rays, eye)
     seen = [dot(mesh.vertices, camera.R[:, None, i]) + camera.t[:, None, i] for i in range(3)]
-    px = torch.stack(
-        [seen[i] / seen[2] * camera.focal[:, None, i] + camera.center[:, None, i] for i in range(2)], -1
-    )
-    found = rasterise(px * SAMPLES, seen[2], mesh.triangles, height * SAMPLES, width * SAMPLES)
-    samples.scatter_(1, found.pixel.expand(3, -1), _shade(mesh, found, light, eye))
-    a, b, c, d = (
-        samples.view(3, frames, height, SAMPLES, width, SAMPLES)[:, :, :, i, :, j]
-        for i in range(2)
-        for j in range(2)
-    )
-    linear = (a + b + c + d).transpose(0, 1) * 0.25
-    return linear.clamp(0, 1).sqrt_().mul_(255).add_(0.5).to(torch.uint8)
+    px = [seen[i] / seen[2] * camera.focal[:, None, i] + camera.center[:, None, i] for i in range(2)]
+    sides = height * SAMPLES, width * SAMPLES
+    found = rasterise(torch.stack(px, -1) * SAMPLES, seen[2], mesh.triangles, *sides)
+    _blend(color, found.pixel, _shade(mesh, found, light, eye), *sides)
+    color = color.view(3, frames, height, width).transpose(0, 1)
+    return color.clamp(0, 1).sqrt_().mul_(255).add_(0.5).to(torch.uint8)
+
+
+def _blend(
+    color: Float[Tensor, "3 pixel"],
+    sample: Int[Tensor, " n"],
+    painted: Float[Tensor, "3 n"],
+    height: int,
+    width: int,
+) -> None:
+    """Puts samples, numbered in images of height × width, into `color`: the mean of four is a pixel."""
+    row, column = torch.div(sample, width, rounding_mode="floor"), sample % width
+    pixel = torch.div(row, SAMPLES, rounding_mode="floor") * (width // SAMPLES)
+    pixel = pixel + torch.div(column, SAMPLES, rounding_mode="floor")
+    touched = torch.zeros(color.shape[1], dtype=torch.bool, device=color.device)
+    touched[pixel] = True
+    slots = touched.cumsum(0) - 1
+    touched = touched.nonzero()[:, 0]
+    behind = color.index_select(1, touched)
+    samples = behind.repeat(1, SAMPLES**2)
+    which = (row % SAMPLES) * SAMPLES + column % SAMPLES
+    samples.scatter_(1, (which * len(touched) + slots.index_select(0, pixel)).expand(3, -1), painted)
+    a, b, c, d = samples.view(3, SAMPLES**2, -1).unbind(1)
+    color.scatter_(1, touched.expand(3, -1), (a + b + c + d) * 0.25)
 
 
 def _shade(mesh: Mesh, found: Fragments, light: Light, eye: Float[Tensor, "frame 3"]) -> Float[Tensor, "3 n"]:

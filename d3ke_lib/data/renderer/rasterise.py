@@ -1,7 +1,7 @@
 """Which triangle of a mesh is nearest in every pixel: a depth buffer in torch, all frames at once.
 
-Additions, products, quotients and comparisons only, and the nearest triangle is the minimum of integers: a frame's
-bytes depend neither on the batch around it nor on the number of threads.
+Additions, products, quotients and comparisons only, and the nearest triangle is the minimum of integers: a
+frame's bytes depend neither on the batch around it nor on the number of threads.
 """
 
 from typing import NamedTuple
@@ -11,18 +11,38 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 NEAR = 0.05  # m; a triangle with a corner nearer to the eye, or behind it, is not drawn
-DEPTH_STEPS = 2.0**31  # of 1/depth between 0 and 1/NEAR
-NOTHING = 2**62
+_DEPTH_STEPS = 2.0**31  # of 1/depth between 0 and 1/NEAR
+_NUMBERS = 2**31  # fragments that one call can tell apart
+_NOTHING = 2**62
 
 
 class Fragments(NamedTuple):
-    """Pixels that show the mesh: number in (frame, row, column), triangle, barycentric shares of corners 1 and 2."""
+    """Pixels that show the mesh: number in (frame, row, column), triangle, shares of its corners 1 and 2."""
 
     pixel: Int[Tensor, " n"]
     frame: Int[Tensor, " n"]
     triangle: Int[Tensor, " n"]
     w1: Float[Tensor, " n"]
     w2: Float[Tensor, " n"]
+
+
+class _Facing(NamedTuple):
+    """Triangles that may be seen, one row each: where they are, and the planes of shares and of 1/depth."""
+
+    number: Tensor  # frame · triangles + triangle
+    left: Tensor
+    top: Tensor
+    wide: Tensor
+    tall: Tensor
+    x: Tensor  # of corner 0
+    y: Tensor
+    w1_x: Tensor  # growth of a share per px
+    w1_y: Tensor
+    w2_x: Tensor
+    w2_y: Tensor
+    z: Tensor  # 1/depth of corner 0, and how much more corners 1 and 2 have
+    z1: Tensor
+    z2: Tensor
 
 
 def rasterise(
@@ -32,63 +52,71 @@ def rasterise(
     height: int,
     width: int,
 ) -> Fragments:
-    """Pixels whose centre a triangle covers that is counter-clockwise seen from the eye.
+    """Pixels whose centre is covered by a triangle that is counter-clockwise seen from the eye.
 
-    px: positions in the image, x to the right and y down; depth: along the viewing axis, m. Shares are affine in
-    the image: triangles are small against their distance.
+    px: positions in the image, x to the right and y down; depth: along the viewing axis, m. Shares are affine
+    in the image: triangles are small against their distance.
     """
-    frames, count = len(px), len(triangles)
-    corner = [px.index_select(1, triangles[:, i]) for i in range(3)]
-    inverse = [depth.index_select(1, triangles[:, i]).reciprocal() for i in range(3)]
-    (ax, ay), (bx, by), (cx, cy) = (c.unbind(-1) for c in corner)
+    facing = _select(px, depth, triangles, height, width)
+    each, row, column, w1, w2, z = _cover(facing)
+    number = facing.number.index_select(0, each)
+    frame = torch.div(number, len(triangles), rounding_mode="floor")
+    pixel = (frame * height + row) * width + column
+    key = (-z * (NEAR * _DEPTH_STEPS)).to(torch.int64) * _NUMBERS + torch.arange(len(each), device=px.device)
+    buffer = torch.full((len(px) * height * width,), _NOTHING, dtype=torch.int64, device=px.device)
+    buffer.scatter_reduce_(0, pixel, key, "amin")
+    shown = (buffer < _NOTHING).nonzero()[:, 0]
+    first = buffer.index_select(0, shown).remainder(_NUMBERS)
+    frame, number, w1, w2 = (values.index_select(0, first) for values in (frame, number, w1, w2))
+    return Fragments(shown, frame, number - frame * len(triangles), w1, w2)
+
+
+def _select(px: Tensor, depth: Tensor, triangles: Tensor, height: int, width: int) -> _Facing:
+    """Triangles in front of the eye that face it and may cover a pixel's centre."""
+    (ax, ay), (bx, by), (cx, cy) = (px.index_select(1, triangles[:, i]).unbind(-1) for i in range(3))
+    z0, z1, z2 = (depth.index_select(1, triangles[:, i]).reciprocal() for i in range(3))
     area = (cx - ax) * (by - ay) - (cy - ay) * (bx - ax)  # twice the area; y is down
-    left, right = _span(ax, bx, cx, width)
-    top, bottom = _span(ay, by, cy, height)
-    wide, tall = (right - left + 1).clamp(min=0), (bottom - top + 1).clamp(min=0)
-    nearest = torch.maximum(torch.maximum(inverse[0], inverse[1]), inverse[2])
-    farthest = torch.minimum(torch.minimum(inverse[0], inverse[1]), inverse[2])
-    drawn = (area > 1e-8) & (wide * tall > 0) & (farthest > 0) & (nearest < 1 / NEAR)
-    chosen = drawn.flatten().nonzero()[:, 0]
+    (left, wide), (top, tall) = _span(ax, bx, cx, width), _span(ay, by, cy, height)
+    before = (torch.minimum(torch.minimum(z0, z1), z2) > 0) & (
+        torch.maximum(torch.maximum(z0, z1), z2) < 1 / NEAR
+    )
+    chosen = (before & (area > 1e-8) & (wide * tall > 0)).flatten().nonzero()[:, 0]
 
     def pick(values: Tensor) -> Tensor:
         return values.flatten().index_select(0, chosen)
 
-    ax, ay, bx, by, cx, cy, area, left, top, wide, tall, z0, z1, z2 = map(
-        pick, (ax, ay, bx, by, cx, cy, area, left, top, wide, tall, *inverse)
-    )
-    cells = (wide * tall).to(torch.int64)
-    each = torch.repeat_interleave(cells)
-    number = torch.arange(len(each), device=px.device) - (cells.cumsum(0) - cells).index_select(0, each)
-    wide = wide.to(torch.int64)
-    along = wide.index_select(0, each)
-    row = torch.div(number, along, rounding_mode="floor")
-    column = number - row * along + left.to(torch.int64).index_select(0, each)
-    row = row + top.to(torch.int64).index_select(0, each)
-    dx = column + (0.5 - ax).index_select(0, each)
-    dy = row + (0.5 - ay).index_select(0, each)
-    over = area.reciprocal()
-    w1 = _cross(cx - ax, cy - ay, over, dx, dy, each)
-    w2 = -_cross(bx - ax, by - ay, over, dx, dy, each)
-    inside = ((w1 >= 0) & (w2 >= 0) & (w1 + w2 <= 1)).nonzero()[:, 0]
-    each, row, column, w1, w2 = (v.index_select(0, inside) for v in (each, row, column, w1, w2))
-    z = z0.index_select(0, each) + w1 * (z1 - z0).index_select(0, each) + w2 * (z2 - z0).index_select(0, each)
-    frame = torch.div(chosen, count, rounding_mode="floor").index_select(0, each)
-    pixel = (frame * height + row) * width + column
-    key = (-z * (NEAR * DEPTH_STEPS)).to(torch.int64) * 2**31 + torch.arange(len(each), device=px.device)
-    buffer = torch.full((frames * height * width,), NOTHING, dtype=torch.int64, device=px.device)
-    buffer.scatter_reduce_(0, pixel, key, "amin")
-    shown = (buffer < NOTHING).nonzero()[:, 0]
-    first = buffer.index_select(0, shown).remainder(2**31)
-    triangle = (chosen % count).index_select(0, each)
-    return Fragments(shown, *(v.index_select(0, first) for v in (frame, triangle, w1, w2)))
+    over = pick(area).reciprocal()
+    planes = (pick(ay - cy) * over, pick(cx - ax) * over, pick(by - ay) * over, pick(ax - bx) * over)
+    z0, z1, z2 = map(pick, (z0, z1, z2))
+    corner = map(pick, (left, top, wide, tall, ax, ay))
+    return _Facing(chosen, *corner, *planes, z0, z1 - z0, z2 - z0)
 
 
 def _span(a: Tensor, b: Tensor, c: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """First and last pixel whose centre may be covered, along one axis."""
+    """First pixel along one axis whose centre may be covered, and how many may be."""
     low, high = torch.minimum(torch.minimum(a, b), c), torch.maximum(torch.maximum(a, b), c)
-    return (low - 0.5).ceil().clamp(0, size), (high - 0.5).floor().clamp(-1, size - 1)
+    first, last = (low - 0.5).ceil().clamp(0, size), (high - 0.5).floor().clamp(-1, size - 1)
+    return first, (last - first + 1).clamp(min=0)
 
 
-def _cross(x: Tensor, y: Tensor, over: Tensor, dx: Tensor, dy: Tensor, each: Tensor) -> Tensor:
-    """(side × offset) / area for every cell, of each cell's triangle."""
-    return (x * over).index_select(0, each) * dy - (y * over).index_select(0, each) * dx
+def _cover(facing: _Facing) -> tuple[Tensor, ...]:
+    """Row of `facing`, row, column, shares and 1/depth of every covered pixel of every triangle."""
+    cells = (facing.wide * facing.tall).to(torch.int64)
+    each = torch.repeat_interleave(cells)
+    first = cells.cumsum(0) - cells
+    number = (torch.arange(len(each), device=cells.device) - first.index_select(0, each)).to(torch.float32)
+    left, top, wide, x, y = (
+        values.index_select(0, each) for values in (facing.left, facing.top, facing.wide, facing.x, facing.y)
+    )
+    row = ((number + 0.5) / wide).floor()
+    column = number - row * wide + left
+    row = row + top
+    dx, dy = column + 0.5 - x, row + 0.5 - y
+    w1, w2 = (
+        dx * gx.index_select(0, each) + dy * gy.index_select(0, each)
+        for gx, gy in ((facing.w1_x, facing.w1_y), (facing.w2_x, facing.w2_y))
+    )
+    inside = ((w1 >= 0) & (w2 >= 0) & (w1 + w2 <= 1)).nonzero()[:, 0]
+    each, row, column, w1, w2 = (values.index_select(0, inside) for values in (each, row, column, w1, w2))
+    z, z1, z2 = (values.index_select(0, each) for values in (facing.z, facing.z1, facing.z2))
+    return each, row.to(torch.int64), column.to(torch.int64), w1, w2, z + w1 * z1 + w2 * z2
