@@ -119,7 +119,7 @@ def subject_labels(config: generate.DataConfig, subject: int) -> Iterator[dict[s
             numbers = {key: torch.full((config.frames,), value) for key, value in count.items()}
             labels = {
                 key: value if value.dtype == torch.bool else value.float()
-                for key, value in scene.label_columns(take, crop, box).items()
+                for key, value in scene.label_columns(take.pose, take.points, crop, box).items()
             }
             yield labels | numbers | {"time": t.float(), "frame": torch.arange(config.frames)}
 

@@ -215,7 +215,7 @@ def test_box_holds_the_person_and_the_crop_shows_it_with_its_margin(made):
 
 def test_statures_are_believable_and_scales_inside_d3kes_range():
     skeleton, surface = load_body()
-    unique = torch.stack([scene._draw_scales(skeleton, seed_generator(0, i)) for i in range(300)])
+    unique = torch.stack([scene.draw_scales(skeleton, seed_generator(0, i)) for i in range(300)])
     assert ((unique - skeleton.scale_middle).abs() <= skeleton.scale_half + 1e-9).all()
     assert (unique.std(0)[skeleton.scale_half > 0.01] > 0.01).all()
     scales = skeleton.spread_scales(unique)
@@ -235,7 +235,7 @@ def test_left_and_right_are_nearly_alike():
     skeleton, _ = load_body()
     other = scene._opposite(skeleton)
     assert torch.equal(other[other], torch.arange(51))
-    unique = torch.stack([scene._draw_scales(skeleton, seed_generator(1, i)) for i in range(100)])
+    unique = torch.stack([scene.draw_scales(skeleton, seed_generator(1, i)) for i in range(100)])
     change = (unique - skeleton.scale_middle) / skeleton.scale_half
     paired = (other != torch.arange(51)).nonzero()[:, 0]
     assert (change[:, paired] - change[:, other[paired]]).abs().mean() < 0.1

@@ -24,7 +24,8 @@ class Dressed(NamedTuple):
     texels: Float[Tensor, "triangle texel 3"]  # linear RGB
     thickness: Float[Tensor, " vertex"]  # along the rest normal, m
     shod: Float[Tensor, " vertex"]  # share of each vertex that is in a shoe
-    highest: Float[Tensor, " vertex"]  # rest y (m, on the reference person) above which long hair is cut
+    cut: Int[Tensor, " cut"]  # vertices of hair that ends at the height of …
+    chin: int  # … this vertex
 
 
 def dress(template: Template, vertices: Chart, texels: Chart, outfit: Outfit) -> Dressed:
@@ -36,8 +37,8 @@ def dress(template: Template, vertices: Chart, texels: Chart, outfit: Outfit) ->
     if outfit.hair in ("long", "bob"):
         worn = worn | _loose_hair(template, vertices, marks)
     color = paint(texels, marks, outfit).unflatten(0, (-1, TEXELS**2))
-    cut = marks["mouth"][1] - 0.03 if outfit.hair == "bob" else -9.0
-    highest = torch.where(vertices.part == PARTS.index("helper-hair"), cut, -9.0).double()
+    hair = (vertices.part == PARTS.index("helper-hair")) & (outfit.hair == "bob")
+    chin = int((vertices.at - marks["jaw"]).square().sum(-1).argmin())
     thin = template.part != PARTS.index("body")  # seen from both sides
     order = torch.cat([worn.nonzero()[:, 0], (worn & thin).nonzero()[:, 0]])
     triangles = template.triangles[order]
@@ -45,22 +46,28 @@ def dress(template: Template, vertices: Chart, texels: Chart, outfit: Outfit) ->
     triangles[back] = triangles[back].flip(1)
     color = color[order]
     shod = cover(vertices, marks, outfit)["shoe"]
-    return Dressed(triangles, color.square().float(), thickness(vertices, marks, outfit), shod, highest)
+    return Dressed(
+        triangles,
+        color.square().float(),
+        thickness(vertices, marks, outfit),
+        shod,
+        hair.nonzero()[:, 0],
+        chin,
+    )
 
 
 def _loose_hair(template: Template, chart: Chart, marks: dict[str, Tensor]) -> Tensor:
     """Which triangles are the long hair that does not hang over the face."""
     middle = chart.at[template.triangles].mean(1)
-    before = (middle[:, 0] > marks["l-eye"][0] - 0.045) & (middle[:, 1] < marks["l-eye"][1] + 0.05)
-    return (template.part == PARTS.index("helper-hair")) & ~(
-        before & (middle[:, 1] > marks["neck"][1] - 0.05)
-    )
+    before_face = (middle[:, 0] > marks["l-eye"][0] - 0.045) & (middle[:, 1] < marks["l-eye"][1] + 0.05)
+    before_chest = (middle[:, 0] > marks["neck"][0] + 0.02) & (middle[:, 1] < marks["neck"][1] + 0.02)
+    return (template.part == PARTS.index("helper-hair")) & ~before_face & ~before_chest
 
 
 def put_on(surface: SubjectSurface, template: Template, dressed: Dressed) -> SubjectSurface:
     """The surface with clothes and hair on: what frames are rendered from. Markers stay on the skin."""
     rest = surface.rest.clone()
-    rest[:, 1] = torch.maximum(rest[:, 1], dressed.highest)
+    rest[dressed.cut, 1] = torch.maximum(rest[dressed.cut, 1], rest[dressed.chin, 1])
     rest = _smoothed(rest, template.triangles, dressed.shod)
     normal = vertex_normals(rest, template.triangles)
     rest = rest + normal * dressed.thickness[:, None]

@@ -55,8 +55,8 @@ class MakeHuman:
         return {name: np.concatenate([np.arange(a, b + 1) for a, b in each]) for name, each in spans.items()}
 
     @cached_property
-    def weights(self) -> dict[str, list[tuple[int, float]]]:
-        """Bone → (vertex, weight)."""
+    def weights(self) -> dict[str, list[list]]:
+        """Bone → pairs of vertex and weight."""
         return json.loads(self._read("rigs/standard/weights.default.json"))["weights"]
 
     def target(self, name: str) -> Float[np.ndarray, "vertex 3"]:

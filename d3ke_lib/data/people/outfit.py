@@ -119,7 +119,7 @@ class _Draw:
 
     generator: torch.Generator
 
-    def within(self, low: float, high: float) -> float:
+    def within(self, low: int | float, high: int | float) -> float:
         return low + (high - low) * float(torch.rand((), generator=self.generator, dtype=torch.float64))
 
     def one(self, choices: tuple) -> object:

@@ -24,7 +24,7 @@ def fit_rest_pose(
     """The pose (and scale factors) whose joints are the mesh's and whose markers are on its surface.
 
     Least squares by L-BFGS; the surface point nearest to every marker is found anew in each round. Returns
-    the pose, rounded to 1e-4 rad so that every processor gives the same, and the markers' positions.
+    the pose, its unknowns rounded to 1e-4 so that every processor gives the same, and the markers' positions.
     """
     fit = _Fit(source, skeleton, vertices)
     surface, outer, nearest = vertices[skin], find_skin_markers(skeleton), None
@@ -32,9 +32,13 @@ def fit_rest_pose(
         optimizer = torch.optim.LBFGS(fit.free(), max_iter=_STEPS, line_search_fn="strong_wolfe")
         _minimise(optimizer, fit, nearest)
         with torch.no_grad():
-            pose, _, markers = fit.posed()
+            _, _, markers = fit.posed()
             nearest = surface[torch.cdist(markers[outer], surface).argmin(1)]
-    return Pose(*((value * 1e4).round() / 1e4 for value in pose)), markers
+    with torch.no_grad():
+        for unknown in fit.free():
+            unknown.copy_((unknown * 1e4).round() / 1e4)
+        pose, _, markers = fit.posed()
+    return pose, markers
 
 
 def _minimise(optimizer: torch.optim.LBFGS, fit: "_Fit", nearest: Tensor | None) -> None:

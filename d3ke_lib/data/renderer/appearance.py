@@ -79,9 +79,16 @@ class _Draw:
     """Named draws from one generator."""
 
     generator: torch.Generator
+    plausible: bool = False  # hues of inhabited rooms
 
     def within(self, low: int | float, high: int | float) -> float:
         return low + (high - low) * torch.rand((), generator=self.generator).item()
+
+    def hue(self) -> float:
+        """0 to 1: any, or warm in three of four cases and else bluish."""
+        if not self.plausible:
+            return self.within(0, 1)
+        return self.within(0.04, 0.14) if self.within(0, 1) < 0.75 else self.within(0.5, 0.64)
 
     def one(self, choices: tuple) -> object:
         return choices[int(torch.randint(len(choices), (), generator=self.generator))]
@@ -177,9 +184,12 @@ def draw_light(generator: torch.Generator) -> Light:
 _ROWS, _COLUMNS = 128, 256
 
 
-def draw_room(generator: torch.Generator) -> Room:
-    """A room around BMLmovi's cameras (about y = −5 m and x = −4 m); walls 2.2 to 5 m behind the origin."""
-    draw = _Draw(generator)
+def draw_room(generator: torch.Generator, plausible: bool = False) -> Room:
+    """A room around BMLmovi's cameras (about y = −5 m and x = −4 m); walls 2.2 to 5 m behind the origin.
+
+    `plausible`: the colours of inhabited rooms, mostly warm and pale, instead of any.
+    """
+    draw = _Draw(generator, plausible)
     low = torch.tensor([-draw.within(5.6, 8), -draw.within(5.6, 8)])
     high = torch.tensor([draw.within(2.2, 5), draw.within(2.2, 5)])
     texture = torch.cat((_wallpaper(draw), _flooring(draw)), 1)
@@ -198,7 +208,9 @@ def _wallpaper(draw: _Draw) -> Float[Tensor, "3 row column"]:
 
 
 def _tinted(draw: _Draw, saturation: float, low: float, high: float) -> Float[Tensor, "3 row column"]:
-    color = colorsys.hsv_to_rgb(draw.within(0, 1), draw.within(0, saturation), draw.within(low, high))
+    if draw.plausible:
+        saturation, low = 0.7 * saturation, (low + high) / 2
+    color = colorsys.hsv_to_rgb(draw.hue(), draw.within(0, saturation), draw.within(low, high))
     return torch.tensor(color)[:, None, None].repeat(1, _ROWS, _COLUMNS)
 
 
@@ -208,7 +220,8 @@ def _clouds(draw: _Draw, strength: float) -> Float[Tensor, "3 row column"]:
     for octave in range(3):
         shape = (1, 3, 4 * 2 ** (2 * octave), 8 * 2 ** (2 * octave))
         noise = torch.randn(shape, generator=draw.generator)
-        noise = 0.7 * noise.mean(1, keepdim=True) + 0.3 * noise
+        tint = 0.05 if draw.plausible else 0.3
+        noise = (1 - tint) * noise.mean(1, keepdim=True) + tint * noise
         total += F.interpolate(noise, (_ROWS, _COLUMNS), mode="bilinear")[0] * strength / (1 + octave)
     return total
 

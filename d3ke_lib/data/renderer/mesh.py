@@ -11,9 +11,9 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from d3ke_lib.data.camera import Camera
-from d3ke_lib.data.renderer.culling import Grid, squares
+from d3ke_lib.data.renderer.culling import Grid, square_rays
 from d3ke_lib.data.renderer.rasterise import Fragments, rasterise
-from d3ke_lib.data.renderer.room import Room, backdrop, casters
+from d3ke_lib.data.renderer.room import Room, cast_shadows, render_room
 from d3ke_lib.data.renderer.round_cones import Cones, dot
 from d3ke_lib.data.renderer.shade import EDGE, GROUND, Light
 
@@ -63,8 +63,8 @@ def _images(
 ) -> UInt8[Tensor, "frame 3 height width"]:
     frames = len(mesh.vertices)
     eye = -torch.stack([dot(camera.R[..., i], camera.t) for i in range(3)], -1)
-    rays = squares(camera, Grid(frames, height, width), 1, 0.5, 0.5)
-    color = backdrop(room, casters(shadow, light), rays, eye)
+    rays = square_rays(camera, Grid(frames, height, width), 1, 0.5, 0.5)
+    color = render_room(room, cast_shadows(shadow, light), rays, eye)
     seen = [dot(mesh.vertices, camera.R[:, None, i]) + camera.t[:, None, i] for i in range(3)]
     px = [seen[i] / seen[2] * camera.focal[:, None, i] + camera.center[:, None, i] for i in range(2)]
     sides = height * SAMPLES, width * SAMPLES

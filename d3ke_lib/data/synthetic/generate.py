@@ -19,22 +19,27 @@ from jaxtyping import UInt8
 from torch import Tensor
 from tqdm import tqdm
 
+from d3ke_lib import settings
 from d3ke_lib.body.kinematics import Skeleton, default_skeleton
 from d3ke_lib.body.spec import BODY_FILE, D3KE, body_file
 from d3ke_lib.data import record_jobs, records
 from d3ke_lib.data.camera import calibrated
+from d3ke_lib.data.people.cast import People, load_people
+from d3ke_lib.data.people.template import prepare_template
 from d3ke_lib.data.records import RecordError
 from d3ke_lib.data.renderer.body_surface import SURFACE_FILE, BodySurface, load_surface
 from d3ke_lib.data.schema import Metadata, file_name, names_of
 from d3ke_lib.data.seeds import seed_generator
-from d3ke_lib.data.synthetic import motion, scene
+from d3ke_lib.data.synthetic import motion, people_scene, scene
 from d3ke_lib.data.synthetic.channels import ACTIONS_FILE, POSTURES_FILE
 from d3ke_lib.data.synthetic.collisions import separable_pairs
-from d3ke_lib.data.synthetic.mixtures import HELD_OUT, MIXTURE, draw_wide_style
+from d3ke_lib.data.synthetic.mixtures import HELD_OUT, MIXTURE, draw_wide_style, vary_motion
 
 _Job = tuple[int, str]  # subject, camera: of one file
 # Files that the records depend on, besides the configuration.
 _SOURCES = (BODY_FILE, SURFACE_FILE, ACTIONS_FILE)
+# Fields of `DataConfig` that came later, and the values that stand for how it was before.
+_FIRST = {"motion": "actions", "surface": "cones"}
 _FILES_AHEAD = 2  # rendered on the device while earlier ones are compressed
 
 
@@ -58,6 +63,7 @@ class DataConfig:
     margin: float = 1.4  # its side over that of the network's crop
     jpeg_quality: int = 92
     motion: Literal["actions", "mixtures"] = "actions"  # its first and second version (mixtures.py)
+    surface: Literal["cones", "mesh"] = "cones"  # of subjects: round cones, or people (data.people)
 
     def __post_init__(self) -> None:
         for name, known in (("actions", motion.ACTIONS), ("cameras", tuple(D3KE.cameras))):
@@ -67,6 +73,8 @@ class DataConfig:
         for name in ("train", "frames", "px"):
             if getattr(self, name) < 1:
                 raise ValueError(f"DataConfig.{name}: expected 1 or more, found {getattr(self, name)}")
+        if self.surface not in ("cones", "mesh"):
+            raise ValueError(f"DataConfig.surface: expected cones or mesh, found {self.surface!r}")
         if self.margin < 1 or min(self.seed, self.validation, self.test) < 0:
             raise ValueError(f"DataConfig: expected margin >= 1 and no negative number, found {self}")
         if self.motion not in ("actions", "mixtures"):
@@ -129,10 +137,15 @@ def make(config: DataConfig, out: Path, workers: int = 1, device: str = "cpu") -
 
 def describe(config: DataConfig) -> dict[str, Any]:
     """The configuration and the hashes of `_SOURCES`, as JSON values."""
+    sources = list(_SOURCES)
     if config.motion == "mixtures":
-        return record_jobs.describe_config(config, (*_SOURCES, POSTURES_FILE))
-    description = record_jobs.describe_config(config, _SOURCES)
-    del description["motion"]  # the first version's records were made before there was a second
+        sources.append(POSTURES_FILE)
+    if config.surface == "mesh":
+        sources.append(_people_file())
+    description = record_jobs.describe_config(config, sources)
+    for field, first in _FIRST.items():  # records of the first version were made before there was a choice
+        if description[field] == first:
+            del description[field]
     return description
 
 
@@ -151,36 +164,51 @@ def _load_pairs() -> Tensor:
     return separable_pairs(*load_body())
 
 
+def _people_file() -> Path:
+    """The template of people, made on its first use; the wheel it is made of is fetched then."""
+    return prepare_template(settings.read().out / "people", default_skeleton().double())
+
+
+@cache
+def _load_people() -> People:
+    return load_people(_people_file(), load_body()[0])
+
+
 def make_takes(
     config: DataConfig, job: _Job, device: str = "cpu"
 ) -> Iterator[tuple[dict[str, Any], UInt8[Tensor, "time 3 px px"]]]:
     """Columns and images of each action in turn; the motion is the same for every camera."""
     subject, name = job
     skeleton, surface = load_body()
-    performer = scene.draw_subject(skeleton, surface, config.seed, subject)
+    coned = performer = scene.draw_subject(skeleton, surface, config.seed, subject)
+    stage = people_scene if config.surface == "mesh" else scene
+    if stage is people_scene:
+        performer = stage.draw_subject(skeleton, _load_people(), config.seed, subject)
     numbers = torch.arange(config.frames)
     t = numbers.double() / config.fps
     for i, action in enumerate(config.list_takes(subject)):
         number = len(motion.ACTIONS) + i if action == MIXTURE else motion.ACTIONS.index(action)
         stream = (config.seed, subject, number)
-        take = _perform(config, performer, action, t, (*stream, scene.TAKE))
+        moved = _draw_motion(config, coned, action, t, (*stream, scene.TAKE))
+        take = stage.put_on_floor(skeleton, performer, moved)
         room = seed_generator(*stream, scene.ROOM)
         camera = calibrated(name, torch.float64)
-        columns, images = scene.render_take(take, performer, camera, config.px, config.margin, room, device)
+        columns, images = stage.render_take(take, performer, camera, config.px, config.margin, room, device)
         columns |= {"frame": numbers + i * config.frames, "time": t, "action": [action] * config.frames}
         yield columns, images
 
 
-def _perform(
+def _draw_motion(
     config: DataConfig, performer: scene.Subject, action: str, t: Tensor, seed: tuple[int, ...]
-) -> scene.Take:
-    skeleton, _ = load_body()
+) -> motion.Motion:
+    """What the subject does; mixtures are kept apart from themselves by the subject's cones."""
     if config.motion == "actions":
-        return scene.perform(skeleton, performer, action, t, seed)
+        return motion.generate_motion(action, performer.style, t, seed)
     performer = performer._replace(style=draw_wide_style((*seed[:2], scene.STYLE)))
     if action == MIXTURE:
-        return scene.perform_mixture(skeleton, performer, config.seen_actions, t, seed, _load_pairs())
-    return scene.perform_varied(skeleton, performer, action, t, seed)
+        skeleton, _ = load_body()
+        return scene.choose_mixture(skeleton, performer, config.seen_actions, t, seed, _load_pairs())
+    return vary_motion(action, performer.style, t, seed)
 
 
 def _write_file(config: DataConfig, out: Path, job: _Job, parts: list[dict[str, Any]]) -> None:

