@@ -134,7 +134,8 @@ def test_mixtures_hardly_penetrate_themselves():
     subject = subject._replace(style=STYLE)
     found = []
     for i in range(6):
-        take = scene.perform_mixture(skeleton, subject, CONFIG.seen_actions, TIMES, (0, 1, i), pairs)
+        moved = scene.choose_mixture(skeleton, subject, CONFIG.seen_actions, TIMES, (0, 1, i), pairs)
+        take = scene.put_on_floor(skeleton, subject, moved)
         found.append(float(penetration_depth(take.cones, pairs).max()))
     assert sum(depth < 0.04 for depth in found) >= 5
 
