@@ -13,6 +13,7 @@ import json
 import multiprocessing
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -120,7 +121,8 @@ def opensim_distances(path: Path, poses: int) -> tuple[float, float]:
 
     Raises OpenSim's RuntimeError for a model that it does not read either.
     """
-    body = load_osim(path)
+    with warnings.catch_warnings(action="ignore"):  # of loops, which the points do not depend on
+        body = load_osim(path)
     skeleton = Skeleton(body).double()
     angles, free = draw_angles(skeleton, poses)
     default = {c.name: c.default for c in body.coordinates}

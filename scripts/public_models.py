@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -170,6 +171,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
+    warnings.simplefilter("ignore")  # loops are counted
     files, apart = find_distinct_files(options.folder), OwnProcess()
     if not files:
         parser.error(f"{options.folder}: expected .osim files, found none")
