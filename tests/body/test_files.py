@@ -1,5 +1,6 @@
 """Tables: our files through OpenSim's readers, OpenSim's files through ours, and what broken ones say."""
 
+import re
 import warnings
 from pathlib import Path
 
@@ -74,6 +75,21 @@ def test_rotational_coordinates_are_opensims(model_path: Path) -> None:
     model.initSystem()
     theirs = {c.getName() for c in model.getCoordinateSet() if c.getMotionType() == 1}
     assert rotational_coordinates(load_osim(model_path)) == theirs
+
+
+@pytest.mark.parametrize("name", ["full_body_wo_hands", "full_body"])
+def test_rotational_coordinates_of_d3kes_models_are_opensims(shared: Path, name: str) -> None:
+    """Their left knee and wrist turn against their axes: LinearFunctions of slope −1."""
+    test_rotational_coordinates_are_opensims(shared / "assets/d3ke" / f"{name}.osim")
+
+
+def test_a_coordinate_that_turns_against_its_axis_is_an_angle(tmp_path: Path) -> None:
+    turning = "<LinearFunction><coefficients>-1 0</coefficients></LinearFunction>"
+    text = re.sub(r"<PolynomialFunction>.*?</PolynomialFunction>", turning, models.every_kind())
+    assert turning in text
+    path = tmp_path / "mirrored.osim"
+    path.write_text(text)
+    test_rotational_coordinates_are_opensims(path)
 
 
 def test_units_of_every_column_are_opensims(model_path: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from d3ke_lib.body.opensim.model import Axis, Body
+from d3ke_lib.body.opensim.model import Axis, Body, Joint
 from d3ke_lib.body.opensim.motion_tables import (
     check_table,
     check_unique,
@@ -102,19 +102,16 @@ def rotational_coordinates(model: Body) -> frozenset[str]:
         c.name
         for joint in model.joints
         for c in joint.coordinates
-        if _last_direct([*joint.rotations, *joint.translations], c.name) in joint.rotations
+        if _last_direct(joint, c.name) in joint.rotations
     )
 
 
-def _last_direct(axes: list[Axis], coordinate: str) -> Axis | None:
+def _last_direct(joint: Joint, coordinate: str) -> Axis | None:
     """Of the axes that move one to one with the coordinate the last: the one that decides in OpenSim."""
-    direct = [a for a in axes if a.coordinate == coordinate and _is_direct(a)]
+    slides = [axis for axis in joint.translations if not axis.function.scaled]
+    axes = [axis for axis in (*joint.rotations, *slides) if axis.coordinate == coordinate]
+    direct = [a for a in axes if a.function.is_linear and abs(a.function.line[0]) == 1.0]
     return direct[-1] if direct else None
-
-
-def _is_direct(axis: Axis) -> bool:
-    function = axis.function
-    return function.is_linear and not function.scaled and abs(function.line[0]) == 1.0
 
 
 def read_trc(path: Path) -> Trajectories:
