@@ -91,7 +91,7 @@ def least_width_px(drawn: Figure) -> int:
 
 def show(drawn: Figure, table: pd.DataFrame, path: Path, width: int = 760) -> IPythonImage:
     """Saves a figure and its table, and gives the image for a notebook, described by the figure's title."""
-    data = save(drawn, table, path).read_bytes()
+    data = small(save(drawn, table, path), width)
     return IPythonImage(data=data, width=width, alt=drawn.get_label() or path.stem)
 
 

@@ -29,17 +29,17 @@ from d3ke_lib.nets import frame, temporal
 # prediction, per second of processor time that IMPORTS takes; papermill, kernel and figures.
 _IMPORTS = "import d3ke_lib.experiment.pipeline, matplotlib.pyplot, pandas, IPython.display"
 _STARTS = {
-    "01_body": 2.4,
-    "02_data": 2.2,
-    "03_backbones": 3.0,
-    "04_frame": 2.3,
-    "05_temporal": 2.1,
-    "06_evaluation": 2.9,
-    "07_figures": 2.8,
-    "08_opensim": 2.4,
-    "09_faithful": 2.0,
-    "10_inverse_kinematics": 2.8,
-    "report": 1.0,
+    "01_body": 1.9,
+    "02_data": 1.7,
+    "03_backbones": 2.3,
+    "04_frame": 1.8,
+    "05_temporal": 1.6,
+    "06_evaluation": 2.3,
+    "07_figures": 2.2,
+    "08_opensim": 1.9,
+    "09_faithful": 1.6,
+    "10_inverse_kinematics": 2.2,
+    "report": 0.8,
 }
 TRAINING = 1.15  # a step of training per bare step: loading, augmentation, losses
 _PREDICTION = 0.3  # an image predicted per image trained on, decoding included
