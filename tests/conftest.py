@@ -5,24 +5,27 @@ from pathlib import Path
 import pytest
 import torch
 from bmlmovi_fixture import generate as fixture
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).parents[1]
-PIPELINE = ("02_data", "04_frame", "05_temporal", "06_evaluation", "07_figures")
+# Notebooks that use each other's runs, and tests of one trained profile.
+GROUPS = {
+    "pipeline": ("02_data", "04_frame", "05_temporal", "06_evaluation", "07_figures"),
+    "toy_profile": ("test_figures", "test_findings", "test_report"),
+}
 torch.set_num_threads(1)  # threads that wait for busy cores made small trainings 20 times slower
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What one worker of `pytest --dist loadgroup` carries out: fixtures that are costly are made once."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group_of(item)))
+class ByFile(LoadScopeScheduling):
+    """What one worker carries out: a file, so that its costly fixtures are made once; GROUPS are together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = Path(nodeid.partition("::")[0])
+        return next((name for name, stems in GROUPS.items() if file.stem in stems), str(file))
 
 
-def group_of(item: pytest.Item) -> str:
-    """Its file; notebooks that use each other's runs are together, as are tests of one trained profile."""
-    if item.path.stem in PIPELINE:
-        return "pipeline"
-    return "toy_profile" if "toy_profile" in getattr(item, "fixturenames", ()) else str(item.path)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

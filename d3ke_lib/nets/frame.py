@@ -17,7 +17,7 @@ class FrameNet(nn.Module):
     """Backbone, 1×1 convolution to 126 numbers per cell, spatial mean, range mapping, skeleton layer.
 
     `backbone`: one of backbone.NAMES; `weights`: None, "imagenet", "imagenet_v2" or a file (backbone.build).
-    `squash`, one of SQUASHES: D3KE applies the squashing function to (−1, 1) per cell and then takes the mean
+    `squash`, one of _SQUASHES: D3KE applies the squashing function to (−1, 1) per cell, then takes the mean
     over the map, so that an angle reaches the end of its range only where all cells agree; "after_mean"
     exchanges the two.
     Runs under autocast; everything behind the 1×1 convolution stays in float32.
@@ -35,7 +35,7 @@ class FrameNet(nn.Module):
     ) -> None:
         super().__init__()
         if squash not in _SQUASHES:
-            raise ValueError(f"unknown squash {squash!r}; known: {', '.join(SQUASHES)}")
+            raise ValueError(f"unknown squash {squash!r}; known: {', '.join(_SQUASHES)}")
         self.squash = squash
         self.skeleton = skeleton
         self.backbone = backbones.build(backbone, center_striding, weights, sha256=sha256)

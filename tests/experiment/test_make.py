@@ -138,4 +138,5 @@ def test_wrong_values_end_in_one_line(copy: Path, words: list[str], message: str
 
 def test_ablation_takes_a_folder_of_records(copy):
     assert plan_by_make(copy, "ablation").strip().endswith("scripts/ablate.py --profile demo")
+    (copy / "out/x/data").mkdir(parents=True)
     assert "--records out/x/data" in plan_by_make(copy, "ablation", "RECORDS=out/x/data")

@@ -241,7 +241,7 @@ def test_a_damaged_checkpoint_is_refused_by_name(toy_records, tmp_path, monkeypa
             train_frame(toy.FRAME, toy_records, tmp_path, 1, SKELETON)
     path = tmp_path / run_folder.CHECKPOINT
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(D3keError, match=r"checkpoint.safetensors is not a whole .*; delete it"):
+    with pytest.raises(D3keError, match=r"checkpoint.safetensors is not a whole .*: delete it"):
         train_frame(toy.FRAME, toy_records, tmp_path, 1, SKELETON)
 
 

@@ -3,8 +3,8 @@
 from d3ke_lib.body.kinematics import Skeleton
 
 # Joint of the skeleton → joint cube of the base mesh.
-LIMBS = {"hip": "upper-leg", "knee": "knee", "ankle": "ankle", "mtp": "foot-1"}
-JOINTS = {f"{ours}_{side}": f"{side}-{cube}" for side in "lr" for ours, cube in LIMBS.items()} | {
+_LIMBS = {"hip": "upper-leg", "knee": "knee", "ankle": "ankle", "mtp": "foot-1"}
+JOINTS = {f"{ours}_{side}": f"{side}-{cube}" for side in "lr" for ours, cube in _LIMBS.items()} | {
     "shoulder2": "r-shoulder", "shoulder2_l": "l-shoulder", "elbow": "r-elbow", "elbow_l": "l-elbow",
     "radiocarpal": "r-hand", "radiocarpal_l": "l-hand", "sternoclavicular": "r-clavicle",
     "sternoclavicular_l": "l-clavicle", "T1_head_neck": "neck", "C7_skull": "head",

@@ -233,7 +233,7 @@ def _skin(chart: Chart, marks: dict[str, Tensor], outfit: Outfit) -> Float[Tenso
     )
     facing = (chart.head > 0.3) & (chart.normal[:, 0] > -0.1) & (x > marks["mouth"][0] - 0.06)
     mouth = marks["mouth"]
-    lip_y = mouth[1] + LIPS_UP
+    lip_y = mouth[1] + _LIPS_UP
 
     def blob(cy: Tensor, cz: Tensor, half_y: float, half_z: float) -> Tensor:
         return ((((y - cy) / half_y) ** 2 + ((z - cz) / half_z) ** 2) < 1) & facing
@@ -256,4 +256,4 @@ def _skin(chart: Chart, marks: dict[str, Tensor], outfit: Outfit) -> Float[Tenso
     return color
 
 
-LIPS_UP = 0.0  # the mouth's landmark to the lips' middle, m
+_LIPS_UP = 0.0  # the mouth's landmark to the lips' middle, m

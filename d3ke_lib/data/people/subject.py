@@ -15,9 +15,9 @@ from d3ke_lib.data.people.correspondence import JOINTS, find_joints, find_skin_m
 from d3ke_lib.data.people.template import AGES, ANCESTRIES, LENGTHS, LEVELS, SEXES, Template, shape_names
 
 # The fit: how much a marker counts against a joint, what a unit of a length costs (m²), how far it may go.
-MARKER_SHARE, RIDGE, FURTHEST = 0.2, 2e-4, 1.8
+_MARKER_SHARE, _RIDGE, _FURTHEST = 0.2, 2e-4, 1.8
 # What the fit leaves over is spread over the surface around each joint and marker, m; so many times.
-SPREAD, PASSES = 0.07, 4
+_SPREAD, _PASSES = 0.07, 4
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class SubjectSurface(NamedTuple):
     marker_error: Float[Tensor, " marker"]  # surface markers to the surface's vertex, m, after it
 
 
-def shape_weights(phenotype: Phenotype) -> dict[str, float]:
+def _shape_weights(phenotype: Phenotype) -> dict[str, float]:
     """Weight of every macro target (MakeHuman's products of its sliders' parts)."""
     sexes = dict(zip(SEXES, (1 - phenotype.male, phenotype.male)))
     ages = dict(zip(AGES, (1 - phenotype.age, phenotype.age)))
@@ -88,7 +88,7 @@ def fit_surface(
     Ridge regression on the opposite lengths and the stature, in the template's rest pose.
     """
     names = shape_names()
-    given = shape_weights(phenotype)
+    given = _shape_weights(phenotype)
     coefficients = torch.tensor([given.get(name, 0.0) for name in names], dtype=torch.float64)
     free = _free_directions(template, phenotype)
     pose = Pose(template.rest_angles, scales, template.rest_rotation)
@@ -102,11 +102,11 @@ def fit_surface(
     shape, joints = (base + torch.tensordot(coefficients, some, 1) for base, some in _bases(template))
     directions = observed(*free)
     shares = torch.ones(len(wanted), 1, dtype=torch.float64)
-    shares[len(JOINTS) :] = MARKER_SHARE
+    shares[len(JOINTS) :] = _MARKER_SHARE
     lengths, shift = _ridge(directions, observed(shape, joints), wanted, shares)
     shape, joints = (v + torch.tensordot(lengths, some, 1) + shift for v, some in zip((shape, joints), free))
     off = (wanted[: len(JOINTS)] - joints).norm(dim=-1)
-    for _ in range(PASSES):
+    for _ in range(_PASSES):
         now = observed(shape, joints)
         joints = joints + _spread(wanted - now, joints, now)
         shape = shape + _spread(wanted - now, shape, now)
@@ -130,7 +130,7 @@ def vertex_normals(
 
 def _spread(off: Tensor, points: Float[Tensor, "n 3"], centres: Tensor) -> Float[Tensor, "n 3"]:
     """Offsets at `centres` as a smooth field at `points`: means weighted by a Gaussian of the distance."""
-    closeness = torch.exp(-0.5 * (torch.cdist(points, centres) / SPREAD) ** 2)
+    closeness = torch.exp(-0.5 * (torch.cdist(points, centres) / _SPREAD) ** 2)
     return (closeness @ off) / (closeness.sum(1, keepdim=True) + 0.05)
 
 
@@ -169,7 +169,7 @@ def _ridge(
     root = shares.sqrt()
     A = (torch.cat([directions, shifts]) * root).flatten(1).T
     b = ((wanted - start) * root).flatten()
-    penalty = torch.cat([torch.full((k,), RIDGE, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)])
+    penalty = torch.cat([torch.full((k,), _RIDGE, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)])
     held = torch.zeros(k + 3, dtype=torch.float64)
     active = torch.ones(k + 3, dtype=torch.bool)
     for _ in range(4):
@@ -178,11 +178,11 @@ def _ridge(
             some.T @ some + torch.diag(penalty[active]), some.T @ (b - A[:, ~active] @ held[~active])
         )
         held[active] = solved
-        beyond = held.abs() > FURTHEST
+        beyond = held.abs() > _FURTHEST
         beyond[k:] = False
         if not (beyond & active).any():
             break
-        held[beyond] = held[beyond].sign() * FURTHEST
+        held[beyond] = held[beyond].sign() * _FURTHEST
         active &= ~beyond
     return held[:k], held[k:]
 

@@ -37,10 +37,10 @@ LENGTHS = (
     "feet/foot-scale",
 )  # fmt: skip
 # Triangles of each part, and how much finer (or coarser) a region is kept than the rest.
-BUDGET = {"body": 3400, "helper-hair": 260, "helper-skirt": 240}
-DETAIL = {"skull": 1.9, "radius": 0.5, "toes": 0.15, "calcn": 0.5}
-PARTS = tuple(BUDGET)
-BLENDED = 4  # bodies that move one vertex, at most
+_BUDGET = {"body": 3400, "helper-hair": 260, "helper-skirt": 240}
+_DETAIL = {"skull": 1.9, "radius": 0.5, "toes": 0.15, "calcn": 0.5}
+PARTS = tuple(_BUDGET)
+_BLENDED = 4  # bodies that move one vertex, at most
 
 
 class Template(NamedTuple):
@@ -71,7 +71,7 @@ def shape_names() -> tuple[str, ...]:
     return tuple(f"macrodetails/{name}" for name in (*universal, *ancestry, *height)) + LENGTHS
 
 
-def shape_of(source: MakeHuman, name: str) -> Float[np.ndarray, "vertex 3"]:
+def _shape_of(source: MakeHuman, name: str) -> Float[np.ndarray, "vertex 3"]:
     """A target's offsets; of opposite targets half their difference, of a pair of sides their sum."""
     if name not in LENGTHS:
         return source.target(name)
@@ -83,15 +83,15 @@ def shape_of(source: MakeHuman, name: str) -> Float[np.ndarray, "vertex 3"]:
     return (high - low) / 2
 
 
-def make_template(source: MakeHuman, skeleton: Skeleton) -> Template:
+def _make_template(source: MakeHuman, skeleton: Skeleton) -> Template:
     """From the assets; half a minute. `skeleton`: our own body, float64."""
     names = shape_names()
-    shapes = np.stack([shape_of(source, name) for name in names])
+    shapes = np.stack([_shape_of(source, name) for name in names])
     middle = source.vertices + np.tensordot(reference_weights().numpy(), shapes, 1)
-    kept, triangles, part = lighten(source, middle)
+    kept, triangles, part = _lighten(source, middle)
     to_joints, to_landmarks = centres(source, JOINTS.values()), centres(source, LANDMARKS)
     reference = torch.from_numpy(middle)
-    skin = torch.arange(len_body(source))
+    skin = torch.arange(_len_body(source))
     rest, surface_markers = fit_rest_pose(source, skeleton, reference, skin)
     # The vertex under each marker is kept whether a triangle needs it or not.
     under = torch.cdist(surface_markers, reference[skin]).argmin(1).numpy()
@@ -116,7 +116,7 @@ def make_template(source: MakeHuman, skeleton: Skeleton) -> Template:
 LANDMARKS = ("l-eye", "r-eye", "mouth", "head", "head-2", "neck", "jaw", "pelvis", "spine-1", "spine-4")
 
 
-def len_body(source: MakeHuman) -> int:
+def _len_body(source: MakeHuman) -> int:
     return len(source.groups["body"])
 
 
@@ -130,7 +130,7 @@ def reference_weights() -> Float[Tensor, " shape"]:
 # --- a lighter mesh ---------------------------------------------------------------------------------------
 
 
-def lighten(
+def _lighten(
     source: MakeHuman, vertices: Float[np.ndarray, "vertex 3"]
 ) -> tuple[Int[np.ndarray, " kept"], Int[np.ndarray, "triangle 3"], Int[np.ndarray, " triangle"]]:
     """Which vertices are kept, the triangles between them (numbered among the kept), each one's part.
@@ -139,8 +139,8 @@ def lighten(
     that all shapes and weights are those of the original. Where DETAIL is above 1 errors count more.
     """
     kept, triangles, part = [], [], []
-    detail = detailed(source, vertices)
-    for number, (group, budget) in enumerate(BUDGET.items()):
+    detail = _detailed(source, vertices)
+    for number, (group, budget) in enumerate(_BUDGET.items()):
         members = np.unique(all_triangles := source.triangles(group))
         numbered = np.searchsorted(members, all_triangles).astype(np.int32)
         points = detail[members].astype(np.float32)
@@ -156,14 +156,14 @@ def lighten(
     return np.concatenate(kept), np.concatenate(triangles).astype(np.int64), np.concatenate(part)
 
 
-def detailed(source: MakeHuman, vertices: Float[np.ndarray, "vertex 3"]) -> Float[np.ndarray, "vertex 3"]:
+def _detailed(source: MakeHuman, vertices: Float[np.ndarray, "vertex 3"]) -> Float[np.ndarray, "vertex 3"]:
     """Every region with a DETAIL of its own grown or shrunk about its middle, left and right apart."""
-    region = dominant_bodies(source)
+    region = _dominant_bodies(source)
     grown = vertices.copy()
-    for body, factor in DETAIL.items():
+    for body, factor in _DETAIL.items():
         for side in (vertices[:, 2] > 0, vertices[:, 2] <= 0) if body != "skull" else (True,):
             chosen = (region == body) & side
-            chosen[len_body(source) :] = False
+            chosen[_len_body(source) :] = False
             middle = vertices[chosen].mean(0)
             grown[chosen] = middle + factor * (vertices[chosen] - middle)
     return grown
@@ -179,25 +179,25 @@ def body_of(bone: str) -> str:
     return found[0] if found else "skull"
 
 
-def with_side(body: str, bone: str) -> str:
+def _with_side(body: str, bone: str) -> str:
     side = bone.partition(".")[2]
     if body in ("clavicle", "scapula", "humerus", "ulna", "radius", *SIDED):
         return f"{body}_l" if side == "L" else body + SIDED.get(body, "")
     return body
 
 
-def dense_weights(source: MakeHuman) -> dict[str, Float[np.ndarray, " vertex"]]:
+def _dense_weights(source: MakeHuman) -> dict[str, Float[np.ndarray, " vertex"]]:
     found: dict[str, np.ndarray] = {}
     for bone, pairs in source.weights.items():
-        column = found.setdefault(with_side(body_of(bone), bone), np.zeros(len(source.vertices)))
+        column = found.setdefault(_with_side(body_of(bone), bone), np.zeros(len(source.vertices)))
         for vertex, weight in pairs:
             column[vertex] += weight
     return found
 
 
-def dominant_bodies(source: MakeHuman) -> np.ndarray:
+def _dominant_bodies(source: MakeHuman) -> np.ndarray:
     """Name of the body with the largest weight at every vertex, without its side."""
-    columns = dense_weights(source)
+    columns = _dense_weights(source)
     names = np.array([name.removesuffix("_l").removesuffix("_r") for name in columns])
     return names[np.stack(list(columns.values())).argmax(0)]
 
@@ -206,10 +206,10 @@ def blend(
     source: MakeHuman, skeleton: Skeleton, kept: Int[np.ndarray, " kept"]
 ) -> tuple[Int[Tensor, "kept blended"], Float[Tensor, "kept blended"]]:
     """The bodies that move each vertex, and how much: the largest weights, summing to 1."""
-    columns = dense_weights(source)
+    columns = _dense_weights(source)
     every = torch.from_numpy(np.stack(list(columns.values()), 1)[kept])
     numbers = torch.tensor([skeleton.bodies.index(name) for name in columns])
-    weight, order = every.topk(BLENDED, dim=1)
+    weight, order = every.topk(_BLENDED, dim=1)
     return numbers[order], weight / weight.sum(1, keepdim=True)
 
 
@@ -223,7 +223,7 @@ def prepare_template(folder: Path, skeleton: Skeleton) -> Path:
     """
     path = folder / FILE
     if not path.is_file():
-        made = make_template(open_makehuman(folder), skeleton)
+        made = _make_template(open_makehuman(folder), skeleton)
         exact = ("rest_angles", "rest_rotation")
         tensors = {
             name: (value if name in exact or not value.is_floating_point() else value.float()).contiguous()

@@ -17,8 +17,8 @@ from d3ke_lib.data.renderer.room import Room, cast_shadows, render_room
 from d3ke_lib.data.renderer.round_cones import Cones, dot
 from d3ke_lib.data.renderer.shade import EDGE, GROUND, Light
 
-SAMPLES = 2  # per pixel and axis
-SAMPLES_AT_ONCE = 2**21
+_SAMPLES = 2  # per pixel and axis
+_SAMPLES_AT_ONCE = 2**21
 
 
 class Mesh(NamedTuple):
@@ -37,7 +37,7 @@ def render_mesh(
 
     Raises ValueError for an eye outside the room.
     """
-    step = max(1, SAMPLES_AT_ONCE // (height * width * SAMPLES**2))
+    step = max(1, _SAMPLES_AT_ONCE // (height * width * _SAMPLES**2))
     frames = len(mesh.vertices)
     spread = [_per_frame(value, frames) for value in (room, light, camera)]
     images = []
@@ -49,12 +49,12 @@ def render_mesh(
     return torch.cat(images)
 
 
-TRAILING = {Room: (1, 1, 3), Light: (1, 1, 1), Camera: (2, 1, 1, 1, 1)}
+_TRAILING = {Room: (1, 1, 3), Light: (1, 1, 1), Camera: (2, 1, 1, 1, 1)}
 
 
 def _per_frame(value: tuple, frames: int) -> tuple:
     return type(value)(
-        *(f.float().expand(frames, *f.shape[f.ndim - n :]) for f, n in zip(value, TRAILING[type(value)]))
+        *(f.float().expand(frames, *f.shape[f.ndim - n :]) for f, n in zip(value, _TRAILING[type(value)]))
     )
 
 
@@ -67,8 +67,8 @@ def _images(
     color = render_room(room, cast_shadows(shadow, light), rays, eye)
     seen = [dot(mesh.vertices, camera.R[:, None, i]) + camera.t[:, None, i] for i in range(3)]
     px = [seen[i] / seen[2] * camera.focal[:, None, i] + camera.center[:, None, i] for i in range(2)]
-    sides = height * SAMPLES, width * SAMPLES
-    found = rasterise(torch.stack(px, -1) * SAMPLES, seen[2], mesh.triangles, *sides)
+    sides = height * _SAMPLES, width * _SAMPLES
+    found = rasterise(torch.stack(px, -1) * _SAMPLES, seen[2], mesh.triangles, *sides)
     _blend(color, found.pixel, _shade(mesh, found, light, eye), *sides)
     color = color.view(3, frames, height, width).transpose(0, 1)
     return color.clamp(0, 1).sqrt_().mul_(255).add_(0.5).to(torch.uint8)
@@ -83,17 +83,17 @@ def _blend(
 ) -> None:
     """Puts samples, numbered in images of height × width, into `color`: the mean of four is a pixel."""
     row, column = torch.div(sample, width, rounding_mode="floor"), sample % width
-    pixel = torch.div(row, SAMPLES, rounding_mode="floor") * (width // SAMPLES)
-    pixel = pixel + torch.div(column, SAMPLES, rounding_mode="floor")
+    pixel = torch.div(row, _SAMPLES, rounding_mode="floor") * (width // _SAMPLES)
+    pixel = pixel + torch.div(column, _SAMPLES, rounding_mode="floor")
     touched = torch.zeros(color.shape[1], dtype=torch.bool, device=color.device)
     touched[pixel] = True
     slots = touched.cumsum(0) - 1
     touched = touched.nonzero()[:, 0]
     behind = color.index_select(1, touched)
-    samples = behind.repeat(1, SAMPLES**2)
-    which = (row % SAMPLES) * SAMPLES + column % SAMPLES
+    samples = behind.repeat(1, _SAMPLES**2)
+    which = (row % _SAMPLES) * _SAMPLES + column % _SAMPLES
     samples.scatter_(1, (which * len(touched) + slots.index_select(0, pixel)).expand(3, -1), painted)
-    a, b, c, d = samples.view(3, SAMPLES**2, -1).unbind(1)
+    a, b, c, d = samples.view(3, _SAMPLES**2, -1).unbind(1)
     color.scatter_(1, touched.expand(3, -1), (a + b + c + d) * 0.25)
 
 

@@ -39,7 +39,7 @@ _CASTERS = (
 )
 
 
-class PeopleSubject(NamedTuple):
+class _PeopleSubject(NamedTuple):
     """Scale factors, style of motion and surface: the same in all takes and cameras."""
 
     scales: Float[Tensor, "body 3"]
@@ -57,15 +57,15 @@ class PeopleTake(NamedTuple):
     normals: Float[Tensor, "time vertex 3"]
 
 
-def draw_subject(skeleton: Skeleton, people: People, seed: int, number: int) -> PeopleSubject:
+def draw_subject(skeleton: Skeleton, people: People, seed: int, number: int) -> _PeopleSubject:
     """Subject `number` of a data set of this seed; `skeleton` in float64. Sizes and style are scene.py's."""
     unique = draw_scales(skeleton, seed_generator(seed, number, SIZE))
     scales = skeleton.spread_scales(unique)
     person = draw_person(people, skeleton, scales, seed_generator(seed, number, CLOTHES))
-    return PeopleSubject(scales, draw_style((seed, number, STYLE)), person, people)
+    return _PeopleSubject(scales, draw_style((seed, number, STYLE)), person, people)
 
 
-def put_on_floor(skeleton: Skeleton, subject: PeopleSubject, motion: Motion) -> PeopleTake:
+def put_on_floor(skeleton: Skeleton, subject: _PeopleSubject, motion: Motion) -> PeopleTake:
     """The motion on the floor: the lowest vertex is `hop` (m) above it."""
     pose = Pose(motion.angles, subject.scales.expand(len(motion.hop), -1, -1), motion.R_world_root)
     vertices, normals = pose_surface(subject.person.surface, subject.people.template, skeleton, pose)
@@ -77,7 +77,7 @@ def put_on_floor(skeleton: Skeleton, subject: PeopleSubject, motion: Motion) -> 
 
 def render_take(
     take: PeopleTake,
-    subject: PeopleSubject,
+    subject: _PeopleSubject,
     full: Camera,
     px: int,
     margin: float,
@@ -103,7 +103,7 @@ def render_take(
     return label_columns(take.pose, take.points, crop, box), images
 
 
-def _worn(subject: PeopleSubject) -> Tensor:
+def _worn(subject: _PeopleSubject) -> Tensor:
     """Vertices that a triangle is drawn between."""
     return subject.person.dressed.triangles.unique()
 

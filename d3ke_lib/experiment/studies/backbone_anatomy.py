@@ -28,7 +28,7 @@ class _Anatomy(NamedTuple):
 def network(name: str) -> ResNet:
     """The whole network, classifier included, without memory behind its weights (torch's meta device)."""
     if name not in _KNOWN:
-        raise ValueError(f"unknown backbone {name!r}; known: {', '.join(KNOWN)}")
+        raise ValueError(f"unknown backbone {name!r}; known: {', '.join(_KNOWN)}")
     with torch.device("meta"):
         if name == PAPERS_101:
             return ResNet(Bottleneck, [3, 4, 23, 3], groups=32, width_per_group=4)
