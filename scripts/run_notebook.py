@@ -74,7 +74,9 @@ class Kernel(AsyncKernelManager):
     interrupted = False
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(transport="ipc", **options)
+        # Sockets in a folder of this kernel's own: the default name is shared by all kernels of a folder.
+        self.sockets = tempfile.TemporaryDirectory(prefix="d3ke-")
+        super().__init__(transport="ipc", ip=os.path.join(self.sockets.name, "kernel"), **options)
 
     async def _async_post_start_kernel(self, **options: Any) -> None:
         await super()._async_post_start_kernel(**options)
