@@ -169,7 +169,7 @@ test: $(READY)
 	$(PY) -m ruff format --check .
 	$(PY) $(VENV)/bin/lint-imports --no-cache
 	rm -rf out/test
-	$(PY) -m pytest -n $(WORKERS) --dist loadscope tests \
+	$(PY) -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder tests \
 	  notebooks --nbval --nbval-cell-timeout=900 --nbval-sanitize-with tests/nbval.cfg
 
 ## timing tables
