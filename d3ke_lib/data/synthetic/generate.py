@@ -166,7 +166,7 @@ def _load_pairs() -> Tensor:
 
 def _people_file() -> Path:
     """The template of people, made on its first use; the wheel it is made of is fetched then."""
-    return prepare_template(settings.read().out / "people", default_skeleton().double())
+    return prepare_template(settings.read().out / "people", load_body()[0])
 
 
 @cache

@@ -20,12 +20,10 @@ from d3ke_lib.data.renderer.mesh import Mesh, render_mesh
 from d3ke_lib.data.renderer.round_cones import Cones
 from d3ke_lib.data.seeds import seed_generator
 from d3ke_lib.data.synthetic.motion import Motion, Style, draw_style
-from d3ke_lib.data.synthetic.scene import CLOTHES, SIZE, STYLE, draw_scales, label_columns
+from d3ke_lib.data.synthetic.scene import CLOTHES, SIZE, STYLE, draw_scales, label_columns, square_around
 
 # m, of a soft minimum over the vertices: the pelvis moves smoothly when another one becomes the lowest.
 _SOFTNESS = 0.001
-# The box extends beyond the surface by this share of its side.
-_PAD = 0.02
 # What casts a shadow on the floor: round cones between two joints, radii in m.
 _CASTERS = (
     ("L5_S1_IVDjnt", "T1_head_neck", 0.14, 0.13),
@@ -111,9 +109,7 @@ def _worn(subject: _PeopleSubject) -> Tensor:
 def _bound(camera: Camera, vertices: Float[Tensor, "time vertex 3"]) -> Float[Tensor, "time 4"]:
     """The square around the subject in the video frame (x0, y0, x1, y1, px), wider than the surface."""
     px = pixels(camera, to_camera(camera, vertices))
-    low, high = px.amin(-2), px.amax(-2)
-    half = (0.5 + _PAD) * (high - low).amax(-1, keepdim=True)
-    return torch.cat([(low + high) / 2 - half, (low + high) / 2 + half], -1)
+    return square_around(px.amin(-2), px.amax(-2))
 
 
 def _cast_shadow(people: People, take: PeopleTake) -> Cones:

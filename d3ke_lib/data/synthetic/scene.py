@@ -160,7 +160,13 @@ def bound_subject(camera: Camera, cones: Cones) -> Float[Tensor, "*batch 4"]:
     radius = torch.cat([cones.ra, cones.rb], -1)[..., None]
     seen = to_camera(camera, ends)
     center, reach = pixels(camera, seen), radius * camera.focal / seen[..., 2:]
-    low, high = (center - reach).amin(-2), (center + reach).amax(-2)
+    return square_around((center - reach).amin(-2), (center + reach).amax(-2))
+
+
+def square_around(
+    low: Float[Tensor, "*batch 2"], high: Float[Tensor, "*batch 2"]
+) -> Float[Tensor, "*batch 4"]:
+    """The square (x0, y0, x1, y1, px) that holds what extends from `low` to `high`, slightly wider."""
     half = (0.5 + _PAD) * (high - low).amax(-1, keepdim=True)
     return torch.cat([(low + high) / 2 - half, (low + high) / 2 + half], -1)
 
