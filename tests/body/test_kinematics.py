@@ -151,6 +151,14 @@ def test_compiles_without_a_graph_break():
     assert run.returncode == 0, run.stderr[-2000:]
 
 
+def test_the_interface_has_d3kes_sizes():
+    skeleton = default_skeleton()
+    assert (len(skeleton.coordinates), len(skeleton.bodies)) == (69, 48)
+    assert (len(skeleton.joints), len(skeleton.markers)) == (50, 65)
+    mean = skeleton.spread_scales(skeleton.scale_middle)
+    torch.testing.assert_close(mean, skeleton.generic_scales, rtol=0, atol=1e-6)
+
+
 def test_the_spec_names_what_the_body_lacks():
     body = load_osim(BODY_FILE)
     with pytest.raises(ValueError, match="no_such_marker"):

@@ -261,10 +261,11 @@ def test_training_reads_no_test_subject(toy_records, tmp_path, monkeypatch):
     monkeypatch.setattr(records, "read", watched(read))
     monkeypatch.setattr(files, "sha256", watched(digest))
     frame = tmp_path / "frame"
-    train_frame(toy.FRAME, toy_records, frame, 1, SKELETON)
+    trained = train_frame(toy.FRAME, toy_records, frame, 1, SKELETON)
     for split, subjects in subjects_for(toy.TEMPORAL, toy_records).items():
         forward.predict_frames(frame, toy_records, split, subjects, SKELETON)
-    train_temporal(toy.TEMPORAL, toy_records, frame, tmp_path / "temporal", 1, SKELETON)
+    refined = train_temporal(toy.TEMPORAL, toy_records, frame, tmp_path / "temporal", 1, SKELETON)
+    assert refined["frame"] == trained["weights_sha256"]
     allowed = (*toy.SPLITS["train"], *toy.SPLITS["validation"])
     assert opened == {f"subject_{number:03d}_PG1.arrow" for number in allowed}
     assert [p.name for p in sorted((frame / "predictions" / "train").iterdir())] == [

@@ -46,6 +46,19 @@ def test_centred_shortcut_reads_odd_rows_and_columns():
     assert torch.equal(shortcut(x), x[..., 1::2, 1::2])
 
 
+def test_blocks_without_their_branches_pass_image_and_gradient_on():
+    stage = backbone.build("resnext50_32x4d", seed=0).layer3.eval()
+    x = torch.randn(1, 1024, 4, 4).relu().requires_grad_()
+    for block in stage:
+        torch.nn.init.zeros_(block.bn3.weight)
+    same = stage[1:](x)
+    same.sum().backward()
+    assert torch.equal(same, x)
+    assert torch.equal(x.grad, (x > 0).float())
+    into = torch.randn(1, 512, 8, 8)
+    assert torch.equal(stage[0](into), torch.relu(stage[0].downsample(into)))
+
+
 def test_odd_map_before_stage_3_is_refused():
     net = backbone.build("resnet50")
     with pytest.raises(ValueError, match="multiples of 32"):

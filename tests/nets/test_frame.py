@@ -5,7 +5,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from d3ke_lib.nets import frame, losses
+from d3ke_lib.nets import backbone, frame, losses
 from d3ke_lib.nets.frame import FrameNet
 from d3ke_lib.nets.released import checkpoints
 
@@ -30,6 +30,12 @@ def test_shapes_and_ranges_at_every_size_a_batch_of_one_included(net, skeleton):
         assert points.markers.shape == (size[0], 65, 3)
         assert ((pose.angles - skeleton.angle_middle).abs() <= skeleton.angle_half).all()
         torch.testing.assert_close(points.joints[:, 0], torch.zeros(size[0], 3))
+
+
+def test_weights_are_the_backbones_and_one_linear_layers(net):
+    head = sum(weight.numel() for weight in net.head.parameters())
+    assert head == (6 + 51 + 69) * (backbone.CHANNELS + 1)
+    assert sum(weight.numel() for weight in net.skeleton.parameters()) == 0
 
 
 def test_frames_of_a_batch_do_not_see_each_other_in_evaluation(net):

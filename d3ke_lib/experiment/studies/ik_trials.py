@@ -59,25 +59,3 @@ def rotations_of(skeleton: Skeleton) -> list[int]:
     slides = {a.coordinate for j in body.joints for a in j.translations}
     locked = {c.name for c in body.coordinates if c.locked}
     return [i for i, name in enumerate(skeleton.coordinates) if name not in tied | slides | locked]
-
-
-def trial_table(rows: list[dict]) -> list[dict]:
-    """Recorded comparisons (scripts/bench_ik.py) to read: ours / OpenSim's in each column of two."""
-
-    def both(row: dict, key: str, digits: int) -> str:
-        return f"{row['ours'][key]:.{digits}f} / {row['opensim'][key]:.{digits}f}"
-
-    return [
-        {
-            "model": row["model"],
-            "width": row["width"],
-            "missing": f"{row['missing']:.0%}",
-            "frames/s": both(row, "frames_per_second", 1),
-            "times as fast": round(row["ours"]["frames_per_second"] / row["opensim"]["frames_per_second"], 1),
-            "marker RMS, mm": both(row, "marker_rms_mm", 2),
-            "angle RMSE, °": both(row, "angle_rmse_deg", 2),
-            "its median coordinate's": both(row, "angle_rmse_median_deg", 2),
-            "not converged": f"{1 - row['ours']['converged']:.0%}",
-        }
-        for row in rows
-    ]
