@@ -19,6 +19,7 @@ import _cli
 import torch
 from torch import nn
 
+from d3ke_lib import settings
 from d3ke_lib.body.kinematics import Skeleton, default_skeleton
 from d3ke_lib.data import records
 from d3ke_lib.data.bmlmovi import check as bmlmovi_check
@@ -27,6 +28,7 @@ from d3ke_lib.data.synthetic import generate as synthetic
 from d3ke_lib.data.synthetic.generate import DataConfig
 from d3ke_lib.experiment.run import artifacts, config, devices
 from d3ke_lib.experiment.run.config import FrameConfig, Profile, Resolution, TemporalConfig
+from d3ke_lib.files import D3keError
 from d3ke_lib.nets import frame, temporal
 
 # Recorded with the smoke profile on two quiet cores: seconds of a notebook besides data, training and
@@ -60,7 +62,10 @@ def calibrate(profile: Profile) -> dict[str, float]:
     imports = import_seconds()
     found = {stage: imports * ratio for stage, ratio in _STARTS.items()}
     if isinstance(profile.data, BmlmoviConfig):
-        estimate = bmlmovi_check.check_data(artifacts.raw_folder(), profile.data)["estimate"]
+        raw = settings.read().raw
+        if raw is None:
+            raise D3keError("BMLmovi: say where the downloads are: RAW=folder (data/README.md)")
+        estimate = bmlmovi_check.check_data(raw, profile.data)["estimate"]
         profile, making = stand_in(profile, estimate["frames"]), 3600 * estimate["hours"]
     else:
         making = imports + _rendering_seconds(profile.data)

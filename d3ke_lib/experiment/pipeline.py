@@ -64,10 +64,10 @@ class Experiment(NamedTuple):
         return self.folder / "data"
 
 
-Asked = str | Profile | Experiment
+_Asked = str | Profile | Experiment
 
 
-def resolve(asked: Asked, refiner: str | None = None) -> Experiment:
+def resolve(asked: _Asked, refiner: str | None = None) -> Experiment:
     """Everything that the environment and the configuration decide. `refiner`: only this one.
 
     Raises D3keError for unknown names and for settings that do not fit the profile; writes nothing.
@@ -98,7 +98,7 @@ def _occlude(profile: Profile, cutouts: Path | None) -> Profile:
     return dataclasses.replace(profile, frame=dataclasses.replace(profile.frame, augment=augment))
 
 
-def folder(asked: Asked) -> Path:
+def folder(asked: _Asked) -> Path:
     """Where everything of a profile is written."""
     return resolve(asked).folder
 
@@ -113,7 +113,7 @@ def find_methods(profile: Profile) -> list[Method]:
 # --- records ----------------------------------------------------------------------------------------------
 
 
-def data(asked: Asked) -> Path:
+def data(asked: _Asked) -> Path:
     """Makes the records, synthetic or from BMLmovi; returns their folder.
 
     Records of another configuration or code are set aside; a file that was deleted is made again. Raises
@@ -201,14 +201,14 @@ def check_downloads(experiment: Experiment) -> None:
 # --- networks ---------------------------------------------------------------------------------------------
 
 
-def frame(asked: Asked, backbone: str, seed: int = 0) -> Path:
+def frame(asked: _Asked, backbone: str, seed: int = 0) -> Path:
     """Trains a frame network; returns its run's folder. Any backbone and seed will do."""
     experiment = resolve(asked)
     settings_of(experiment.profile, Method("frame", backbone, seed))  # wrong names end here
     return _train_frame(experiment, data(experiment), backbone, seed).folder
 
 
-def temporal(asked: Asked, backbone: str, refiner: str = "transformer", seed: int = 0) -> Path:
+def temporal(asked: _Asked, backbone: str, refiner: str = "transformer", seed: int = 0) -> Path:
     """Trains a temporal network on a frame network's stored predictions; returns its run's folder."""
     experiment = resolve(asked, refiner)
     made = data(experiment)
@@ -271,7 +271,7 @@ def find_runs(experiment: Experiment) -> Runs:
 # --- results ----------------------------------------------------------------------------------------------
 
 
-def evaluate(asked: Asked, refiner: str | None = None) -> Path:
+def evaluate(asked: _Asked, refiner: str | None = None) -> Path:
     """Evaluates all methods on the test subjects; returns results.json. `refiner`: only this one."""
     experiment = resolve(asked, refiner)
     made = data(experiment)
@@ -290,6 +290,6 @@ def results_up_to_date(experiment: Experiment, made: Path, runs: Runs) -> bool:
     return artifacts.read_json(path)["fingerprint"] == measure.identify(experiment.profile, made, runs)
 
 
-def figures(asked: Asked, refiner: str | None = None) -> list[Path]:
+def figures(asked: _Asked, refiner: str | None = None) -> list[Path]:
     """Draws what the report shows of `evaluate(profile, refiner)`; returns the images."""
     return drawing.draw(evaluate(asked, refiner).parent)

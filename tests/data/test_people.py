@@ -160,7 +160,7 @@ def test_shares_are_barycentric():
     torch.testing.assert_close(at, wanted, rtol=0, atol=1e-5)
 
 
-def test_records_of_people_are_the_same_for_any_number_of_workers(people_folder, tmp_path, monkeypatch):
+def test_records_of_dressed_subjects_are_the_same_for_any_workers(people_folder, tmp_path, monkeypatch):
     monkeypatch.setenv("D3KE_OUT", str(people_folder.parent))
     (people_folder.parent / "people").exists() or (people_folder.parent / "people").symlink_to(people_folder)
     config = generate.DataConfig(

@@ -36,10 +36,10 @@ def off_by(truth, degrees: float):
 
 
 def test_scores_are_a_subject_s_means(truth):
-    answer = stored_predictions.points_of(default_skeleton(), truth.pose)
+    points = stored_predictions.points_of(default_skeleton(), truth.pose)
     per_subject = torch.tensor([{5: 1.0, 6: 2.0, 7: 6.0}[s] for s in truth.subject.tolist()])
     pose = truth.pose._replace(angles=truth.pose.angles + torch.deg2rad(per_subject)[:, None])
-    scores = evaluate.score((pose, answer), truth, default_skeleton())
+    scores = evaluate.score((pose, points), truth, default_skeleton())
     np.testing.assert_allclose(scores["angle_mae_deg"], [1, 2, 6], rtol=1e-4)
     np.testing.assert_allclose(scores["angle_rmse_deg"], [1, 2, 6], rtol=1e-4)
     np.testing.assert_allclose(scores["angle_mae_deg/hip"], [1, 2, 6], rtol=1e-4)
@@ -220,7 +220,7 @@ def test_results_name_no_machine_and_no_path(evaluated):
     assert str(artifacts.REPOSITORY) not in text
 
 
-def test_test_answers_are_there_for_the_figures(evaluated):
+def test_test_predictions_are_there_for_the_figures(evaluated):
     _, path = evaluated
     for run in ("frame/resnext50_32x4d.0", "temporal/transformer.resnext101_32x8d.1"):
         folder = path.parent / run

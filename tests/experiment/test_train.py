@@ -319,6 +319,16 @@ def test_optimiser_and_masking_are_switches(undisturbed, toy_records, tmp_path):
     assert adam["weights_sha256"] != result["weights_sha256"]
 
 
+def test_camera_values_are_a_switch(undisturbed, toy_records, tmp_path):
+    run = tmp_path / "run"
+    result = train_frame(replace(toy.FRAME, camera_input=True), toy_records, run, 1, SKELETON)
+    assert result["weights_sha256"] != artifacts.read_json(undisturbed / run_folder.RESULT)["weights_sha256"]
+    net, config = forward.load_frame_net(run, SKELETON)
+    assert config.camera_input
+    assert net.camera_head.weight.abs().max() > 0
+    forward.predict_frames(run, toy_records, "validation", [4], SKELETON)
+
+
 def test_growing_resolution_is_used(toy_records, tmp_path, monkeypatch):
     sides, crop = [], augment.augment
     monkeypatch.setattr(

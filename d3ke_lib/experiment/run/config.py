@@ -59,6 +59,7 @@ class FrameConfig:
     mask_angles: bool = True  # leave out angles whose labels are marked wrong (C)
     center_striding: bool = True  # C
     squash: Literal["before_mean", "after_mean"] = "before_mean"  # C
+    camera_input: bool = False  # the head reads the crop camera's focal length and attitude, too (not D3KE)
     weights: str | None = "imagenet"  # what the backbone starts from (C); None: random numbers
     precision: Literal["fp32", "bf16"] = "fp32"  # C; bf16: autocast, weights stay in float32
     ema: float | None = None  # decay per step of the weights' moving average, which is then the result

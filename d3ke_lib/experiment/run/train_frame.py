@@ -89,15 +89,17 @@ def open_frames(config: FrameConfig, data: Path, skeleton: Skeleton) -> tuple[Fr
 def build_frame(config: FrameConfig, skeleton: Skeleton, seed: int = 0) -> frame.FrameNet:
     """The network with its initial weights and a skeleton layer of its own, on the CPU."""
     options = (config.backbone, config.center_striding, config.weights)
-    return frame.build(copy.deepcopy(skeleton), *options, squash=config.squash, seed=seed)
+    switches = {"squash": config.squash, "camera_input": config.camera_input}
+    return frame.build(copy.deepcopy(skeleton), *options, **switches, seed=seed)
 
 
 def _compute_losses(
     config: FrameConfig, net: nn.Module, image: Tensor, truth: Batch, skeleton: Skeleton
 ) -> tuple[Losses, Tensor]:
     """The four losses of a batch and their weighted sum."""
+    camera = (augment.camera_values(truth, image.shape[-1]),) if config.camera_input else ()
     with devices.autocast(image.device, config.precision):
-        prediction = net(image.contiguous(memory_format=torch.channels_last))
+        prediction = net(image.contiguous(memory_format=torch.channels_last), *camera)
     target, masked = (truth.pose, truth.points), config.mask_angles
     terms = losses(prediction, target, truth.valid, skeleton, mask_angles=masked)
     return terms, total(terms, config.loss)

@@ -11,7 +11,7 @@ from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.pose import Pose
 
 RATE = 60.0  # Hz
-NOISE = 2e-3  # m per axis
+_NOISE = 2e-3  # m per axis
 
 
 def trajectory(skeleton: Skeleton, frames: int, width: float, seed: int) -> Float[Tensor, "frame coord"]:
@@ -33,7 +33,7 @@ def observed(skeleton: Skeleton, angles: Tensor, missing: float, seed: int) -> t
     """Clean markers, and the same with 2 mm noise per axis and gaps."""
     draws = torch.Generator().manual_seed(seed)
     clean = skeleton(Pose(angles, skeleton.generic_scales)).markers
-    noisy = clean + NOISE * torch.randn(clean.shape, generator=draws)
+    noisy = clean + _NOISE * torch.randn(clean.shape, generator=draws)
     noisy[torch.rand(clean.shape[:2], generator=draws) < missing] = torch.nan
     return clean, noisy
 
