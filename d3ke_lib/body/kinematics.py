@@ -8,7 +8,6 @@ tree.py's. Inside, components come first and the batch last: see layout.py.
 
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,18 +20,9 @@ from d3ke_lib.body.layout import flatten, rotate
 from d3ke_lib.body.opensim.model import Axis, Body
 from d3ke_lib.body.pose import Points, Pose
 from d3ke_lib.body.spec import D3KE, Spec, body_file
-from d3ke_lib.body.tree import KinematicTree, PosedTree, axis_frames, points_of, pose_tree
+from d3ke_lib.body.tree import KinematicTree, PosedTree, points_of, pose_tree
 
 _ROOT = 1  # its slot: the first joint on the ground, the one that R_ground_root rotates
-
-
-class _PosedSkeleton(NamedTuple):
-    """A skeleton at given coordinates, in ground, components first; slots as in `Skeleton.order`."""
-
-    R: Tensor  # (3, 3, slot, batch) rotation of the joint's child body
-    origin: Tensor  # (3, slot, batch) the joint's, m
-    markers: Tensor  # (3, marker, batch) m
-    directions: Tensor  # (3, axis, batch) what an axis rotates about (unit), or moves its body by (m per m)
 
 
 class Skeleton(constants.ExactConstants):
@@ -94,25 +84,6 @@ class Skeleton(constants.ExactConstants):
             R, p = R_ground_root[:, None] @ R, (R_ground_root[:, None] @ p[..., None])[..., 0]
         count = len(self.body_slots)
         return R.reshape(*batch, count, 3, 3), p.reshape(*batch, count, 3)
-
-    def posed(self, pose: Pose) -> _PosedSkeleton:
-        """All joints, markers and directions of axes; leading axes as one, without `R_ground_root`."""
-        posed, ratio = self._pose(pose)
-        R_parents = posed.R.index_select(2, self.parent_slots)
-        tree = self.kinematic_tree("every", pose.R_ground_root is not None)
-        frames = axis_frames(tree, posed.rotations, R_parents)
-        rotations = rotate(frames, tree.axis.expand(frames.shape[1:]))
-        along = self.slide_direction[..., None].expand(-1, -1, -1, R_parents.shape[-1]).unbind(1)
-        stretch = self.slide_stretch(ratio)
-        slides = [rotate(R_parents, along[i]) * stretch[i] for i in range(3)]
-        count = len(self.order)
-        origin, markers = posed.points[:, :count], posed.points[:, count:]
-        return _PosedSkeleton(posed.R, origin, markers, torch.cat([rotations, *slides], 1))
-
-    def axis_amounts(self, angles: Float[Tensor, "batch coord"]) -> Float[Tensor, "axis batch"]:
-        """How far every axis rotates (rad) or slides (m): the axis rotations, then 3 × slot slides."""
-        values = self._all_coordinates(angles)
-        return torch.cat([self._amounts(kind, values) for kind in ("rotation", "slide")])
 
     def coupled(self, angles: Float[Tensor, "batch coord"]) -> Float[Tensor, "batch coord"]:
         """The coordinates with those that follow a coupler set by it; those of a spec follow none."""
