@@ -21,19 +21,19 @@ from tqdm import tqdm
 
 from d3ke_lib import settings
 from d3ke_lib.body.kinematics import Skeleton, default_skeleton
-from d3ke_lib.body.spec import BODY_FILE, D3KE, body_file
+from d3ke_lib.body.spec import BODY_FILE, body_file
 from d3ke_lib.data import record_jobs, records
-from d3ke_lib.data.camera import calibrated
 from d3ke_lib.data.people.cast import People, load_people
 from d3ke_lib.data.people.template import prepare_template
 from d3ke_lib.data.records import RecordError
 from d3ke_lib.data.renderer.body_surface import SURFACE_FILE, BodySurface, load_surface
 from d3ke_lib.data.schema import Metadata, file_name, names_of
-from d3ke_lib.data.seeds import seed_generator
-from d3ke_lib.data.synthetic import motion, people_scene, scene
+from d3ke_lib.data.synthetic import motion, people_scene, people_take, scene
+from d3ke_lib.data.synthetic.cameras import LOOKS
 from d3ke_lib.data.synthetic.channels import ACTIONS_FILE, POSTURES_FILE
 from d3ke_lib.data.synthetic.collisions import separable_pairs
 from d3ke_lib.data.synthetic.mixtures import HELD_OUT, MIXTURE, draw_wide_style, vary_motion
+from d3ke_lib.data.synthetic.surroundings import TakeKey
 
 _Job = tuple[int, str]  # subject, camera: of one file
 # Files that the records depend on, besides the configuration.
@@ -61,12 +61,11 @@ class DataConfig:
     fps: float = 30.0
     px: int = 360  # side of a stored crop
     margin: float = 1.4  # its side over that of the network's crop
-    jpeg_quality: int = 92
     motion: Literal["actions", "mixtures"] = "actions"  # its first and second version (mixtures.py)
     surface: Literal["cones", "mesh"] = "cones"  # of subjects: round cones, or people (data.people)
 
     def __post_init__(self) -> None:
-        for name, known in (("actions", motion.ACTIONS), ("cameras", tuple(D3KE.cameras))):
+        for name, known in (("actions", motion.ACTIONS), ("cameras", LOOKS)):
             values = getattr(self, name)
             if not values or len({*values} & {*known}) != len(values):
                 raise ValueError(f"DataConfig.{name}: expected different ones of {known}, found {values}")
@@ -176,26 +175,28 @@ def _load_people() -> People:
 
 def make_takes(
     config: DataConfig, job: _Job, device: str = "cpu"
-) -> Iterator[tuple[dict[str, Any], UInt8[Tensor, "time 3 px px"]]]:
-    """Columns and images of each action in turn; the motion is the same for every camera."""
-    subject, name = job
+) -> Iterator[tuple[dict[str, Any], UInt8[Tensor, "time 3 px px"], int]]:
+    """Columns, images and JPEG quality of each action in turn; the motion is the same for every look."""
+    subject, look = job
     skeleton, surface = load_body()
-    coned = performer = scene.draw_subject(skeleton, surface, config.seed, subject)
-    stage = people_scene if config.surface == "mesh" else scene
-    if stage is people_scene:
-        performer = stage.draw_subject(skeleton, _load_people(), config.seed, subject)
+    coned = scene.draw_subject(skeleton, surface, config.seed, subject)
+    performer = people_take.draw_subject(skeleton, _load_people(), config.seed, subject)
     numbers = torch.arange(config.frames)
     t = numbers.double() / config.fps
     for i, action in enumerate(config.list_takes(subject)):
         number = len(motion.ACTIONS) + i if action == MIXTURE else motion.ACTIONS.index(action)
         stream = (config.seed, subject, number)
-        moved = _draw_motion(config, coned, action, t, (*stream, scene.TAKE))
-        take = stage.put_on_floor(skeleton, performer, moved)
-        room = seed_generator(*stream, scene.ROOM)
-        camera = calibrated(name, torch.float64)
-        columns, images = stage.render_take(take, performer, camera, config.px, config.margin, room, device)
+        exposure = people_take.draw_exposure(stream)
+        instants = people_take.list_instants(t, exposure)
+        moved = _draw_motion(config, coned, action, instants, (*stream, scene.TAKE))
+        take = people_take.perform(skeleton, performer, moved, action, exposure)
+        key = TakeKey(action, stream, t)
+        shot = people_scene.render_take(
+            skeleton, take, performer, key, look, config.px, config.margin, device
+        )
+        columns, images, quality = shot
         columns |= {"frame": numbers + i * config.frames, "time": t, "action": [action] * config.frames}
-        yield columns, images
+        yield columns, images, quality
 
 
 def _draw_motion(
@@ -226,7 +227,7 @@ def _write_file(config: DataConfig, out: Path, job: _Job, parts: list[dict[str, 
 
 
 def _make_file(config: DataConfig, out: Path, job: _Job) -> None:
-    parts = [c | {"image": records.encode(i, config.jpeg_quality)} for c, i in make_takes(config, job)]
+    parts = [c | {"image": records.encode(i, quality)} for c, i, quality in make_takes(config, job)]
     _write_file(config, out, job, parts)
 
 
@@ -249,5 +250,5 @@ def _run_on_device(
             if job:
                 shot = make_takes(config, job, device)
                 waiting.append(
-                    (job, [(c, pool.submit(records.encode, i, config.jpeg_quality)) for c, i in shot])
+                    (job, [(c, pool.submit(records.encode, i, quality)) for c, i, quality in shot])
                 )

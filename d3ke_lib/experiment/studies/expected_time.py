@@ -95,8 +95,8 @@ def _rendering_seconds(data: DataConfig) -> float:
     one = dataclasses.replace(data, actions=data.actions[:1])
 
     def take() -> None:
-        for _, images in synthetic.make_takes(one, (1, data.cameras[0]), device.type):
-            records.encode(images, data.jpeg_quality)
+        for _, images, quality in synthetic.make_takes(one, (1, data.cameras[0]), device.type):
+            records.encode(images, quality)
 
     takes = len(data.actions) * len(data.cameras) * (data.train + data.validation + data.test)
     _, seconds = timed(take, device)  # the first take reads the skeleton and the surface
