@@ -47,7 +47,7 @@ def place_camera(look: str, path: Float[Tensor, "time 2"], generator: torch.Gene
         return calibrated(look, torch.float64)
     ranges = _DRAWN[look]
     draw = _Draw(generator)
-    around, distance = draw.within(0, 2 * math.pi), draw.within(*_DISTANCE)
+    around, distance = draw.within(0.0, 2 * math.pi), draw.within(*_DISTANCE)
     height, zoom, roll = (draw.within_one(each) for each in ranges)
     aim = [draw.within(-_AIM_OFF, _AIM_OFF), draw.within(-_AIM_OFF, _AIM_OFF), draw.within(*_AIM)]
     return _aimed(path, (math.cos(around), math.sin(around)), distance, height, aim, zoom, roll)

@@ -71,10 +71,10 @@ def draw_clutter(
     for _ in range(int(torch.randint(most + 1, (), generator=generator))):
         kind = _KINDS[int(torch.randint(len(_KINDS), (), generator=generator))]
         boxes = kind(generator)
-        around, away = _within(generator, 0, 2 * math.pi), _within(generator, free + 0.5, free + 3.0)
+        around, away = _within(generator, 0.0, 2 * math.pi), _within(generator, free + 0.5, free + 3.0)
         at = [away * math.cos(around), away * math.sin(around)]
         at = [min(max(value, a + 0.5), b - 0.5) for value, a, b in zip(at, low, high)]
-        facing = _within(generator, 0, 2 * math.pi)
+        facing = _within(generator, 0.0, 2 * math.pi)
         if math.hypot(*at) > free + 0.5:
             pieces.append(_build(boxes, at, facing))
     return pieces

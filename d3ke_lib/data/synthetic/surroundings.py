@@ -29,6 +29,7 @@ from d3ke_lib.data.synthetic.props import Prop, draw_clutter, seat
 _ROOM, _CAMERA, _FURNITURE, _BYSTANDER = range(10, 14)
 _SITTING = ("sitting_down", "crossing_legs_sitting")
 _SEAT_HEIGHTS = (0.25, 0.62)  # m
+_THIGH = 0.25  # m from the pelvis' joint down to a level thigh's lower side, at most
 _SHARE_BEHIND = 0.25  # of takes and looks, somebody stands behind the subject
 _BYSTANDERS, _FIRST_BYSTANDER = 12, 1_000_000  # how many there are, and the number of the first
 _IDLE = ("phone_talking", "crossing_arms", "checking_watch", "pointing", "clapping", "waving", "walking")
@@ -130,7 +131,7 @@ def _find_seat(take: PeopleTake, subject: PeopleSubject, generator: Generator) -
     under = take.vertices[lowest, carried]
     under = under[_along(under, at, forward) < 0.2]
     height = float(under[:, 2].min())
-    if not _SEAT_HEIGHTS[0] < height < _SEAT_HEIGHTS[1]:
+    if not _SEAT_HEIGHTS[0] < height < _SEAT_HEIGHTS[1] or pelvis[lowest, 2] - height > _THIGH:
         return None
     sitting = take.vertices[pelvis[:, 2] < pelvis[lowest, 2] + 0.05][:, subject.worn].flatten(0, 1)
     sitting = sitting[(sitting[:, 2] > height) & (sitting[:, 2] < height + 0.45)]
