@@ -210,7 +210,7 @@ def _wallpaper(draw: _Draw) -> Float[Tensor, "3 row column"]:
 
 def _tinted(draw: _Draw, saturation: float, low: float, high: float) -> Float[Tensor, "3 row column"]:
     pale, low = 0.7 * saturation, (low + high) / 2
-    strength = draw.within(saturation, 2 * saturation) if draw.held_out else draw.within(0, pale)
+    strength = draw.within(0.7 * saturation, 1.2 * saturation) if draw.held_out else draw.within(0, pale)
     color = colorsys.hsv_to_rgb(draw.hue(), strength, draw.within(low, high))
     return torch.tensor(color)[:, None, None].repeat(1, _ROWS, _COLUMNS)
 
