@@ -3,7 +3,7 @@
 python scripts/bench_render.py [--sizes 64 128 256] [--threads 1] [--device cpu] [--repeats 5]
 
 Takes of dressed subjects, one per look, 1.4 times their box in view, 20 frames per call, with all that the
-takes have around them. "image" is the renderer alone; "frame" adds posing, scenery, labels, sensor and JPEG, as
+takes have around them. "image" is the renderer alone; "frame" adds posing, scenery, sensor and JPEG, as
 records are made: so many processes at once, one thread each, wall time over all their frames. Reports the
 fastest of the repeats; "bytes" is the mean JPEG.
 """

@@ -191,16 +191,13 @@ def list_casters(people: People, take: PeopleTake, scenery: Scenery) -> tuple[Se
 
 # Round cones between two joints, radii in m; the first ones are enough for somebody far away.
 _CASTERS = (
-    ("L5_S1_IVDjnt", "T1_head_neck", 0.14, 0.13),
-    ("hip_r", "ankle_r", 0.08, 0.05),
-    ("hip_l", "ankle_l", 0.08, 0.05),
-    ("knee_r", "ankle_r", 0.06, 0.05),
-    ("knee_l", "ankle_l", 0.06, 0.05),
-    ("C7_skull", "C7_skull", 0.11, 0.11),
+    ("L5_S1_IVDjnt", "C7_skull", 0.14, 0.11),
+    ("knee_r", "mtp_r", 0.06, 0.05),
+    ("knee_l", "mtp_l", 0.06, 0.05),
+    ("hip_r", "knee_r", 0.09, 0.07),
+    ("hip_l", "knee_l", 0.09, 0.07),
     ("shoulder2", "radiocarpal", 0.05, 0.04),
     ("shoulder2_l", "radiocarpal_l", 0.05, 0.04),
-    ("ankle_r", "mtp_r", 0.05, 0.045),
-    ("ankle_l", "mtp_l", 0.05, 0.045),
 )
 
 
