@@ -37,7 +37,7 @@ _CASTERS = (
 )
 
 
-class _PeopleSubject(NamedTuple):
+class PeopleSubject(NamedTuple):
     """Scale factors, style of motion and surface: the same in all takes and cameras."""
 
     scales: Float[Tensor, "body 3"]
@@ -55,15 +55,15 @@ class PeopleTake(NamedTuple):
     normals: Float[Tensor, "time vertex 3"]
 
 
-def draw_subject(skeleton: Skeleton, people: People, seed: int, number: int) -> _PeopleSubject:
+def draw_subject(skeleton: Skeleton, people: People, seed: int, number: int) -> PeopleSubject:
     """Subject `number` of a data set of this seed; `skeleton` in float64. Sizes and style are scene.py's."""
     unique = draw_scales(skeleton, seed_generator(seed, number, SIZE))
     scales = skeleton.spread_scales(unique)
     person = draw_person(people, skeleton, scales, seed_generator(seed, number, CLOTHES))
-    return _PeopleSubject(scales, draw_style((seed, number, STYLE)), person, people)
+    return PeopleSubject(scales, draw_style((seed, number, STYLE)), person, people)
 
 
-def put_on_floor(skeleton: Skeleton, subject: _PeopleSubject, motion: Motion) -> PeopleTake:
+def put_on_floor(skeleton: Skeleton, subject: PeopleSubject, motion: Motion) -> PeopleTake:
     """The motion on the floor: the lowest vertex is `hop` (m) above it."""
     pose = Pose(motion.angles, subject.scales.expand(len(motion.hop), -1, -1), motion.R_world_root)
     vertices, normals = pose_surface(subject.person.surface, subject.people.template, skeleton, pose)
@@ -75,7 +75,7 @@ def put_on_floor(skeleton: Skeleton, subject: _PeopleSubject, motion: Motion) ->
 
 def render_take(
     take: PeopleTake,
-    subject: _PeopleSubject,
+    subject: PeopleSubject,
     full: Camera,
     px: int,
     margin: float,
@@ -101,7 +101,7 @@ def render_take(
     return label_columns(take.pose, take.points, crop, box), images
 
 
-def _worn(subject: _PeopleSubject) -> Tensor:
+def _worn(subject: PeopleSubject) -> Tensor:
     """Vertices that a triangle is drawn between."""
     return subject.person.dressed.triangles.unique()
 
