@@ -24,17 +24,6 @@ def skeleton():
 
 
 @pytest.fixture(scope="module")
-def people_folder(tmp_path_factory, skeleton):
-    """Where the wheel and the template are; skips where the package index cannot be reached."""
-    folder = tmp_path_factory.mktemp("people")
-    try:
-        template.prepare_template(folder, skeleton)
-    except D3keError as error:
-        pytest.skip(str(error))
-    return folder
-
-
-@pytest.fixture(scope="module")
 def people(people_folder, skeleton):
     return cast.load_people(people_folder / template.FILE, skeleton)
 
@@ -160,9 +149,7 @@ def test_shares_are_barycentric():
     torch.testing.assert_close(at, wanted, rtol=0, atol=1e-5)
 
 
-def test_records_of_people_are_the_same_for_any_number_of_workers(people_folder, tmp_path, monkeypatch):
-    monkeypatch.setenv("D3KE_OUT", str(people_folder.parent))
-    (people_folder.parent / "people").exists() or (people_folder.parent / "people").symlink_to(people_folder)
+def test_records_of_people_are_the_same_for_any_number_of_workers(people_folder, tmp_path):
     config = generate.DataConfig(
         train=1,
         validation=1,
@@ -172,7 +159,6 @@ def test_records_of_people_are_the_same_for_any_number_of_workers(people_folder,
         fps=10.0,
         px=40,
         margin=1.25,
-        surface="mesh",
     )
     first, second = (generate.make(config, tmp_path / str(n), workers=n) for n in (1, 2))
     assert first["files"] == second["files"]

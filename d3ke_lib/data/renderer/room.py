@@ -117,7 +117,7 @@ def _sample_texture(
 
 
 def _sunlit(shadows: Shadows, x: Tensor, y: Tensor, floor: Tensor) -> Float[Tensor, "frame n"]:
-    """Share of light that reaches (frame, n) points; 1 off the floor. Read from a map of each frame's shadow."""
+    """Share of light that reaches (frame, n) points, by a map of each frame's shadow; 1 off the floor."""
     low, high = shadows.bounds[:, :2], shadows.bounds[:, 2:]
     steps = (torch.arange(_MAP, dtype=x.dtype, device=x.device) + 0.5) / _MAP
     map_x, map_y = (low[:, i, None] + steps * (high - low)[:, i, None] for i in range(2))

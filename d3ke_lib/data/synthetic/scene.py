@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from d3ke_lib.body.kinematics import Skeleton
@@ -21,8 +21,6 @@ from d3ke_lib.data.renderer.raytrace import Shading, render
 from d3ke_lib.data.renderer.round_cones import Cones
 from d3ke_lib.data.renderer.shade import Paint
 from d3ke_lib.data.seeds import seed_generator
-from d3ke_lib.data.synthetic.collisions import penetration_depth
-from d3ke_lib.data.synthetic.mixtures import generate_mixture
 from d3ke_lib.data.synthetic.motion import Motion, Style, draw_style, generate_motion
 
 # Purposes of the random streams (seed, subject, …, purpose).
@@ -33,8 +31,6 @@ _STATURE_SD, _LENGTH_SD, _SIDE_SD = 0.055, 0.17, 0.04
 _SOFTNESS = 0.003
 # The box extends beyond the surface by this share of its side.
 _PAD = 0.02
-# Of mixtures: how many are tried, how deep (m) one may penetrate itself, and in how many of its frames.
-_TRIES, _MAX_DEPTH, _CHECKED_FRAMES = 8, 0.03, 8
 
 
 class Subject(NamedTuple):
@@ -92,27 +88,6 @@ def perform(
 ) -> Take:
     """The subject performs `action` at the times t (s); `seed`: of the take."""
     return put_on_floor(skeleton, subject, generate_motion(action, subject.style, t, seed))
-
-
-def choose_mixture(
-    skeleton: Skeleton,
-    subject: Subject,
-    actions: Sequence[str],
-    t: Float[Tensor, " time"],
-    seed: Sequence[int],
-    pairs: Bool[Tensor, "cone cone"],
-) -> Motion:
-    """A mixture of actions: of up to `_TRIES`, the first that penetrates itself by less than `_MAX_DEPTH`.
-
-    If there is none, the one that penetrates itself least. pairs: of cones that may not overlap.
-    """
-    tries: list[tuple[float, Motion]] = []
-    while len(tries) < _TRIES and (not tries or tries[-1][0] > _MAX_DEPTH):
-        motion = generate_mixture(actions, subject.style, t, (*seed, len(tries)))
-        some = Motion(*(part[:: max(1, len(t) // _CHECKED_FRAMES)] for part in motion))
-        depth = penetration_depth(put_on_floor(skeleton, subject, some).cones, pairs).max()
-        tries.append((float(depth), motion))
-    return min(tries, key=lambda one: one[0])[1]
 
 
 def put_on_floor(skeleton: Skeleton, subject: Subject, motion: Motion) -> Take:
