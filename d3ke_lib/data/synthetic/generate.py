@@ -21,23 +21,24 @@ from tqdm import tqdm
 
 from d3ke_lib import settings
 from d3ke_lib.body.kinematics import Skeleton, default_skeleton
-from d3ke_lib.body.spec import BODY_FILE, D3KE, body_file
+from d3ke_lib.body.spec import BODY_FILE, body_file
 from d3ke_lib.data import record_jobs, records
-from d3ke_lib.data.camera import calibrated
 from d3ke_lib.data.people.cast import People, load_people
 from d3ke_lib.data.people.template import prepare_template
 from d3ke_lib.data.portable.mode import portable
 from d3ke_lib.data.records import RecordError
 from d3ke_lib.data.renderer.body_surface import SURFACE_FILE, BodySurface, load_surface
 from d3ke_lib.data.schema import Metadata, file_name, names_of
-from d3ke_lib.data.seeds import seed_generator
-from d3ke_lib.data.synthetic import motion, people_scene, scene, takes
+from d3ke_lib.data.synthetic import motion, people_scene, people_take, scene, takes
+from d3ke_lib.data.synthetic.cameras import LOOKS
 from d3ke_lib.data.synthetic.channels import ACTIONS_FILE, POSTURES_FILE
-from d3ke_lib.data.synthetic.mixtures import HELD_OUT, MIXTURE, draw_wide_style
+from d3ke_lib.data.synthetic.mixtures import HELD_OUT, MIXTURE
+from d3ke_lib.data.synthetic.surroundings import TakeKey
 
 _Job = tuple[int, tuple[str, ...]]  # subject, and the cameras of its files
 _Columns = dict[str, Any]
-_Shot = tuple[_Columns, UInt8[Tensor, "time 3 px px"]]  # columns and images of a take by one camera
+# Columns and images of a take by one camera, and the quality of their JPEGs.
+_Shot = tuple[_Columns, UInt8[Tensor, "time 3 px px"], int]
 # Files that the records depend on, besides the configuration and the template of people.
 _SOURCES = (BODY_FILE, SURFACE_FILE, ACTIONS_FILE, POSTURES_FILE)
 _SUBJECTS_AHEAD = 2  # rendered on the device while earlier ones are compressed
@@ -56,20 +57,18 @@ class DataConfig:
     validation: int = 3
     test: int = 15
     actions: tuple[str, ...] = motion.ACTIONS  # those held out of training (mixtures.py) among them
-    train_cameras: tuple[str, ...] = ("PG1", "PG2")
-    test_cameras: tuple[str, ...] = ("PG1", "PG2")  # of validation subjects, too
+    train_cameras: tuple[str, ...] = ("R1", "R2")  # see cameras.py
+    test_cameras: tuple[str, ...] = ("PG1", "PG2", "R1", "H1")  # of validation subjects, too
     seconds: float = 4.0  # of each take
     fps: float = 30.0
     px: int = 360  # side of a stored crop
     margin: float = 1.4  # its side over that of the network's crop
-    jpeg_quality: int = 92
 
     def __post_init__(self) -> None:
-        cameras = tuple(D3KE.cameras)
         for name, known in (
             ("actions", motion.ACTIONS),
-            ("train_cameras", cameras),
-            ("test_cameras", cameras),
+            ("train_cameras", LOOKS),
+            ("test_cameras", LOOKS),
         ):
             values = getattr(self, name)
             if not values or len({*values} & {*known}) != len(values):
@@ -176,37 +175,38 @@ def _load_people() -> People:
 def make_takes(config: DataConfig, job: _Job, device: str = "cpu") -> Iterator[dict[str, _Shot]]:
     """Each take of a subject in turn, as every camera of the job sees it."""
     subject, cameras = job
-    performer = portable(people_scene.draw_subject)(load_body()[0], _load_people(), config.seed, subject)
-    for i in range(len(config.list_takes(subject))):
-        yield _make_take(config, performer, subject, i, cameras, device)
+    performer = portable(people_take.draw_subject)(load_body()[0], _load_people(), config.seed, subject)
+    for number in range(len(config.list_takes(subject))):
+        yield _make_take(config, performer, subject, number, cameras, device)
 
 
 @portable
 def _make_take(
     config: DataConfig,
-    performer: people_scene.PeopleSubject,
+    performer: people_take.PeopleSubject,
     subject: int,
-    i: int,
+    number: int,
     cameras: tuple[str, ...],
     device: str,
 ) -> dict[str, _Shot]:
-    """Take number `i` of a subject by each camera."""
-    action, numbers = config.list_takes(subject)[i], torch.arange(config.frames)
-    number = len(motion.ACTIONS) + i if action == MIXTURE else motion.ACTIONS.index(action)
-    stream, t = (config.seed, subject, number), numbers.double() / config.fps
+    """A subject's take of that number by each camera."""
+    action, frames = config.list_takes(subject)[number], torch.arange(config.frames)
+    part = len(motion.ACTIONS) + number if action == MIXTURE else motion.ACTIONS.index(action)
+    key = TakeKey(action, (config.seed, subject, part), frames.double() / config.fps)
     skeleton, surface = load_body()
-    style = draw_wide_style((config.seed, subject, scene.STYLE))
-    mover = takes.Mover(skeleton, surface, performer.scales, style)
-    moved, parts = takes.draw_motion(mover, action, config.seen_actions, t, (*stream, scene.TAKE))
-    take = people_scene.put_on_floor(skeleton, performer, moved)
-    same = {"frame": numbers + i * config.frames, "time": t, "action": [action] * config.frames}
+    exposure = people_take.draw_exposure(key.seed)
+    mover = takes.Mover(skeleton, surface, performer.scales, performer.style)
+    instants, seed = people_take.list_instants(key.t, exposure), (*key.seed, scene.TAKE)
+    moved, parts = takes.draw_motion(mover, action, config.seen_actions, instants, seed)
+    take = people_take.perform(skeleton, performer, moved, action, exposure)
+    same = {"frame": frames + number * config.frames, "time": key.t, "action": [action] * config.frames}
+    same["parts"] = parts[:: len(parts) // config.frames]
     shots = {}
     for camera in cameras:
-        room, full = seed_generator(*stream, scene.ROOM), calibrated(camera, torch.float64)
-        columns, images = people_scene.render_take(
-            take, performer, full, config.px, config.margin, room, device
+        shot = people_scene.render_take(
+            skeleton, take, performer, key, camera, config.px, config.margin, device
         )
-        shots[camera] = columns | same | {"parts": parts}, images
+        shots[camera] = shot[0] | same, *shot[1:]
     return shots
 
 
@@ -226,8 +226,8 @@ def _write_file(config: DataConfig, out: Path, subject: int, camera: str, takes:
 def _make_files(config: DataConfig, out: Path, job: _Job) -> None:
     made: dict[str, list[_Columns]] = {camera: [] for camera in job[1]}
     for shots in make_takes(config, job):
-        for camera, (columns, images) in shots.items():
-            made[camera].append(columns | {"image": records.encode(images, config.jpeg_quality)})
+        for camera, (columns, images, quality) in shots.items():
+            made[camera].append(columns | {"image": records.encode(images, quality)})
     for camera, columns in made.items():
         _write_file(config, out, job[0], camera, columns)
 
@@ -251,7 +251,6 @@ def _run_on_device(
             if job:
                 made = {camera: [] for camera in job[1]}
                 for shots in make_takes(config, job, device):
-                    for camera, (columns, images) in shots.items():
-                        jpegs = pool.submit(records.encode, images, config.jpeg_quality)
-                        made[camera].append((columns, jpegs))
+                    for camera, (columns, *shot) in shots.items():
+                        made[camera].append((columns, pool.submit(records.encode, *shot)))
                 waiting.append((job[0], made))

@@ -94,7 +94,7 @@ def _rendering_seconds(data: DataConfig) -> float:
 
     def render() -> None:
         for shots in synthetic.make_takes(one, (1, (camera,)), device.type):
-            records.encode(shots[camera][1], data.jpeg_quality)
+            records.encode(*shots[camera][1:])
 
     everybody = itertools.chain.from_iterable(data.splits.values())
     _, seconds = timed(render, device)  # the first call reads the skeleton and the template
