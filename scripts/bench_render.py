@@ -3,8 +3,8 @@
 python scripts/bench_render.py [--sizes 64 128 256] [--threads 1] [--device cpu] [--repeats 5]
 
 Takes of dressed subjects, one per look, 1.4 times their box in view, 20 frames per call, with all that the
-takes have around them. "image" is the renderer alone; "frame" adds posing, scenery, sensor and JPEG, as
-records are made: so many processes at once, one thread each, wall time over all their frames. Reports the
+takes have around them. "image" is the renderer alone; "frame" adds posing, scenery, labels, sensor and JPEG,
+as records are made: so many processes at once, one thread each, wall time over all their frames. Reports the
 fastest of the repeats; "bytes" is the mean JPEG.
 """
 
@@ -62,11 +62,11 @@ def fastest(calls: list[Callable[[], object]], repeats: int) -> float:
 
 
 def make_frames(px: int) -> list[int]:
-    """Sizes of the JPEGs of one subject in short takes seen by all looks."""
+    """Sizes of the JPEGs of one subject in five short takes seen by all looks."""
     config = generate.DataConfig(
-        train=1, validation=0, test=0, actions=ACTIONS[:4], train_cameras=LOOKS, seconds=2.0, fps=10.0, px=px
+        train=1, validation=0, test=0, actions=ACTIONS[:4], cameras=LOOKS, seconds=2.0, fps=10.0, px=px
     )
-    shots = (shot for take in generate.make_takes(config, (1, LOOKS)) for shot in take.values())
+    shots = (shot for look in LOOKS for shot in generate.make_takes(config, (1, look)))
     return [len(jpeg) for _, images, quality in shots for jpeg in records.encode(images, quality)]
 
 

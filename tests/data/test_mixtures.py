@@ -170,7 +170,15 @@ def test_records_of_mixtures_are_the_same_bytes_for_any_number_of_workers(
     tmp_path: Path, people_folder: Path
 ):
     config = replace(
-        CONFIG, train=1, validation=0, actions=("walking", "kicking"), seconds=0.2, fps=10.0, px=16
+        CONFIG,
+        train=1,
+        validation=0,
+        actions=("walking", "kicking"),
+        seconds=0.2,
+        fps=10.0,
+        px=16,
+        train_cameras=("R1",),
+        test_cameras=("PG1", "H1"),
     )
     made = [generate.make(config, tmp_path / str(workers), workers) for workers in (1, 2)]
     assert made[0] == made[1]

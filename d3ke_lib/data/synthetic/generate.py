@@ -32,12 +32,13 @@ from d3ke_lib.data.schema import Metadata, file_name, names_of
 from d3ke_lib.data.synthetic import motion, people_scene, people_take, scene, takes
 from d3ke_lib.data.synthetic.cameras import LOOKS
 from d3ke_lib.data.synthetic.channels import ACTIONS_FILE, POSTURES_FILE
-from d3ke_lib.data.synthetic.mixtures import HELD_OUT, MIXTURE, draw_wide_style
+from d3ke_lib.data.synthetic.mixtures import HELD_OUT, MIXTURE
 from d3ke_lib.data.synthetic.surroundings import TakeKey
 
 _Job = tuple[int, tuple[str, ...]]  # subject, and the cameras of its files
 _Columns = dict[str, Any]
-_Shot = tuple[_Columns, UInt8[Tensor, "time 3 px px"], int]  # of a take by one camera; the JPEGs' quality
+# Columns and images of a take by one camera, and the quality of their JPEGs.
+_Shot = tuple[_Columns, UInt8[Tensor, "time 3 px px"], int]
 # Files that the records depend on, besides the configuration and the template of people.
 _SOURCES = (BODY_FILE, SURFACE_FILE, ACTIONS_FILE, POSTURES_FILE)
 _SUBJECTS_AHEAD = 2  # rendered on the device while earlier ones are compressed
@@ -56,7 +57,7 @@ class DataConfig:
     validation: int = 3
     test: int = 15
     actions: tuple[str, ...] = motion.ACTIONS  # those held out of training (mixtures.py) among them
-    train_cameras: tuple[str, ...] = ("R1", "R2")  # looks (cameras.py)
+    train_cameras: tuple[str, ...] = ("R1", "R2")  # see cameras.py
     test_cameras: tuple[str, ...] = ("PG1", "PG2", "R1", "H1")  # of validation subjects, too
     seconds: float = 4.0  # of each take
     fps: float = 30.0
@@ -64,8 +65,11 @@ class DataConfig:
     margin: float = 1.4  # its side over that of the network's crop
 
     def __post_init__(self) -> None:
-        choices = {"actions": motion.ACTIONS, "train_cameras": LOOKS, "test_cameras": LOOKS}
-        for name, known in choices.items():
+        for name, known in (
+            ("actions", motion.ACTIONS),
+            ("train_cameras", LOOKS),
+            ("test_cameras", LOOKS),
+        ):
             values = getattr(self, name)
             if not values or len({*values} & {*known}) != len(values):
                 raise ValueError(f"DataConfig.{name}: expected different ones of {known}, found {values}")
@@ -172,8 +176,8 @@ def make_takes(config: DataConfig, job: _Job, device: str = "cpu") -> Iterator[d
     """Each take of a subject in turn, as every camera of the job sees it."""
     subject, cameras = job
     performer = portable(people_take.draw_subject)(load_body()[0], _load_people(), config.seed, subject)
-    for i in range(len(config.list_takes(subject))):
-        yield _make_take(config, performer, subject, i, cameras, device)
+    for number in range(len(config.list_takes(subject))):
+        yield _make_take(config, performer, subject, number, cameras, device)
 
 
 @portable
@@ -181,29 +185,28 @@ def _make_take(
     config: DataConfig,
     performer: people_take.PeopleSubject,
     subject: int,
-    i: int,
+    number: int,
     cameras: tuple[str, ...],
     device: str,
 ) -> dict[str, _Shot]:
-    """Take number `i` of a subject by each camera."""
-    action, numbers = config.list_takes(subject)[i], torch.arange(config.frames)
-    number = len(motion.ACTIONS) + i if action == MIXTURE else motion.ACTIONS.index(action)
-    stream, t = (config.seed, subject, number), numbers.double() / config.fps
+    """A subject's take of that number by each camera."""
+    action, frames = config.list_takes(subject)[number], torch.arange(config.frames)
+    part = len(motion.ACTIONS) + number if action == MIXTURE else motion.ACTIONS.index(action)
+    key = TakeKey(action, (config.seed, subject, part), frames.double() / config.fps)
     skeleton, surface = load_body()
-    style = draw_wide_style((config.seed, subject, scene.STYLE))
-    mover = takes.Mover(skeleton, surface, performer.scales, style)
-    exposure = people_take.draw_exposure(stream)
-    instants = people_take.list_instants(t, exposure)
-    moved, parts = takes.draw_motion(mover, action, config.seen_actions, instants, (*stream, scene.TAKE))
+    exposure = people_take.draw_exposure(key.seed)
+    mover = takes.Mover(skeleton, surface, performer.scales, performer.style)
+    instants, seed = people_take.list_instants(key.t, exposure), (*key.seed, scene.TAKE)
+    moved, parts = takes.draw_motion(mover, action, config.seen_actions, instants, seed)
     take = people_take.perform(skeleton, performer, moved, action, exposure)
-    parts = parts[:: len(instants) // len(t)]
-    same = {"frame": numbers + i * config.frames, "time": t, "action": [action] * config.frames}
-    key, shots = TakeKey(action, stream, t), {}
-    for look in cameras:
-        columns, images, quality = people_scene.render_take(
-            skeleton, take, performer, key, look, config.px, config.margin, device
+    same = {"frame": frames + number * config.frames, "time": key.t, "action": [action] * config.frames}
+    same["parts"] = parts[:: len(parts) // config.frames]
+    shots = {}
+    for camera in cameras:
+        shot = people_scene.render_take(
+            skeleton, take, performer, key, camera, config.px, config.margin, device
         )
-        shots[look] = columns | same | {"parts": parts}, images, quality
+        shots[camera] = shot[0] | same, *shot[1:]
     return shots
 
 
@@ -248,7 +251,6 @@ def _run_on_device(
             if job:
                 made = {camera: [] for camera in job[1]}
                 for shots in make_takes(config, job, device):
-                    for camera, (columns, images, quality) in shots.items():
-                        jpegs = pool.submit(records.encode, images, quality)
-                        made[camera].append((columns, jpegs))
+                    for camera, (columns, *shot) in shots.items():
+                        made[camera].append((columns, pool.submit(records.encode, *shot)))
                 waiting.append((job[0], made))

@@ -14,7 +14,8 @@ from d3ke_lib.body.pose import Points, Pose
 from d3ke_lib.data.people.cast import DressedSubject, People, draw_person
 from d3ke_lib.data.people.subject import pose_surface
 from d3ke_lib.data.seeds import seed_generator
-from d3ke_lib.data.synthetic.motion import Motion, Style, draw_style
+from d3ke_lib.data.synthetic.mixtures import draw_wide_style
+from d3ke_lib.data.synthetic.motion import Motion, Style
 from d3ke_lib.data.synthetic.scene import CLOTHES, SIZE, STYLE, draw_scales
 
 # m, of a soft minimum over the vertices: the pelvis moves smoothly when another one becomes the lowest.
@@ -60,7 +61,7 @@ def draw_subject(skeleton: Skeleton, people: People, seed: int, number: int) -> 
     unique = draw_scales(skeleton, seed_generator(seed, number, SIZE))
     scales = skeleton.spread_scales(unique)
     person = draw_person(people, skeleton, scales, seed_generator(seed, number, CLOTHES))
-    return PeopleSubject(scales, draw_style((seed, number, STYLE)), person, people)
+    return PeopleSubject(scales, draw_wide_style((seed, number, STYLE)), person, people)
 
 
 def draw_exposure(seed: tuple[int, ...]) -> float:

@@ -31,7 +31,7 @@ _SITTING = ("sitting_down", "crossing_legs_sitting")
 _SEAT_HEIGHTS = (0.25, 0.62)  # m
 _THIGH = 0.25  # m from the pelvis' joint down to a level thigh's lower side, at most
 _SHARE_BEHIND = 0.25  # of takes and looks, somebody stands behind the subject
-_BYSTANDERS, _FIRST_BYSTANDER = 12, 1_000_000  # how many there are, and the number of the first
+_BYSTANDERS, _FIRST_BYSTANDER = 6, 1_000_000  # how many there are, and the number of the first
 _IDLE = ("phone_talking", "crossing_arms", "checking_watch", "pointing", "clapping", "waving", "walking")
 _ARM = 1.1  # m around the pelvis' path that no furniture enters
 

@@ -177,7 +177,7 @@ SMOKE = Profile(
             "jogging",
             "kicking",
         ),  # two to train on, and one that test subjects alone perform
-        test_cameras=("PG1", "PG2"),  # several views of a subject
+        test_cameras=("PG1", "H1"),  # several views of a subject
         seconds=1.0,  # 10 frames, longer than the window
         fps=10.0,  # as the demo
         px=46,  # 7 px of margin on each side of 32
