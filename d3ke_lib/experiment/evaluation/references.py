@@ -27,7 +27,7 @@ _Centre = Callable[[Tensor], Tensor]  # (frame, …) → (…)
 
 
 def predict_references(
-    train: Batch, train_told: Told, test: Batch, test_told: Told, skeleton: Skeleton
+    train: Batch, test: Batch, train_told: Told, test_told: Told, skeleton: Skeleton
 ) -> dict[str, Prediction]:
     """Each reference's prediction for the frames of `test`."""
     frames = len(test.time)
