@@ -14,7 +14,7 @@ import _cli
 import pandas as pd
 
 from d3ke_lib.experiment.evaluation.references import MEAN_POSE
-from d3ke_lib.experiment.report import claims, deviations, findings, tables
+from d3ke_lib.experiment.report import claims, deviations, findings, limits, tables
 from d3ke_lib.experiment.report.effects import ANGLE, name_data
 from d3ke_lib.experiment.run.artifacts import REPOSITORY, D3keError, out_root, read_json, write_json
 from d3ke_lib.files import write_text
@@ -154,7 +154,7 @@ def results_block(home: Path, results: dict[str, Any]) -> str:
         figure(home, "paired"),
         figure(home, "data"),
         "What they say, and what limits it:",
-        "\n".join(f"- {one}" for one in findings.conclusion(results)[1:] + findings.caveats(results)),
+        "\n".join(f"- {one}" for one in findings.conclusion(results)[1:] + limits.caveats(results)),
     ]
     return "\n\n".join(parts)
 

@@ -19,7 +19,7 @@ from jinja2 import Environment, FileSystemLoader
 from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
-from d3ke_lib.experiment.report import claims, deviations, findings, tables
+from d3ke_lib.experiment.report import claims, deviations, findings, limits, tables
 from d3ke_lib.experiment.report.effects import is_smoke
 from d3ke_lib.experiment.report.method_names import SHORT
 from d3ke_lib.experiment.run.artifacts import REPOSITORY, D3keError, out_root, read_json
@@ -88,7 +88,7 @@ def write_index(
         "index.html",
         title=findings.question(results),
         answer=findings.answer(results),
-        caveats=findings.caveats(results),
+        caveats=limits.caveats(results),
         smoke=is_smoke(results),
         commit=results["git"][:10],
         results=results,

@@ -12,7 +12,7 @@ from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.data.datasets import FrameSet
 from d3ke_lib.data.synthetic.generate import DataConfig
 from d3ke_lib.experiment import pipeline
-from d3ke_lib.experiment.evaluation import comparisons, conditions, evaluate, frame_errors, references, scores
+from d3ke_lib.experiment.evaluation import comparisons, evaluate, frame_errors, references, scores
 from d3ke_lib.experiment.evaluation.action_means import Told
 from d3ke_lib.experiment.evaluation.methods import Method, pairs
 from d3ke_lib.experiment.evaluation.references import MEAN_POSE

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from d3ke_lib.experiment.report import claims, effects, findings, tables
+from d3ke_lib.experiment.report import claims, effects, findings, limits, tables
 from d3ke_lib.experiment.run.artifacts import REPOSITORY, read_json
 
 FRAMES = ("frame/resnext50_32x4d", "frame/resnext101_32x8d")
@@ -132,7 +132,7 @@ def test_the_papers_number_is_tested_on_the_papers_data(results: dict, mean: flo
 def test_nothing_says_synthetic_where_the_data_are_not(results: dict) -> None:
     results["synthetic"] = False
     rows = claims.list_claims(results, paper(), None)
-    said = findings.answer(results) + findings.caveats(results) + findings.conclusion(results)
+    said = findings.answer(results) + limits.caveats(results) + findings.conclusion(results)
     text = " ".join([*said, *(cell for row in rows for cell in row)])
     for word in ("synthetic", "rendered", "registration", "needs BMLmovi"):
         assert word not in text, word
@@ -177,7 +177,7 @@ def test_overfitting_needs_more_than_one_epoch(results: dict) -> None:
 def test_caveats_say_when_nothing_was_learnt(results: dict) -> None:
     set_effect(results, ("mean pose", FRAMES[0]), (0.1, -0.1, 0.3))
     set_effect(results, ("mean pose", FRAMES[1]), (-2.0, -2.2, -1.8))
-    said = " ".join(findings.caveats(results))
+    said = " ".join(limits.caveats(results))
     assert "The error of ResNeXt-50 is not shown to differ from that of the mean pose" in said
     assert "The error of ResNeXt-101 is lower than that of the mean pose" in said
     assert "of 69 coordinates" in said
@@ -190,7 +190,7 @@ def test_several_runs_are_told_one_by_one(results: dict) -> None:
     refined = tuple(name.replace("frame/", "temporal/transformer.") for name in FRAMES)
     set_effect(results, refined, (-0.05, -0.5, 0.4), [-0.2, 0.1])
     effects.find_comparison(results, *FRAMES)["metrics"]["angle_mae_deg"]["se_subjects"] = 0.02
-    said = " ".join(findings.caveats(results))
+    said = " ".join(limits.caveats(results))
     assert "2 runs of each network. A verdict needs 3 or more." in said
     assert (
         "ResNeXt-101 − ResNeXt-50 by run: −0.20°, +0.10°; standard error from subjects 0.020°, from runs "

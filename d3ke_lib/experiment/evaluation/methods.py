@@ -38,9 +38,9 @@ class Method(NamedTuple):
 def pairs(methods: Sequence[Method]) -> list[tuple[Method, Method]]:
     """What is compared, (first, second), without seeds.
 
-    The first network and the others; each frame network and its refinements; the refined first network and
-    the others alone; other kinds of method and the frame network of their backbone; mean and median pose and
-    frame networks; the mean pose of the action and every network.
+    The first network and the others; variants of its backbone and the other backbones; each frame network
+    and its refinements; the refined first network and the others alone; other kinds of method and the frame
+    network of their backbone; mean pose, median pose and mean pose of the action, and every network.
     """
     networks = list(dict.fromkeys((m.backbone, m.variant) for m in methods if m.backbone))
     refiners = list(dict.fromkeys(method.refiner for method in methods if method.refiner))
@@ -50,10 +50,13 @@ def pairs(methods: Sequence[Method]) -> list[tuple[Method, Method]]:
     first, following = networks[0], networks[1:]
     between = [(frame[first], frame[other]) for other in following]
     between += [(refined[r, first], refined[r, other]) for r in refiners for other in following]
+    variants = [n for n in following if n[1] and n[0] == first[0]]
+    equal = [(frame[variant], frame[n]) for variant in variants for n in following if not n[1]]
     refining = [(frame[n], refined[r, n]) for n in networks for r in refiners]
     crossed = [(refined[r, first], frame[other]) for r in refiners for other in following]
     against = [(other, frame[other.backbone, other.variant]) for other in others]
-    constants = (Method(MEAN_POSE), Method(MEDIAN_POSE))
-    learned = [(constant, network) for constant in constants for network in frame.values()]
-    told = [(Method(ACTION_MEAN), network) for network in (*frame.values(), *refined.values(), *others)]
-    return [*between, *refining, *crossed, *against, *learned, *told]
+    references = [Method(name) for name in (MEAN_POSE, MEDIAN_POSE, ACTION_MEAN)]
+    learned = [
+        (one, network) for one in references for network in (*frame.values(), *refined.values(), *others)
+    ]
+    return [*between, *equal, *refining, *crossed, *against, *learned]
