@@ -69,17 +69,23 @@ def say_front(results: Results) -> str:
     if not front:
         return "No network was trained."
     told = (f"{each.name} ({each.minutes:.0f} {unit}, {degrees(each.error['mean'])})" for each in front)
-    others = [each.name for each in options if each.error and each not in front]
-    missing = [each.name for each in options if not each.error]
+    others, missing = [each.name for each in options if each.error and each not in front], _missing(options)
     said = f"By mean error and {unit} of training, nothing trained here beats {'; '.join(told)}"
     said += f"; beaten in both: {'; '.join(others)}" if others else ""
     return said + (f"; not trained: {'; '.join(missing)}." if missing else ".")
 
 
+def _missing(options: list[Option]) -> list[str]:
+    """What was not trained; refinements only of networks that were."""
+    trained = {each.setting for each in options if each.error}
+    absent = [each for each in options if not each.error]
+    return [o.name for o in absent if o.setting.startswith("frame/") or frame_of(o.setting) in trained]
+
+
 def draw_front(results: Results, note: str) -> tuple[Figure, pd.DataFrame]:
     """The options' errors over their cost, those of the front joined; what was not trained in the note."""
     options, unit = list_options(results), cost_of(results)[1]
-    front, missing = find_front(options), [each.name for each in options if not each.error]
+    front, missing = find_front(options), _missing(options)
     rows = [
         {
             "method": each.name,
@@ -90,7 +96,7 @@ def draw_front(results: Results, note: str) -> tuple[Figure, pd.DataFrame]:
         for each in options
         if each.error
     ]
-    note += f" · not trained: {', '.join(missing)}" if missing else ""
+    note += f" · not trained: {'; '.join(missing)}" if missing else ""
     table = pd.DataFrame(rows)
     drawn = plots.accuracy_against_cost(table, f"training [{unit}]", "°", note, "What training buys")
     return drawn, table

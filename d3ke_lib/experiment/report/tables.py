@@ -258,3 +258,8 @@ def deviations_table(deviations: list[dict[str, Any]]) -> Table:
     return Table(
         header, tuple(tuple((row[key] or "").replace("`", "") for key in keys) for row in deviations)
     )
+
+
+def published_table(rows: list[dict[str, str]]) -> Table:
+    """Published figures (data/published.json), in a table of their own."""
+    return Table(("who", "what", "error"), tuple((row["who"], row["what"], row["value"]) for row in rows))
