@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.experiment.evaluation import cost
 from d3ke_lib.experiment.evaluation.evaluate import rounded
-from d3ke_lib.experiment.report import recorded
+from d3ke_lib.experiment.report import benchmarks
 from d3ke_lib.experiment.run import artifacts, devices
 from d3ke_lib.experiment.run.config import EvaluationConfig, FrameConfig
 from d3ke_lib.experiment.run.train_frame import build_frame
@@ -75,7 +75,7 @@ def main() -> None:
     evaluation = EvaluationConfig(batch=given.batch, timing_batches=given.repeats)
     result = measure(NAMES, given.px, evaluation)
     artifacts.write_json(given.to, rounded(result))
-    print(recorded.backbone_costs(result))
+    print(benchmarks.backbone_costs(result))
 
 
 if __name__ == "__main__":

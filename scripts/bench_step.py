@@ -26,7 +26,7 @@ from d3ke_lib.data.seeds import seed_generator
 from d3ke_lib.data.synthetic import generate as synthetic
 from d3ke_lib.data.synthetic.generate import DataConfig
 from d3ke_lib.data.synthetic.motion import ACTIONS
-from d3ke_lib.experiment.report import recorded
+from d3ke_lib.experiment.report import benchmarks
 from d3ke_lib.experiment.run import artifacts, devices
 from d3ke_lib.experiment.run.config import FrameConfig
 from d3ke_lib.experiment.run.train_frame import OPTIMIZERS, build_frame
@@ -132,7 +132,7 @@ def main() -> None:
         settings = dataclasses.replace(settings, augment=AugmentConfig(None, None, None))
     result = measure(records, settings, given.repeats)
     artifacts.write_json(given.to, result | {"load": os.getloadavg()[0]})
-    print(recorded.step_profile(result))
+    print(benchmarks.step_profile(result))
 
 
 if __name__ == "__main__":

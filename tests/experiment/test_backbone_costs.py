@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from d3ke_lib.experiment.report import recorded
+from d3ke_lib.experiment.report import benchmarks
 from d3ke_lib.nets import backbone
 
 
@@ -41,6 +41,6 @@ def test_a_row_names_depth_width_and_cost():
         "images_per_second": 88.2,
     }
     machine = {"gpu": None, "processor": "a processor", "threads": 2}
-    written = recorded.backbone_costs({"rows": [row], "px": 128, "machine": machine})
+    written = benchmarks.backbone_costs({"rows": [row], "px": 128, "machine": machine})
     assert "| resnet50 | 50 | 1 × 64 | 23.8 | 1.33 | 29.0 | 21.0 | 88 |" in written
     assert written.endswith("Images of 128 px, float32, on a processor, 2 threads.")

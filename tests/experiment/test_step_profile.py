@@ -7,7 +7,7 @@ import pytest
 import toy
 
 from d3ke_lib.data.datasets import FrameSet
-from d3ke_lib.experiment.report import recorded
+from d3ke_lib.experiment.report import benchmarks
 
 pytestmark = pytest.mark.usefixtures("small_networks")
 
@@ -19,7 +19,7 @@ def test_shares_sum_to_one_and_every_part_takes_time(toy_records):
         assert min(row["ms"].values()) > 0
         assert sum(row["shares"].values()) == pytest.approx(1)
         assert row["ours"] == pytest.approx(row["shares"]["loading"] + row["shares"]["body"])
-    assert "fp32, 4 of 32 px" in recorded.step_profile(result)
+    assert "fp32, 4 of 32 px" in benchmarks.step_profile(result)
 
 
 def test_a_slow_part_is_found(toy_records, monkeypatch):
