@@ -6,7 +6,7 @@ import pytest
 import torch
 import toy
 
-from d3ke_lib.body.kinematics import default_skeleton
+from d3ke_lib.body.kinematics import Skeleton, default_skeleton
 from d3ke_lib.body.pose import Points, Pose
 from d3ke_lib.data.datasets import FrameSet
 from d3ke_lib.experiment.run import artifacts, forward, inverse_kinematics, run_folder, stored_predictions
@@ -111,3 +111,28 @@ def test_true_points_give_the_true_pose(toy_records):
     seen = SKELETON.marker_weights > 0
     torch.testing.assert_close(there.markers[:, seen], points.markers[:, seen], atol=2e-3, rtol=0)
     torch.testing.assert_close(found.R_ground_root, true.R_ground_root, atol=0.02, rtol=0)
+
+
+def test_beliefs_keep_errors_of_points_from_ending_in_extreme_angles(toy_records):
+    train, truth = (FrameSet(toy_records, split, SKELETON).labels() for split in ("train", "test"))
+    coupled = inverse_kinematics.coupled_skeleton(SKELETON)
+    draws = torch.Generator().manual_seed(0)
+    markers = truth.points.markers + 0.05 * torch.randn(truth.points.markers.shape, generator=draws)
+    noisy = Points(truth.points.joints, markers)
+    noise = inverse_kinematics.choose_noise(SKELETON, coupled, train, noisy, truth)
+    exact = inverse_kinematics.choose_noise(SKELETON, coupled, train, truth.points, truth)
+    assert exact < noise
+    beliefs = inverse_kinematics.learn_beliefs(SKELETON, coupled, train, noise)
+
+    def error(*known: inverse_kinematics.Beliefs) -> float:
+        how = (SKELETON, coupled, markers, SKELETON.generic_scales, *known)
+        found = inverse_kinematics.find_poses(*how)
+        return float(torch.rad2deg(found.angles - truth.pose.angles).abs().mean())
+
+    assert error(beliefs) < 0.6 * error()
+
+
+def test_a_body_without_the_coupler_is_named():
+    body = replace(SKELETON.body, couplers=())
+    with pytest.raises(D3keError, match=r"expected couplers of .*shoulder1_r2"):
+        inverse_kinematics.coupled_skeleton(Skeleton(body, SKELETON.spec))
