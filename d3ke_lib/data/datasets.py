@@ -185,12 +185,6 @@ def epoch_order(n: int, seed: int, epoch: int) -> Int[Tensor, " n"]:
     return torch.randperm(n, generator=seed_generator(seed, epoch))
 
 
-def batches(order: Int[Tensor, " n"], size: int, drop_last: bool = False) -> list[Int[Tensor, " _"]]:
-    """Consecutive pieces of an order; the last may be shorter unless dropped. Resume: `batches(...)[n:]`."""
-    whole = len(order) - (len(order) % size if drop_last else 0)
-    return list(order[:whole].split(size)) if whole else []
-
-
 def stream(
     frames: FrameSet, order: Iterable[Int[Tensor, " _"]], workers: int = 2, ahead: int = 4
 ) -> Iterator[Batch]:
@@ -221,11 +215,6 @@ def window_offsets(window: int, causal: bool = False) -> Int[Tensor, " window"]:
     if window < 1 or (window % 2 == 0 and not causal):
         raise ValueError(f"window: expected an odd number of frames (or causal), found {window}")
     return torch.arange(window) - (window - 1 if causal else window // 2)
-
-
-def windows(length: int, window: int, causal: bool = False) -> Int[Tensor, "time window"]:
-    """Frames of the window of every frame of a motion; beyond its ends the first or last frame repeats."""
-    return (torch.arange(length)[:, None] + window_offsets(window, causal)).clamp(0, length - 1)
 
 
 class TemporalSet:

@@ -227,8 +227,8 @@ def test_couplers_bounds_and_locks_hold(skeleton):
 
 
 def test_windows_meet(skeleton, monkeypatch):
-    monkeypatch.setattr("d3ke_lib.body.ik.solve.WINDOW", 16)
-    monkeypatch.setattr("d3ke_lib.body.ik.solve.OVERLAP", 8)
+    monkeypatch.setattr("d3ke_lib.body.ik.solve._WINDOW", 16)
+    monkeypatch.setattr("d3ke_lib.body.ik.solve._OVERLAP", 8)
     for prior in (None, Prior(RATE)):
         markers = markers_at(skeleton, motion(skeleton, 0.3))
         pose, residuals = solve(skeleton, markers, prior=prior)

@@ -23,13 +23,14 @@ from d3ke_lib.experiment.run import artifacts, devices
 from d3ke_lib.experiment.run.codec import fingerprint
 from d3ke_lib.files import D3keError
 from d3ke_lib.nets import metrics
+from d3ke_lib.nets.frame import FrameNet
 
 _CHUNK = 1024  # frames the skeleton layer takes at once
 
 
 @torch.no_grad()
 def predict(
-    net: nn.Module,
+    net: FrameNet,
     frames: FrameSet,
     indices: Int[Tensor, " frame"],
     px: int,
@@ -42,9 +43,10 @@ def predict(
     net.eval()
     predictions = []
     for loaded in stream(frames, indices.split(batch), workers):
-        image, _ = augment.crop(loaded.to(device), px)
+        image, labels = augment.crop(loaded.to(device), px)
+        camera = (augment.camera_values(labels, px),) if net.camera_head is not None else ()
         with devices.autocast(device, precision):
-            pose, _ = net(image.contiguous(memory_format=torch.channels_last))
+            pose, _ = net(image.contiguous(memory_format=torch.channels_last), *camera)
         predictions.append(apply(Tensor.cpu, pose))
     net.train(training)
     return concatenate(predictions)
