@@ -40,7 +40,7 @@ def load_rest_pose(
 def fit_rest_pose(
     source: MakeHuman, skeleton: Skeleton, vertices: Float[Tensor, "vertex 3"], skin: Int[Tensor, " skin"]
 ) -> dict[str, Any]:
-    """What `RECORDED` holds: the pose and sizes whose joints are the mesh's and whose markers are on its skin.
+    """What `RECORDED` holds: pose and sizes at which joints are the mesh's and markers on its skin.
 
     Least squares by L-BFGS; the surface point nearest to every marker is found anew in each round. Returns
     the unknowns rounded to 1e-4 (rad, m).
