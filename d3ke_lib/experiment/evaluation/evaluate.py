@@ -54,7 +54,7 @@ def with_points(pose: Pose, skeleton: Skeleton) -> tuple[Pose, Points]:
     return pose, stored_predictions.points_of(skeleton, pose)
 
 
-def describe_method(
+def _describe_method(
     method: Method,
     prediction: tuple[Pose, Points],
     truth: Truth,
@@ -106,7 +106,7 @@ def results(
     methods: dict[Method, dict[str, Any]] = {}
     for method, prediction in predictions:
         constant = methods.get(Method(MEAN_POSE))
-        methods[method] = describe_method(method, prediction, truth, skeleton, constant)
+        methods[method] = _describe_method(method, prediction, truth, skeleton, constant)
     test = {method: found["subjects"] for method, found in methods.items()}
     subjects = truth.labels.subject
     return rounded(

@@ -59,7 +59,7 @@ def describe_truth(
     skeleton: Skeleton,
 ) -> Truth:
     up = labels.R_camera_world[:, :, 2]
-    return Truth(labels, moving, humerus_directions(labels.pose, skeleton), up, conditions, cameras)
+    return Truth(labels, moving, _humerus_directions(labels.pose, skeleton), up, conditions, cameras)
 
 
 def errors_by_frame(
@@ -69,8 +69,8 @@ def errors_by_frame(
     (pose, points), labels = prediction, truth.labels
     found = metrics.per_frame(prediction, (labels.pose, labels.points), skeleton)
     angle = metrics.angle_errors_deg(pose.angles, labels.pose.angles).abs()
-    size, proportions = size_errors_percent(pose.scales, labels.pose.scales)
-    humerus = humerus_directions(pose, skeleton)
+    size, proportions = _size_errors_percent(pose.scales, labels.pose.scales)
+    humerus = _humerus_directions(pose, skeleton)
     return {
         **found,
         "moving_mae_deg": angle[:, truth.moving].mean(-1),
@@ -86,7 +86,7 @@ def errors_by_frame(
     }
 
 
-def humerus_directions(pose: Pose, skeleton: Skeleton) -> Float[Tensor, "frame arm 3"]:
+def _humerus_directions(pose: Pose, skeleton: Skeleton) -> Float[Tensor, "frame arm 3"]:
     """Unit vectors along both upper arms, from shoulder to elbow, in the thorax' frame."""
     starts, ends = ([skeleton.bodies.index(arm[i]) for arm in _ARMS] for i in (0, 1))
     thorax, found = skeleton.bodies.index("thorax"), []
@@ -119,7 +119,7 @@ def log_size(scales: Float[Tensor, "*batch body 3"]) -> Float[Tensor, "*batch"]:
     return scales.log().mean((-2, -1))
 
 
-def size_errors_percent(
+def _size_errors_percent(
     predicted: Float[Tensor, "*batch body 3"], true: Float[Tensor, "*batch body 3"]
 ) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch"]]:
     """Of the overall size, and the mean over bodies and axes of what is left of the factors without it."""

@@ -30,7 +30,7 @@ _ROTATION, _SCALE = 20.0, 5.0
 Landmarks = Float[Tensor, "frame value"]  # u, v of every point in turn
 
 
-class LandmarkReader(NamedTuple):
+class _LandmarkReader(NamedTuple):
     """A trained network from landmarks to poses; `mean` and `spread` standardise its input."""
 
     net: nn.Module
@@ -57,20 +57,20 @@ def add_noise(landmarks: Landmarks, noise_px: float, generator: Generator) -> La
 def read_landmarks(train: Batch, test: Batch, skeleton: SkeletonLayer, noise_px: float) -> Pose:
     """The poses of the test frames, read from their landmarks by a network trained on the others."""
     landmarks = project(train.points, train.camera.focal)
-    reader = train_reader(landmarks, train.pose, skeleton, noise_px)
+    reader = _train_reader(landmarks, train.pose, skeleton, noise_px)
     noisy = add_noise(project(test.points, test.camera.focal), noise_px, seed_generator(_SEED, 1))
     with torch.no_grad():
         return reader(noisy)
 
 
-def train_reader(
+def _train_reader(
     landmarks: Landmarks, pose: Pose, skeleton: SkeletonLayer, noise_px: float, seed: int = _SEED
-) -> LandmarkReader:
+) -> _LandmarkReader:
     """Trains with fresh noise in every step: 14 epochs, or 3,000 steps where that is fewer."""
     draws = seed_generator(seed, 0)
     spread = (landmarks.var(0) + noise_px**2).sqrt() + 1e-3
     net = _build(landmarks.shape[1], head.width(skeleton), draws)
-    reader = LandmarkReader(net, landmarks.mean(0), spread, skeleton)
+    reader = _LandmarkReader(net, landmarks.mean(0), spread, skeleton)
     orders = list(_draw_batches(len(landmarks), draws))
     optimizer = torch.optim.AdamW(reader.net.parameters(), _RATE, weight_decay=_WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=len(orders) + 1)

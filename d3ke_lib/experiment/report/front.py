@@ -18,7 +18,7 @@ from d3ke_lib.experiment.report.effects import (
 from d3ke_lib.experiment.report.method_names import EQUAL_COMPUTE, MULTI_STEP, label, settings_of
 
 
-class Option(NamedTuple):
+class _Option(NamedTuple):
     """A network that one could train; minutes and error are None where it was not."""
 
     setting: str
@@ -30,7 +30,7 @@ class Option(NamedTuple):
         return label(self.setting)
 
 
-def list_options(results: Results) -> list[Option]:
+def list_options(results: Results) -> list[_Option]:
     """Both backbones alone and refined, the first with equal compute, and multi-step: trained or not."""
     profile = results["profile"]
     first, refiner = profile["backbones"][0], profile["refiners"][0]
@@ -39,11 +39,11 @@ def list_options(results: Results) -> list[Option]:
     return [_describe(results, setting) for setting in settings]
 
 
-def _describe(results: Results, setting: str) -> Option:
+def _describe(results: Results, setting: str) -> _Option:
     if setting not in results["settings"]:
-        return Option(setting, None, None)
+        return _Option(setting, None, None)
     seconds = training_seconds(results, setting, cost_of(results)[0])
-    return Option(setting, seconds and seconds / 60, estimate_of(results, setting, ANGLE))
+    return _Option(setting, seconds and seconds / 60, estimate_of(results, setting, ANGLE))
 
 
 def cost_of(results: Results) -> tuple[str, str]:
@@ -52,10 +52,10 @@ def cost_of(results: Results) -> tuple[str, str]:
     return ("core_seconds", "core-minutes") if stated else ("seconds", "minutes")
 
 
-def find_front(options: list[Option]) -> list[Option]:
+def find_front(options: list[_Option]) -> list[_Option]:
     """Those trained of which no other costs as little and has a lower mean error, the cheapest first."""
     trained = sorted((each for each in options if each.error), key=lambda each: each.minutes)
-    front: list[Option] = []
+    front: list[_Option] = []
     for each in trained:
         if not front or each.error["mean"] < front[-1].error["mean"]:
             front.append(each)
@@ -75,7 +75,7 @@ def say_front(results: Results) -> str:
     return said + (f"; not trained: {'; '.join(missing)}." if missing else ".")
 
 
-def _missing(options: list[Option]) -> list[str]:
+def _missing(options: list[_Option]) -> list[str]:
     """What was not trained; refinements only of networks that were."""
     trained = {each.setting for each in options if each.error}
     absent = [each for each in options if not each.error]

@@ -9,7 +9,9 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from d3ke_lib.experiment.report.effects import ANGLE, Results
+from d3ke_lib.files import D3keError, write_text
 
+MOST_BYTES = 1_000_000
 # Of comparisons: what tables, findings and claims speak of.
 _COMPARED = (
     *(ANGLE, "moving_mae_deg", "humerus_deg", "mpblpe_mm", "mpjpe_mm", "pelvis_deg", "turned_percent"),
@@ -29,6 +31,14 @@ def reduce_results(results: Results) -> Results:
     settings = {name: _reduce_conditions(setting) for name, setting in results["settings"].items()}
     comparisons = [_reduce_conditions(_reduce_comparison(each)) for each in results["comparisons"]]
     return {**results, "methods": methods, "settings": settings, "comparisons": comparisons}
+
+
+def write_reduced(path: Path, results: Results) -> Path:
+    """The short form without blanks. Raises D3keError where it is over 1 MB."""
+    text = json.dumps(reduce_results(results), sort_keys=True, allow_nan=False, separators=(",", ":"))
+    if len(text) > MOST_BYTES:
+        raise D3keError(f"{path.name}: expected at most {MOST_BYTES} bytes, found {len(text)}")
+    return write_text(path, text + "\n")
 
 
 def _reduce_method(method: Mapping[str, Any]) -> dict[str, Any]:
