@@ -27,6 +27,8 @@ BOX ?=
 FOCAL ?=
 ## person of VIDEO: 1 is the one seen longest
 PERSON ?=
+## frame network of `predict` instead of the profile's: a file of `export-weights`
+WEIGHTS ?=
 ## out folder of `predict` instead of one named after VIDEO
 OUT ?=
 ## raw downloads of BMLmovi, AMASS and SMPL-H (data/README.md): a folder
@@ -79,6 +81,7 @@ endif
 path = $(if $($(1)),$(if $(shell test -$(2) "$($(1))" && echo 1),,$(error $(1)=$($(1)): expected $(3), found none)))
 $(call path,RAW,d,the folder of the downloads)$(call path,VOC,d,a folder)$(call path,RECORDS,d,a folder)
 $(call path,VIDEO,e,a file)$(call path,BODY,f,a file)$(call path,OCCLUDERS,f,a file)$(call path,OVERRIDES,f,a file)
+$(call path,WEIGHTS,f,a file)
 
 # What the library reads of these (d3ke_lib/settings.py).
 export D3KE_RAW       := $(or $(abspath $(RAW)),$(D3KE_RAW))
@@ -149,11 +152,15 @@ occluders: $(READY)
 
 # -- use ---------------------------------------------------------------------------------------------------------------
 
-## joint angles from VIDEO [BOX=x,y,w,h] [PERSON=] [OUT=] [P=] [BACKBONE=] by networks that reproduce has trained
+## joint angles from VIDEO [BOX=x,y,w,h] [PERSON=] [OUT=] by networks of P or a file [P=] [BACKBONE=] [WEIGHTS=]
 predict: $(READY)
 	@$(PY) scripts/predict.py "$(VIDEO)" --profile $(P) --backbone $(BACKBONE) \
 	  $(if $(BOX),--box $(BOX)) $(if $(FOCAL),--focal $(FOCAL)) \
-	  $(if $(PERSON),--person $(PERSON)) $(if $(OUT),--out "$(OUT)")
+	  $(if $(PERSON),--person $(PERSON)) $(if $(OUT),--out "$(OUT)") $(if $(WEIGHTS),--weights "$(WEIGHTS)")
+
+## one file and a model card of each network [P=] [BACKBONE=] [SEED=]: out/<P>/weights/; not committed
+export-weights: $(READY)
+	@$(PY) scripts/export_weights.py --profile $(P) --backbone $(BACKBONE) --seed $(SEED)
 
 ## the same on a real video from the package index
 demo-video: $(READY)
@@ -204,5 +211,5 @@ parity: $(READY)
 clean:
 	rm -rf out .pytest_cache .ruff_cache
 
-.PHONY: help setup lock reproduce report study study-results check-data occluders predict demo-video train lab test \
+.PHONY: help setup lock reproduce report study study-results check-data occluders predict export-weights demo-video train lab test \
   bench ablation parity clean

@@ -36,6 +36,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--backbone", default="resnext50_32x4d", help="default: %(default)s")
     parser.add_argument("--refiner", help="default: transformer where it is trained, else none")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--weights", type=Path, help="a frame network of export_weights.py, not a profile's")
+    parser.add_argument("--refiner-weights", type=Path, help="the temporal network exported with it")
     parser.add_argument("--box", help="x,y,w,h in px of the whole frame; default: who moves")
     parser.add_argument("--person", type=int, default=1, help="2: who moves second most …")
     parser.add_argument("--focal", type=float, help="focal length in px; default: 1.2 × the longer side")

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from d3ke_lib.command_line import command
 from d3ke_lib.experiment import networks, pipeline, record_folder
 from d3ke_lib.experiment.evaluation.evaluate import Method
 from d3ke_lib.experiment.report import figures
@@ -128,7 +129,4 @@ def main(task: str = "", *values: str) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(*sys.argv[1:])
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
+    sys.exit(command()(main)(*sys.argv[1:]))

@@ -49,10 +49,10 @@ def score_all(prediction, described) -> dict:
 
 
 def test_scores_are_a_subject_s_means(truth, described):
-    answer = stored_predictions.points_of(default_skeleton(), truth.pose)
+    points = stored_predictions.points_of(default_skeleton(), truth.pose)
     per_subject = torch.tensor([{5: 1.0, 6: 2.0, 7: 6.0}[s] for s in truth.subject.tolist()])
     pose = truth.pose._replace(angles=truth.pose.angles + torch.deg2rad(per_subject)[:, None])
-    found = score_all((pose, answer), described)
+    found = score_all((pose, points), described)
     for name in ("angle_mae_deg", "angle_rmse_deg", "angle_mae_deg/hip", "moving_mae_deg"):
         np.testing.assert_allclose(found[name], [1, 2, 6], rtol=1e-4)
     np.testing.assert_allclose(found["flexion_mae_deg/elbow"], [1, 2, 6], rtol=1e-4)
@@ -264,7 +264,7 @@ def test_results_name_no_machine_and_no_path(evaluated):
     assert str(artifacts.REPOSITORY) not in text
 
 
-def test_test_answers_are_there_for_the_figures(evaluated):
+def test_test_predictions_are_there_for_the_figures(evaluated):
     _, path = evaluated
     for run in ("frame/resnext50_32x4d.0", "temporal/transformer.resnext101_32x8d.1"):
         folder = path.parent / run

@@ -78,7 +78,7 @@ def test_the_report_is_one_folder_that_needs_no_network(folder: Path) -> None:
     assert not [path for path in folder.iterdir() if path.name.startswith(".report")]
 
 
-def test_the_first_page_answers_with_the_numbers_of_the_results(folder: Path) -> None:
+def test_the_first_page_has_the_numbers_of_the_results(folder: Path) -> None:
     index = script("build_report").build(folder)
     said = " ".join("".join(Addresses(index.read_text()).said).split())
     results = read_json(folder / "results.json")

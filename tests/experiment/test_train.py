@@ -299,10 +299,11 @@ def test_training_reads_no_test_subject(toy_records, tmp_path, monkeypatch):
     monkeypatch.setattr(records, "read", watched(read))
     monkeypatch.setattr(files, "sha256", watched(digest))
     frame = tmp_path / "frame"
-    train_frame(toy.FRAME, toy_records, frame, 1, SKELETON)
+    trained = train_frame(toy.FRAME, toy_records, frame, 1, SKELETON)
     for split, subjects in subjects_for(toy.TEMPORAL, toy_records).items():
         forward.predict_frames(frame, toy_records, split, subjects, SKELETON)
-    train_temporal(toy.TEMPORAL, toy_records, frame, tmp_path / "temporal", 1, SKELETON)
+    refined = train_temporal(toy.TEMPORAL, toy_records, frame, tmp_path / "temporal", 1, SKELETON)
+    assert refined["frame"] == trained["weights_sha256"]
     allowed = (*toy.SPLITS["train"], *toy.SPLITS["validation"])
     assert opened == {f"subject_{number:03d}_PG1.arrow" for number in allowed}
     assert [p.name for p in sorted((frame / "predictions" / "train").iterdir())] == [
@@ -354,6 +355,16 @@ def test_optimiser_and_masking_are_switches(undisturbed, toy_records, tmp_path):
     assert unmasked["weights_sha256"] == result["weights_sha256"]  # all toy labels are valid
     adam = train_frame(replace(toy.FRAME, optimizer="adam"), toy_records, tmp_path / "b", 1, SKELETON)
     assert adam["weights_sha256"] != result["weights_sha256"]
+
+
+def test_camera_values_are_a_switch(undisturbed, toy_records, tmp_path):
+    run = tmp_path / "run"
+    result = train_frame(replace(toy.FRAME, camera_input=True), toy_records, run, 1, SKELETON)
+    assert result["weights_sha256"] != artifacts.read_json(undisturbed / run_folder.RESULT)["weights_sha256"]
+    net, config = forward.load_frame_net(run, SKELETON)
+    assert config.camera_input
+    assert net.camera_head.weight.abs().max() > 0
+    forward.predict_frames(run, toy_records, "validation", [4], SKELETON)
 
 
 def test_growing_resolution_is_used(toy_records, tmp_path, monkeypatch):

@@ -52,3 +52,20 @@ def test_centre_striding_halves_how_far_cells_look_to_the_top_left():
         net = backbone.build("resnext50_32x4d", centre, seed=0)
         offset = backbone_anatomy.gaze_offset(net, 128, torch.Generator().manual_seed(0))
         assert offset == pytest.approx((expected, expected), abs=1.5)
+
+
+def test_groups_divide_the_channels_of_every_stage():
+    for name in ("resnext50_32x4d", "resnext101_32x8d"):
+        for stage in ("layer1", "layer4"):
+            conv = backbone_anatomy.network(name).get_submodule(stage)[0].conv2
+            assert (conv.groups, conv.weight.shape[1]) == (32, conv.out_channels // 32)
+
+
+def test_cost_grows_as_the_number_of_pixels():
+    small, large = (backbone_anatomy.multiply_adds("resnext50_32x4d", px) for px in (128, 256))
+    assert large / small == pytest.approx(4, rel=0.03)  # the classifier does not grow
+
+
+def test_one_backbones_weights_are_of_another_recipe():
+    recipes = {name: imagenet_weights(name).meta["recipe"] for name in NAMES}
+    assert [name for name in NAMES if "pull/5935" in recipes[name]] == ["resnext101_64x4d"]

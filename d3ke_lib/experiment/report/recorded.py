@@ -1,12 +1,7 @@
-"""Recorded results (data/results/*.json): their short form, and benchmarks as tables for notebooks."""
+"""results.json in the short form that may be committed (data/results/*.json)."""
 
-import json
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
-
-import pandas as pd
-from IPython.display import Markdown, display
 
 from d3ke_lib.experiment.report.effects import ANGLE, Results
 from d3ke_lib.files import D3keError, write_text
@@ -63,22 +58,3 @@ def _reduce_conditions(found: Mapping[str, Any]) -> dict[str, Any]:
 
 def _choose(values: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     return {name: values[name] for name in names if name in values}
-
-
-def show_recorded(path: Path, table: Callable[[dict[str, Any]], pd.DataFrame]) -> None:
-    """The table of a recorded benchmark and how it was taken, or that it is not recorded."""
-    if not path.is_file():
-        display(Markdown(f"data/results/{path.name} is not recorded"))
-        return
-    found = json.loads(path.read_text(encoding="utf-8"))
-    load = f"system load at the end {found['load']:.1f}"
-    display(Markdown(f"{found['threads']} threads on a CPU unless it says cuda; {load}"))
-    display(table(found))
-
-
-def skeleton_times(found: dict[str, Any]) -> pd.DataFrame:
-    """Milliseconds by device, kind and batch of `scripts/bench_skeleton.py`."""
-    rows = pd.DataFrame(found["rows"])
-    rows["kind"] = rows["kind"].replace({"plain": "loop over joints", "compiled": "torch.compile"})
-    rows = rows.rename(columns={"forward": "forward, ms", "backward": "with backward, ms"})
-    return rows.set_index(["device", "kind", "batch"]).unstack("batch").round(2)

@@ -4,7 +4,6 @@ Nothing is ever unpickled: tensors are safetensors, all else is JSON.
 """
 
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -21,22 +20,15 @@ from torch import Tensor
 
 from d3ke_lib import settings
 from d3ke_lib.files import D3keError, replacing, sha256, write_text
+from d3ke_lib.nets.weights import digest
 from d3ke_lib.settings import REPOSITORY
 
-__all__ = ["REPOSITORY", "D3keError", "replacing", "sha256"]  # imported from here, too
+__all__ = ["REPOSITORY", "D3keError", "digest", "replacing", "sha256"]  # imported from here, too
 
 
 def out_root() -> Path:
     """Where runs are written: the environment's D3KE_OUT, else `out/` in the repository."""
     return settings.read().out
-
-
-def raw_folder() -> Path:
-    """Where BMLmovi's downloads are: the environment's D3KE_RAW. Raises D3keError where it is not set."""
-    raw = settings.read().raw
-    if raw is None:
-        raise D3keError("BMLmovi: say where the downloads are: RAW=folder (data/README.md)")
-    return raw
 
 
 def git_revision() -> str:
@@ -52,15 +44,6 @@ def git_revision() -> str:
         return git("rev-parse", "HEAD") + ("+changes" if changed else "")
     except (OSError, subprocess.SubprocessError):
         return "unknown"
-
-
-def digest(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 of names, types, shapes and values, whatever file they are in and however laid out."""
-    total = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        total.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return total.hexdigest()
 
 
 # --- JSON and tensors ---

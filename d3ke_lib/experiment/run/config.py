@@ -18,8 +18,7 @@ from d3ke_lib.nets import backbone, temporal
 from d3ke_lib.nets.losses import LossWeights, Norm
 from d3ke_lib.settings import Settings
 
-# Fields that do not change a run's result: left out of fingerprints.
-_HOW = {"how": True}
+_HOW = {"how": True}  # fields that do not change a run's result: left out of fingerprints
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,8 @@ class FrameConfig:
     mask_angles: bool = True  # leave out angles whose labels are marked wrong (C)
     center_striding: bool = True  # C
     squash: Literal["before_mean", "after_mean"] = "before_mean"  # C
+    camera_input: bool = False  # the head reads the crop camera's focal length and attitude, too (not D3KE)
+    head: Literal["pose", "points"] = "pose"  # points: a multi-step pipeline finds the pose (body.ik)
     weights: str | None = "imagenet"  # what the backbone starts from (C); None: random numbers
     precision: Literal["fp32", "bf16"] = "fp32"  # C; bf16: autocast, weights stay in float32
     ema: float | None = None  # decay per step of the weights' moving average, which is then the result
@@ -73,6 +74,7 @@ class TemporalConfig:
     kind: str = "transformer"
     window: int = 243  # frames (C)
     causal: bool = False  # the target is the window's last frame; C: its middle
+    head: Literal["pose", "points"] = "pose"  # what the frame network predicts, and this one refines
     batch: int = 128  # windows (C)
     epochs: int = 50  # C
     phases: tuple[Phase, ...] = (Phase(1.0, 1e-3, 5e-6),)  # C
@@ -139,11 +141,7 @@ SMOKE = Profile(
         train=4,  # enough for batches of two sizes and a subset
         validation=1,  # one is enough to take the path
         test=3,  # fewer would leave the bootstrap nothing to draw from
-        actions=(
-            "walking",
-            "jogging",
-            "kicking",
-        ),  # two to train on, and one that test subjects alone perform
+        actions=("walking", "jogging", "kicking"),  # the last is performed by test subjects alone
         test_cameras=("PG1", "H1"),  # several views of a subject
         seconds=1.0,  # 10 frames, longer than the window
         fps=10.0,  # as the demo

@@ -27,7 +27,10 @@ _FINISHED = "run.json"  # run_folder.RESULT, which imports torch
 
 
 class Request(NamedTuple):
-    """A video, the runs whose networks look at it, and the folder that the results replace."""
+    """A video, the networks that look at it (a run's folder or an exported file), and the folder of results.
+
+    The folder is replaced as a whole.
+    """
 
     video: Path
     frame_run: Path
@@ -48,11 +51,14 @@ def check_request(
     person: int = 1,
     focal: float | None = None,
     folder: Path | None = None,
+    weights: Path | None = None,
+    refiner_weights: Path | None = None,
 ) -> Request:
     """Raises VideoError or D3keError for whatever can be wrong before a network is loaded.
 
     `box` "x,y,w,h" in px; `refiner` None: the transformer where it is trained; `folder`
-    None: one named by the video in the profile's.
+    None: one named by the video in the profile's. `weights`, `refiner_weights`: files of
+    `make export-weights` instead of the profile's runs.
     """
     size = videos.read_size(video)
     boxed = None if box is None else videos.parse_box(box, size)
@@ -63,7 +69,10 @@ def check_request(
             f"FOCAL: expected px, near {FOCAL * max(size):.0f} for {size[0]}×{size[1]}, found {focal:g}"
         )
     home = settings.read().out / profile
-    frame_run, temporal_run = _find_runs(home, backbone, refiner, seed)
+    if weights is None and refiner_weights is None:
+        frame_run, temporal_run = _find_runs(home, backbone, refiner, seed)
+    else:
+        frame_run, temporal_run = _check_weights(weights), refiner_weights and _check_weights(refiner_weights)
     folder = Path(folder) if folder else _folder_for(video, home)
     _check_folder(folder)
     return Request(Path(video), frame_run, temporal_run, folder, boxed, person, focal)
@@ -84,6 +93,12 @@ def _find_runs(home: Path, backbone: str, refiner: str | None, seed: int) -> tup
     if refiner is None and not (home / "temporal" / name / _FINISHED).is_file():
         return frame_run, None
     return frame_run, _finished_run(home / "temporal" / name, home.name)
+
+
+def _check_weights(path: Path | None) -> Path:
+    if path is None or path.suffix != ".safetensors" or not path.is_file():
+        raise D3keError(f"WEIGHTS: expected a .safetensors file of `make export-weights`, found {path}")
+    return path
 
 
 def _folder_for(video: Path, home: Path) -> Path:
