@@ -19,7 +19,7 @@ from d3ke_lib.experiment.evaluation.evaluate import Method, results, with_points
 from d3ke_lib.experiment.evaluation.frame_errors import MOVING_DEG, describe_truth, find_moving
 from d3ke_lib.experiment.evaluation.references import predict_references
 from d3ke_lib.experiment.evaluation.scores import angle_by_subject
-from d3ke_lib.experiment.run import stored_predictions
+from d3ke_lib.experiment.run import inverse_kinematics, stored_predictions
 from d3ke_lib.experiment.run.code_hash import code_hash
 from d3ke_lib.experiment.run.codec import fingerprint, to_values
 from d3ke_lib.experiment.run.config import Profile
@@ -77,10 +77,21 @@ def _predict(
     labels = (train.labels(), test.labels())
     references = predict_references(*labels, *told, skeleton)
     yield from ((Method(name), prediction) for name, prediction in references.items())
+    yield from predict_runs(profile, data, runs, skeleton)
+
+
+def predict_runs(
+    profile: Profile, data: Path, runs: Runs, skeleton: Skeleton
+) -> Iterator[tuple[Method, Prediction]]:
+    """Predictions of trained runs for the test frames; what is stored already is not computed again."""
     subjects = stored_predictions.subjects_of(data, "test")
     for method, run in runs.items():
-        identity = _store_predictions(profile, run, method, data, "test", subjects, skeleton)
-        pose = stored_predictions.load(run.folder, "test", subjects, identity, skeleton)
+        _store_predictions(profile, run, method, data, "test", subjects, skeleton)
+        if inverse_kinematics.predicts_points(run.result):
+            validation = stored_predictions.subjects_of(data, "validation")
+            _store_predictions(profile, run, method, data, "validation", validation, skeleton)
+            inverse_kinematics.solve_points(run.folder, data, "test", subjects, skeleton)
+        pose = inverse_kinematics.load_poses(run.folder, "test", subjects, skeleton)
         yield method, with_points(pose, skeleton)
 
 
@@ -122,7 +133,7 @@ def _score_training(
     truth = FrameSet(data, "train", skeleton, subjects=subjects).labels()
     found = {}
     for method, run in runs.items():
-        if method.kind == "frame":
+        if method.kind == "frame" and not inverse_kinematics.predicts_points(run.result):
             identity = _store_predictions(profile, run, method, data, "train", subjects, skeleton)
             pose = stored_predictions.load(run.folder, "train", subjects, identity, skeleton)
             found[method] = angle_by_subject(pose, truth)
