@@ -51,7 +51,8 @@ def identify(profile: Profile, data: Path, runs: Runs) -> str:
 
 def measure(profile: Profile, data: Path, runs: Runs, skeleton: Skeleton) -> dict[str, Any]:
     """The content of results.json (evaluate.py describes it)."""
-    train, test = (FrameSet(data, split, skeleton) for split in ("train", "test"))
+    subjects = stored_predictions.subjects_of(data, "test", profile.evaluation.subjects)
+    train, test = FrameSet(data, "train", skeleton), FrameSet(data, "test", skeleton, subjects=subjects)
     moving = find_moving(train.labels().pose.angles)
     conditions = find_conditions(test, train.actions)
     truth = describe_truth(test.labels(), test.cameras, moving, conditions, skeleton)
@@ -73,7 +74,7 @@ def _predict(
     profile: Profile, data: Path, runs: Runs, train: FrameSet, test: FrameSet, skeleton: Skeleton
 ) -> Iterator[tuple[Method, Prediction]]:
     """Predictions for the test frames, those of the references first."""
-    told = (_tell(data, split, frames) for split, frames in (("train", train), ("test", test)))
+    told = (_tell(data, frames) for frames in (train, test))
     labels = (train.labels(), test.labels())
     references = predict_references(*labels, *told, skeleton)
     yield from ((Method(name), prediction) for name, prediction in references.items())
@@ -84,7 +85,7 @@ def predict_runs(
     profile: Profile, data: Path, runs: Runs, skeleton: Skeleton
 ) -> Iterator[tuple[Method, Prediction]]:
     """Predictions of trained runs for the test frames; what is stored already is not computed again."""
-    subjects = stored_predictions.subjects_of(data, "test")
+    subjects = stored_predictions.subjects_of(data, "test", profile.evaluation.subjects)
     for method, run in runs.items():
         _store_predictions(profile, run, method, data, "test", subjects, skeleton)
         if inverse_kinematics.predicts_points(run.result):
@@ -95,11 +96,12 @@ def predict_runs(
         yield method, with_points(pose, skeleton)
 
 
-def _tell(data: Path, split: str, frames: FrameSet) -> Told:
-    """What the mean pose of the action is told of a split's frames."""
+def _tell(data: Path, frames: FrameSet) -> Told:
+    """What the mean pose of the action is told of the frames."""
     actions = [frames.actions[number] for number in frames.labels().action.tolist()]
-    entries = sorted(records.load_manifest(data)["files"].items())
-    tables = [records.read(data / name).table for name, entry in entries if entry["split"] == split]
+    entries, subjects = records.load_manifest(data)["files"], set(frames.labels().subject.tolist())
+    files = [name for name, entry in sorted(entries.items()) if entry["subject"] in subjects]
+    tables = [records.read(data / name).table for name in files]
     parts = [
         text or ""
         for table in tables

@@ -38,5 +38,5 @@ def gather(folder: Path, results: dict[str, Any]) -> FigureData:
         setting = setting_of(name)
         if setting != name and setting not in predictions:
             predictions[setting] = load_poses(folder / name, "test", subjects, skeleton)
-    test = FrameSet(folder / "data", "test", skeleton)
+    test = FrameSet(folder / "data", "test", skeleton, subjects=subjects)
     return FigureData(folder, results, skeleton, test, test.labels(), predictions)
