@@ -14,7 +14,7 @@ from typing import Any
 import _cli
 import pandas as pd
 
-from d3ke_lib.experiment.report import claims, deviations, findings, front, limits, tables
+from d3ke_lib.experiment.report import claims, deviations, figures, findings, front, limits, tables
 from d3ke_lib.experiment.report.effects import ANGLE, count_runs, name_data
 from d3ke_lib.experiment.report.method_names import is_reference, settings_of
 from d3ke_lib.experiment.report.recorded import write_reduced
@@ -63,6 +63,7 @@ def record(source: Path, home: Path) -> None:
     results = read_json(source / "results.json")
     if results["git"].endswith("+changes"):
         print("note: these results come from code with uncommitted changes", file=sys.stderr)
+    figures.draw(source)
     captions = read_json(source / "figures" / CAPTIONS)["captions"]
     for name in (name for name in SHOWN if name in captions):
         for ending in ("png", "csv"):
