@@ -1,6 +1,8 @@
 """results.json in the short form that may be committed (data/results/*.json)."""
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from d3ke_lib.experiment.report.effects import ANGLE, Results
