@@ -198,8 +198,6 @@ def results_block(results: dict[str, Any]) -> str:
         "95 % intervals over subjects and runs. Skill: 1 − MAE / MAE of the mean pose."
         + (f" {moving} of the 69 coordinates move (standard deviation in training > 5°)." if moving else ""),
         tables.markdown(tables.results_table(results)),
-        "Networks against each other, paired by subject (below 0: the first has the smaller error):",
-        tables.markdown(tables.comparisons_table(results, of_networks=True)),
         "\n".join(f"- {one}" for one in findings.conclusion(results)[1:]),
     ]
     return "\n\n".join(parts)
