@@ -7,7 +7,7 @@ SHELL       := bash
 
 # -- variables: make TARGET NAME=value -------------------------------------------------------------------------------
 
-## profile: smoke (minutes), demo (an hour or two on two cores), gpu (one CUDA device) or bmlmovi (the paper's data)
+## profile: smoke (minutes), demo (an hour or two on two cores), study (make study), gpu (CUDA), bmlmovi (paper's data)
 P ?= demo
 ## seeds of the training runs, such as "0 1 2", instead of the profile's
 SEEDS ?=
@@ -35,6 +35,10 @@ OUT ?=
 RAW ?=
 ## deep check of RAW by `check-data`: DEEP=1 decodes every video and reads every fit
 DEEP ?=
+## cells of `study`: names in data/study_plan.toml, such as "pair equal_compute"; default: all
+CELLS ?=
+## time at which `study` stops, such as 13:25; the same command goes on later
+UNTIL ?=
 ## json file to which `check-data` also writes its report
 JSON ?=
 ## overrides of the profile's values: a TOML file (d3ke_lib/experiment/run/overrides.py)
@@ -128,6 +132,14 @@ reproduce: $(READY)
 ## the same as reproduce
 report: reproduce
 
+## trains the cells of data/study_plan.toml in its order; stops and goes on at any time [CELLS=] [UNTIL=HH:MM]
+study: $(READY)
+	@$(SPIN) $(PY) scripts/study.py train $(if $(CELLS),--cells "$(CELLS)") $(if $(UNTIL),--until "$(UNTIL)")
+
+## evaluates the cells that are trained and records data/results/study.json
+study-results: $(READY)
+	@$(SPIN) $(PY) scripts/study.py record
+
 # -- the paper's data --------------------------------------------------------------------------------------------------
 
 ## says what of BMLmovi, AMASS and SMPL-H is in RAW, and what can be done with it
@@ -199,5 +211,5 @@ parity: $(READY)
 clean:
 	rm -rf out .pytest_cache .ruff_cache
 
-.PHONY: help setup lock reproduce report check-data occluders predict export-weights demo-video train lab test \
-  bench ablation parity clean
+.PHONY: help setup lock reproduce report study study-results check-data occluders predict export-weights demo-video \
+  train lab test bench ablation parity clean

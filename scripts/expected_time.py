@@ -72,7 +72,7 @@ def calibrate(profile: Profile) -> dict[str, float]:
         making = imports + _rendering_seconds(profile.data)
     found["02_data"] += making
     training, refining = found.pop("04_frame"), found.pop("05_temporal")
-    for backbone in profile.backbones:
+    for backbone in () if profile.plan else profile.backbones:  # make study trains those of a plan
         config = dataclasses.replace(profile.frame, backbone=backbone)
         seconds, per_image = frame_seconds(config, profile)
         found[f"04_frame.{backbone}"] = training + seconds

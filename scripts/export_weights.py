@@ -13,9 +13,9 @@ import _cli
 
 from d3ke_lib.experiment import pipeline
 from d3ke_lib.experiment.evaluation.evaluate import Method
-from d3ke_lib.experiment.pipeline import Experiment
 from d3ke_lib.experiment.report import data_text, tables
 from d3ke_lib.experiment.report.tables import Table
+from d3ke_lib.experiment.resolved import Experiment, resolve
 from d3ke_lib.experiment.run import artifacts, forward, run_folder
 from d3ke_lib.files import D3keError, sha256, write_text
 from d3ke_lib.nets.exported import export_network
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--refiner", help="default: transformer where it is trained, else none")
     given = parser.parse_args()
-    experiment = pipeline.resolve(given.profile)
+    experiment = resolve(given.profile)
     methods = [Method("frame", given.backbone, given.seed)]
     refined = Method("temporal", given.backbone, given.seed, given.refiner or "transformer")
     if given.refiner or (experiment.folder / refined.name / run_folder.RESULT).is_file():

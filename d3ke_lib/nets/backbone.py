@@ -12,13 +12,19 @@ from pathlib import Path
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
-from torchvision.models import WeightsEnum, get_model, get_model_weights
+from torchvision.models import ResNet, WeightsEnum, get_model, get_model_weights
 from torchvision.models.resnet import Bottleneck
 
 from d3ke_lib.nets import weights as weights_on_disk
 from d3ke_lib.nets.pointwise import as_products
 
-NAMES = ("resnet50", "resnet101", "resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d")
+_TORCHVISIONS = ("resnet50", "resnet101", "resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d")
+# Not in torchvision: depth and width crossed. The second is Xie et al.'s own ResNeXt-101 (their table 3).
+_OURS = {
+    "resnext50_32x8d": {"layers": [3, 4, 6, 3], "groups": 32, "width_per_group": 8},
+    "resnext101_32x4d": {"layers": [3, 4, 23, 3], "groups": 32, "width_per_group": 4},
+}
+NAMES = (*_TORCHVISIONS, *_OURS)
 CHANNELS, _STRIDE = 2048, 32
 # Pinned: torchvision's "DEFAULT" moves to newer weights between its releases.
 _IMAGENET = {"imagenet": "IMAGENET1K_V1", "imagenet_v2": "IMAGENET1K_V2"}
@@ -47,9 +53,7 @@ class Backbone(nn.Sequential):
     """The network `name` up to its last stage; ImageNet's mean and deviation are taken off inside."""
 
     def __init__(self, name: str, center_striding: bool = True) -> None:
-        if name not in NAMES:
-            raise ValueError(f"unknown backbone {name!r}; known: {', '.join(NAMES)}")
-        net = get_model(name, weights=None)
+        net = build_classifier(name)
         super().__init__(OrderedDict((child, getattr(net, child)) for child in _CHILDREN))
         if center_striding:
             first = self.layer3[0]
@@ -79,6 +83,16 @@ class Backbone(nn.Sequential):
                 f"batch norm cannot be trained on one cell: one image of {shape[2]}×{shape[3]} makes a map "
                 "of 1×1; take two images, or a larger one"
             )
+
+
+def build_classifier(name: str) -> ResNet:
+    """The whole network `name`, one of NAMES, from random numbers: torchvision's where it has one.
+
+    Raises ValueError for an unknown name.
+    """
+    if name not in NAMES:
+        raise ValueError(f"unknown backbone {name!r}; known: {', '.join(NAMES)}")
+    return ResNet(Bottleneck, **_OURS[name]) if name in _OURS else get_model(name, weights=None)
 
 
 def build(
@@ -124,6 +138,8 @@ def _start_as_shortcuts(net: Backbone) -> Backbone:
 
 def imagenet_weights(name: str, version: str = "imagenet") -> WeightsEnum:
     """torchvision's entry for `version` of `name`: its address and metadata.  ValueError if there is none."""
+    if name in _OURS:
+        raise ValueError(f"torchvision has no {name} and no weights for it; use weights=None or a file")
     known = get_model_weights(name).__members__
     if _IMAGENET[version] not in known:
         raise ValueError(

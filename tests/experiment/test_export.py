@@ -12,7 +12,7 @@ from export_weights import export
 from d3ke_lib import settings
 from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.experiment.evaluation.evaluate import Method
-from d3ke_lib.experiment.pipeline import Experiment
+from d3ke_lib.experiment.resolved import Experiment
 from d3ke_lib.experiment.run import artifacts, config, forward
 from d3ke_lib.experiment.run.train_frame import train_frame
 from d3ke_lib.experiment.run.train_temporal import subjects_for, train_temporal

@@ -84,13 +84,14 @@ def temporal_cost(net: nn.Module, config: TemporalConfig, evaluation: Evaluation
 
 
 def training_cost(run: Path) -> dict[str, Any]:
-    """A finished run's steps, seconds in all (validation included, pauses not), items per second."""
+    """A finished run's steps, seconds, core-seconds (validation included, pauses not), items per second."""
     result = artifacts.read_json(run / run_folder.RESULT)
     speeds = [line["per_second"] for line in artifacts.read_log(run / run_folder.LOG) if "per_second" in line]
     return {
         "steps": result["step"],
         "items": result["step"] * result["config"]["batch"],
         "seconds": result["seconds"],
+        "core_seconds": result["core_seconds"],
         "items_per_second": statistics.median(speeds),
         "machine": result["machine"],
     }

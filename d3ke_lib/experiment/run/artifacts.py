@@ -6,8 +6,9 @@ Nothing is ever unpickled: tensors are safetensors, all else is JSON.
 import fcntl
 import json
 import os
+import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
@@ -171,6 +172,29 @@ def set_aside(folder: Path) -> Path:
     while (old := folder.with_name(f"{folder.name}.old{number if number > 1 else ''}")).exists():
         number += 1
     return folder.rename(old)
+
+
+def adopt(folder: Path, home: Path, is_wanted: Callable[[Path], bool]) -> None:
+    """Links the same folder of another profile than that in `home`, if there is one that is wanted.
+
+    Nothing happens where `folder` exists. Links are hard links: nothing takes room twice, either profile can
+    be removed, and as files are replaced, never changed, neither changes the other.
+    """
+    if folder.exists():
+        return
+    for other in sorted(home.parent.glob(f"*/{folder.relative_to(home)}")):
+        if is_wanted(other):
+            partial = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+            shutil.copytree(other, partial, copy_function=_link, ignore=shutil.ignore_patterns(".*"))
+            partial.rename(folder)
+            return
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copy2(source, target)
 
 
 def open_log(path: Path, offset: int) -> TextIO:

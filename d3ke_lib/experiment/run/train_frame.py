@@ -16,15 +16,16 @@ from d3ke_lib.data.batch import Batch
 from d3ke_lib.data.datasets import FrameSet, stream
 from d3ke_lib.data.seeds import seed_generator
 from d3ke_lib.experiment.run import devices, distributed, run_folder, schedule, stored_predictions
-from d3ke_lib.experiment.run.code_hash import code_hash
 from d3ke_lib.experiment.run.config import FrameConfig
 from d3ke_lib.experiment.run.fit import fit
 from d3ke_lib.experiment.run.identity import (
     initial_weights_hash,
+    metrics_code,
     occluders_hash,
     provenance,
     records_hash,
     run_identity,
+    training_code,
 )
 from d3ke_lib.nets import frame
 from d3ke_lib.nets.losses import Losses, losses, total
@@ -54,7 +55,7 @@ def train_frame(
             net.parameters(), lr=0.0, weight_decay=config.weight_decay, fused=True
         )
         per_epoch, steps = schedule.budget(len(frames), config.batch, config.epochs, config.images, "images")
-        about = identity | provenance()
+        about = identity | provenance() | {"metrics": metrics_code()}
         with run_folder.open_run(folder, about, net, optimizer, config.ema, group.is_main) as run:
             order = schedule.pieces(len(frames), config.batch, seed, run.step, steps)
             batches = stream(frames, map(group.share, order), config.workers, 2 * config.workers)
@@ -77,13 +78,15 @@ def train_frame(
 def identify(config: FrameConfig, data: Path, seed: int) -> dict[str, Any]:
     """The identity of the run that trains on the records in `data`."""
     inputs = {"records": records_hash(data), "start": initial_weights_hash(config)} | occluders_hash(config)
-    return run_identity("frame", config, seed, code_hash(__name__), **inputs)
+    return run_identity("frame", config, seed, training_code(__name__), **inputs)
 
 
 def open_frames(config: FrameConfig, data: Path, skeleton: Skeleton) -> tuple[FrameSet, FrameSet]:
     """Training and validation frames."""
     thinned = {"every": config.every, "moved": config.moved, "cache_bytes": int(config.cache_gb * 1e9)}
-    return FrameSet(data, "train", skeleton, **thinned), FrameSet(data, "validation", skeleton)
+    subjects = stored_predictions.subjects_of(data, "train", config.subjects)
+    train = FrameSet(data, "train", skeleton, subjects=subjects, **thinned)
+    return train, FrameSet(data, "validation", skeleton)
 
 
 def build_frame(config: FrameConfig, skeleton: Skeleton, seed: int = 0) -> frame.FrameNet:

@@ -12,11 +12,16 @@ from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.data.batch import Batch
 from d3ke_lib.data.datasets import TemporalSet
 from d3ke_lib.experiment.run import artifacts, devices, run_folder, schedule, stored_predictions
-from d3ke_lib.experiment.run.code_hash import code_hash
 from d3ke_lib.experiment.run.config import TemporalConfig
 from d3ke_lib.experiment.run.distributed import ProcessGroup
 from d3ke_lib.experiment.run.fit import fit
-from d3ke_lib.experiment.run.identity import provenance, records_hash, run_identity
+from d3ke_lib.experiment.run.identity import (
+    metrics_code,
+    provenance,
+    records_hash,
+    run_identity,
+    training_code,
+)
 from d3ke_lib.experiment.run.temporal_windows import (
     dropout_of_step,
     on,
@@ -51,7 +56,7 @@ def train_temporal(
             net.parameters(), lr=0.0, weight_decay=config.weight_decay, amsgrad=amsgrad
         )
         per_epoch, steps = schedule.budget(len(windows[0]), config.batch, config.epochs, None, "windows")
-        about = identity | provenance() | {"rate_hz": rate_hz(windows[1])}
+        about = identity | provenance() | {"metrics": metrics_code()} | {"rate_hz": rate_hz(windows[1])}
         with run_folder.open_run(folder, about, net, optimizer) as run:
             batches = schedule.pieces(len(windows[0]), config.batch, seed, run.step, steps)
 
@@ -73,7 +78,7 @@ def train_temporal(
 def identify(config: TemporalConfig, data: Path, source: Path, seed: int) -> dict[str, Any]:
     """The identity of the run that trains on the predictions of the frame run in `source`."""
     frame = artifacts.read_json(source / run_folder.RESULT)["weights_sha256"]
-    code = code_hash(__name__)
+    code = training_code(__name__)
     return run_identity("temporal", config, seed, code, records=records_hash(data), frame=frame)
 
 

@@ -29,7 +29,7 @@ from d3ke_lib.experiment.run import artifacts, devices
 from d3ke_lib.experiment.run.codec import check_types, to_values
 from d3ke_lib.experiment.run.config import DEMO, FrameConfig, TemporalConfig
 from d3ke_lib.experiment.run.forward import predict_frames
-from d3ke_lib.experiment.run.identity import records_hash
+from d3ke_lib.experiment.run.identity import metrics_code, records_hash
 from d3ke_lib.experiment.run.train_frame import train_frame
 from d3ke_lib.experiment.run.train_temporal import subjects_for, train_temporal
 from d3ke_lib.experiment.studies.corrupt_labels import CorruptionConfig, corrupt
@@ -167,6 +167,8 @@ def _trained(config: AblationConfig, name: str, data: Path, out: Path) -> dict[i
     """Seed → metrics on the validation subjects at the end of training."""
     train = _frame if RUNS[name].kind == "frame" else _temporal
     results = {seed: train(config, name, data, out, seed) for seed in config.seeds}
+    if any(result["metrics"] != metrics_code() for result in results.values()):
+        raise artifacts.D3keError(f"{out}: {name} was validated by other metrics; set its runs aside")
     return {seed: {key: result["validation"][key] for key in METRICS} for seed, result in results.items()}
 
 
