@@ -220,17 +220,18 @@ def window_offsets(window: int, causal: bool = False) -> Int[Tensor, " window"]:
 class TemporalSet:
     """Windows of stored frame predictions, and the labels they should become.
 
-    pose, points: a frame network's output for every frame of `labels` (`FrameSet.labels()`), in order.
+    pose, points: a frame network's output for every frame of `labels` (`FrameSet.labels()`), in order; its
+    pose may be None.
     Every frame's rotation and positions, predicted or true, are in the frame of its own crop's camera.
     D3KE: the same; that camera rotates to follow the body, so a rotation that is constant in the
     world is not quite constant in a window.
     """
 
     def __init__(
-        self, pose: Pose, points: Points, labels: Batch, window: int = 243, causal: bool = False
+        self, pose: Pose | None, points: Points, labels: Batch, window: int = 243, causal: bool = False
     ) -> None:
-        if len(pose.angles) != len(labels.time):
-            raise ValueError(f"predictions: expected {len(labels.time)} frames, found {len(pose.angles)}")
+        if len(points.joints) != len(labels.time):
+            raise ValueError(f"predictions: expected {len(labels.time)} frames, found {len(points.joints)}")
         root = points.joints[:, :1]
         self._pose, self._points = pose, Points(points.joints - root, points.markers - root)
         self._labels = labels
@@ -242,7 +243,7 @@ class TemporalSet:
     def __len__(self) -> int:
         return len(self._first)
 
-    def load(self, indices: Int[Tensor, " frame"], whole: bool = False) -> tuple[Pose, Points, Batch]:
+    def load(self, indices: Int[Tensor, " frame"], whole: bool = False) -> tuple[Pose | None, Points, Batch]:
         """Predicted windows (frame, window, ...) relative to each frame's pelvis joint, and labels.
 
         Labels are the target frame's, (frame, ...), or with `whole` the window's, (frame, window, ...).

@@ -86,4 +86,5 @@ def settings_of(profile: Profile, method: Method) -> FrameConfig | TemporalConfi
         changes = {"backbone": cells.architecture_of(method.backbone)}
         changes |= cells.read_plan(profile.plan).find_changes(method.backbone)
         return overrides.replace(profile.frame, changes)
-    return dataclasses.replace(profile.temporal, kind=method.refiner)
+    head = settings_of(profile, method._replace(kind="frame", refiner=None)).head
+    return dataclasses.replace(profile.temporal, kind=method.refiner, head=head)

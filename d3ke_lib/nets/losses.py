@@ -43,7 +43,7 @@ RELEASED = LossWeights(angle=0.01)
 
 
 def losses(
-    prediction: tuple[Pose, Points],
+    prediction: tuple[Pose | None, Points],
     target: tuple[Pose, Points],
     valid: Validity,
     skeleton: SkeletonLayer,
@@ -55,22 +55,24 @@ def losses(
 
     Positions are compared relative to the pelvis joint (joint 0), so both may be anywhere in the same axes.
     `norm` of the position differences: L1 (frame network) or L2; `mask_angles` leaves out invalid angles.
+    Without a predicted pose (PointsNet) body and angle are 0.
     A frame in which nothing is valid adds 0, and counts in the mean over frames.  Where the true pelvis joint
     is invalid and not a number, no point of that frame can be compared: all count as invalid.
     ValueError for no frames at all: their mean would be NaN.
     """
     (pose, points), (true_pose, true_points) = prediction, target
-    if not pose.angles.numel():
-        raise ValueError(f"losses of no frames: angles have shape {tuple(pose.angles.shape)}")
+    if not true_pose.angles.numel():
+        raise ValueError(f"losses of no frames: angles have shape {tuple(true_pose.angles.shape)}")
     valid = _with_known_pelvis(valid, true_points)
     points, true_points = relative(points), relative(true_points)
     seen = valid.angles if mask_angles else torch.ones_like(valid.angles)
     importance = skeleton.marker_weights / 10
+    none = points.joints.new_zeros(())
     return Losses(
         joint=_position(points.joints, true_points.joints, valid.joints, norm=norm),
         marker=_position(points.markers, true_points.markers, valid.markers, importance, norm=norm),
-        body=_body(pose.scales, true_pose.scales, skeleton),
-        angle=_angle(pose.angles, true_pose.angles, seen, skeleton),
+        body=none if pose is None else _body(pose.scales, true_pose.scales, skeleton),
+        angle=none if pose is None else _angle(pose.angles, true_pose.angles, seen, skeleton),
     )
 
 

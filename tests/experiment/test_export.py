@@ -64,7 +64,7 @@ def test_networks_that_do_not_belong_together_are_refused(experiment, toy_record
     train_frame(toy.FRAME, toy_records, tmp_path / "another", 1, SKELETON)
     with pytest.raises(D3keError, match="refines another frame network than"):
         load_networks(tmp_path / "another", file)
-    with pytest.raises(D3keError, match="expected a frame network, found temporal"):
+    with pytest.raises(D3keError, match="expected a frame network of poses, found temporal of pose"):
         load_networks(file, None)
 
 

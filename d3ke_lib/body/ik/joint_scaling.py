@@ -64,13 +64,31 @@ def solve_with_scales(
     off by about `spread` of itself, markers by `noise` (m, for weight 1): what they do not tell stays as in
     the file. Raises ValueError when no marker is seen at all.
     """
+    scales = find_scales(skeleton, markers, weights=weights, spread=spread, noise=noise, rounds=rounds)
+    return solve(skeleton, markers, weights=weights, scales=scales, prior=prior)
+
+
+def find_scales(
+    skeleton: Skeleton,
+    markers: Float[Tensor, "frame marker 3"],
+    *,
+    weights: Float[Tensor, " marker"] | None = None,
+    spread: float = 0.1,
+    noise: float = 2e-3,
+    rounds: int = 8,
+    prior: Prior | None = None,
+) -> Float[Tensor, "body 3"]:
+    """The scale factors of `solve_with_scales`, from at most _FRAMES of the frames, without the motion.
+
+    `prior`: what it believes of the poses of single frames.
+    """
     seen = torch.nonzero(markers.isfinite().all(-1).any(-1))[:, 0]
     if not len(seen):
         raise ValueError(f"{skeleton.body.source}: none of {len(markers)} frames has a marker")
     some = seen[torch.linspace(0, len(seen) - 1, min(_FRAMES, len(seen))).long().to(seen.device)]
-    problem = prepare(skeleton, markers[some], weights, None, "clamped", None)
+    problem = prepare(skeleton, markers[some], weights, None, "clamped", prior)
     size = _fitted(problem, _tied(skeleton, problem), (noise / spread) ** 2, rounds)
-    return solve(skeleton, markers, weights=weights, scales=_of(skeleton, problem, size), prior=prior)
+    return _of(skeleton, problem, size)
 
 
 def _fitted(problem: Problem, size: _Size, firmness: float, rounds: int) -> _Size:

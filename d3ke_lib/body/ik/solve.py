@@ -18,6 +18,7 @@ from d3ke_lib.body.ik.initialise import KEY_EVERY, NEAR, OUTLYING, initial_unkno
 from d3ke_lib.body.ik.least_squares import Descent, Problem, descend, settle
 from d3ke_lib.body.ik.linkage import links, transmission
 from d3ke_lib.body.ik.normal_equations import axes_of
+from d3ke_lib.body.ik.prior import Prior, pull_of
 from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.pose import Pose
 
@@ -25,20 +26,6 @@ _SPEED = 4.0  # half ranges per s: what a coordinate may well do
 _WINDOW, _OVERLAP = 960, 24  # frames solved together, and how many of them are solved twice
 _FULL_TURN = 6.3  # rad: ranges beyond this bound nothing
 _FARTHEST = 3.14  # rad or m: what counts as half of a wide range; who turns further comes round again
-
-
-class Prior(NamedTuple):
-    """What is believed before the markers are seen; they are off by `noise`, m, per axis (for weight 1).
-
-    Coordinates accelerate by about `acceleration` half ranges per s² and stand about `spread` half ranges off
-    their middle, which matters only where no marker sees them, or two turn about one axis (in D3KE's body
-    shoulder_rot and shoulder1_r2) and only their sum is seen. No half range counts for more than half a turn.
-    """
-
-    rate: float  # frames per second
-    noise: float = 2e-3
-    acceleration: float = 20.0
-    spread: float = 1.0
 
 
 class Residuals(NamedTuple):
@@ -152,7 +139,7 @@ def _problem(
     # OpenSim, too, leaves a clamped coordinate that no marker sees in the middle of its range.
     usual = torch.where(clamped & (high - low < 4 * _FULL_TURN), (low + high) / 2, default)
     reach = ((high - low) / 2).clamp(0.05, _FARTHEST)
-    pull = (prior.noise / (prior.spread * reach)).square() if prior else torch.zeros_like(low)
+    usual, pull = pull_of(prior, skeleton.coordinates, names, usual, reach)
     rest, scales = _at_rest(skeleton, whole), _scales(skeleton, whole, scales)
     drive = transmission(whole, indices, rest)
     return Problem(

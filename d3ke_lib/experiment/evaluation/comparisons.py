@@ -33,7 +33,7 @@ class _Runs(NamedTuple):
 
 
 def summarise(methods: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """settings and comparisons, from the kind, refiner, network, seed and scores of every method."""
+    """settings and comparisons, from the kind, refiner, backbone, seed and scores of every method."""
     of = {_method_of(one): {ALL: one["subjects"], **one["conditions"]} for one in methods}
     runs = _by_setting(of)
     settings = {
@@ -87,7 +87,7 @@ def _stack(members: Mapping[int | None, Mapping[str, Mapping[str, Any]]]) -> _Ru
 def _compare(first: Method, second: Method, runs: Mapping[str, _Runs]) -> dict[str, Any]:
     """Paired by subject, and by run where the second refines the first; see the schema."""
     one, other = runs[first.setting], runs[second.setting]
-    refines = first.kind == "frame" and second.kind == "temporal" and first.network == second.network
+    refines = first.kind == "frame" and second.kind == "temporal" and first.backbone == second.backbone
     common = _common_seeds(one, other)
     both = one.choose(common), other.choose(common)
     if refines:

@@ -71,7 +71,7 @@ def frame_cost(net: nn.Module, config: FrameConfig, evaluation: EvaluationConfig
 def temporal_cost(net: nn.Module, config: TemporalConfig, evaluation: EvaluationConfig) -> dict[str, Any]:
     """multiply_adds and latency of one window; without the skeleton layer."""
     device = next(net.parameters()).device
-    features = temporal.feature_count(net.skeleton)
+    features = temporal.feature_count(net.skeleton, net.predicts)
     window = torch.zeros(1, config.window, features, device=device)
     forward = torch.no_grad()(net.net)
     net.eval()

@@ -8,9 +8,9 @@ subjects      test subjects, in the order of every list below; sizes: the true o
 metrics       name → unit
 moving        coordinates whose standard deviation over the training frames exceeds `threshold_deg`
 conditions    name → number of test frames: seen and unseen actions, mixtures, each camera
-methods       a reference's name, "frame/<network>.<seed>", "temporal/<refiner>.<network>.<seed>", where
-              <network> is a backbone or <backbone>@<variant> →
-    kind, refiner, backbone, variant, seed
+methods       a reference's name, "frame/<backbone>.<seed>", "temporal/<refiner>.<backbone>.<seed>", where
+              <backbone> may be followed by @<variant> of its training →
+    kind, refiner, backbone, seed
     summary      metric → estimate (stats.Estimate: mean, low, high, …) over subjects
     subjects     metric → one value per test subject
     conditions   condition → the same of some metrics
@@ -22,8 +22,8 @@ settings      the same without seed → summary: metric → estimate over subjec
 comparisons   list of first, second (settings), metrics: metric → estimate of second − first,
               conditions: condition → the same of the angle MAE; subjects, runs: metric → differences by
               subject, by run that both have; negative: the second is better
-overfitting   "frame/<network>" → train, test (estimates of angle_mae_deg), gap: test − train;
-              difference: its gap less that of the first network, runs: the same by run
+overfitting   "frame/<backbone>" → train, test (estimates of angle_mae_deg), gap: test − train;
+              difference: its gap less that of the first backbone, runs: the same by run
 cost          see cost.py
 """
 

@@ -9,24 +9,18 @@ from d3ke_lib.experiment.evaluation.references import ACTION_MEAN, MEAN_POSE, ME
 class Method(NamedTuple):
     """What predicts; `kind` is frame, temporal, another's or the name of a reference.
 
-    variant: what its frame network differs in from the profile's recipe, None: in nothing.
+    backbone: <backbone>@<variant> where its frame network was trained by another recipe than the profile's.
     """
 
     kind: str
     backbone: str | None = None
     seed: int | None = None
     refiner: str | None = None
-    variant: str | None = None
-
-    @property
-    def network(self) -> str | None:
-        """The frame network: backbone and variant."""
-        return f"{self.backbone}@{self.variant}" if self.variant else self.backbone
 
     @property
     def setting(self) -> str:
         """Its name without the seed."""
-        network = ".".join(part for part in (self.refiner, self.network) if part)
+        network = ".".join(part for part in (self.refiner, self.backbone) if part)
         return f"{self.kind}/{network}" if network else self.kind
 
     @property
@@ -35,28 +29,32 @@ class Method(NamedTuple):
         return self.setting if self.seed is None else f"{self.setting}.{self.seed}"
 
 
+def variant_of(backbone: str) -> str | None:
+    """What follows the @ of a backbone's name."""
+    return backbone.partition("@")[2] or None
+
+
 def pairs(methods: Sequence[Method]) -> list[tuple[Method, Method]]:
     """What is compared, (first, second), without seeds.
 
-    The first network and the others; variants of its backbone and the other backbones; each frame network
-    and its refinements; the refined first network and the others alone; other kinds of method and the frame
+    The first backbone and the others; variants of the first and the other backbones; each frame network and
+    its refinements; the refined first backbone and the others alone; other kinds of method and the frame
     network of their backbone; mean pose, median pose and mean pose of the action, and every network.
     """
-    networks = list(dict.fromkeys((m.backbone, m.variant) for m in methods if m.backbone))
+    backbones = list(dict.fromkeys(method.backbone for method in methods if method.backbone))
     refiners = list(dict.fromkeys(method.refiner for method in methods if method.refiner))
-    frame = {network: Method("frame", network[0], variant=network[1]) for network in networks}
-    refined = {(r, n): frame[n]._replace(kind="temporal", refiner=r) for r in refiners for n in networks}
+    frame = {backbone: Method("frame", backbone) for backbone in backbones}
+    refined = {(r, b): Method("temporal", b, None, r) for r in refiners for b in backbones}
     others = [m for m in methods if m.backbone and m.kind not in ("frame", "temporal")]
-    first, following = networks[0], networks[1:]
+    first, following = backbones[0], backbones[1:]
+    variants = [b for b in following if variant_of(b) and b.startswith(f"{first}@")]
     between = [(frame[first], frame[other]) for other in following]
     between += [(refined[r, first], refined[r, other]) for r in refiners for other in following]
-    variants = [n for n in following if n[1] and n[0] == first[0]]
-    equal = [(frame[variant], frame[n]) for variant in variants for n in following if not n[1]]
-    refining = [(frame[n], refined[r, n]) for n in networks for r in refiners]
+    equal = [(frame[v], frame[other]) for v in variants for other in following if not variant_of(other)]
+    refining = [(frame[b], refined[r, b]) for b in backbones for r in refiners]
     crossed = [(refined[r, first], frame[other]) for r in refiners for other in following]
-    against = [(other, frame[other.backbone, other.variant]) for other in others]
+    against = [(other, frame[other.backbone]) for other in others]
     references = [Method(name) for name in (MEAN_POSE, MEDIAN_POSE, ACTION_MEAN)]
-    learned = [
-        (one, network) for one in references for network in (*frame.values(), *refined.values(), *others)
-    ]
+    networks = (*frame.values(), *refined.values(), *others)
+    learned = [(reference, network) for reference in references for network in networks]
     return [*between, *equal, *refining, *crossed, *against, *learned]

@@ -19,8 +19,8 @@ def methods_of(results: dict[str, Any]) -> list[str]:
 
     def rank(name: str) -> tuple:
         method = methods[name]
-        names = method["refiner"] or "", method.get("variant") or ""
-        return kinds[method["kind"]], *names, backbones[method["backbone"] or ""], method["seed"]
+        backbone = method["backbone"] or ""
+        return kinds[method["kind"]], method["refiner"] or "", backbones[backbone], method["seed"]
 
     return sorted(methods, key=rank)
 

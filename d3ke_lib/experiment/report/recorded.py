@@ -11,7 +11,7 @@ _COMPARED = (
     *("scale_sum", "size_percent", "acceleration_mps2"),
 )
 _ESTIMATE = ("mean", "low", "high")  # of conditions
-_OF_METHOD = ("kind", "refiner", "backbone", "variant", "seed", "sizes")
+_OF_METHOD = ("kind", "refiner", "backbone", "seed", "sizes")
 
 
 def reduce_results(results: Results) -> Results:

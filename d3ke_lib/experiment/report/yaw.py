@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from d3ke_lib.experiment.evaluation.methods import variant_of
 from d3ke_lib.experiment.report.effects import Results
 from d3ke_lib.experiment.report.method_names import is_reference, label, methods_of, setting_of
 
@@ -12,7 +13,7 @@ def yaw_table(results: Results) -> pd.DataFrame | None:
     Of the profile's networks without variants; None where the results do not say it.
     """
     methods = {name: results["methods"][name] for name in methods_of(results) if not is_reference(name)}
-    chosen = [name for name, each in methods.items() if each.get("yaw") and not each.get("variant")]
+    chosen = [name for name, each in methods.items() if each.get("yaw") and not variant_of(each["backbone"])]
     rows = [
         {"camera": camera, "method": label(setting_of(name)), "yaw": _middle(i, len(shares)), "share": share}
         for name in chosen

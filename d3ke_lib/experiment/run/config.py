@@ -18,8 +18,7 @@ from d3ke_lib.nets import backbone, temporal
 from d3ke_lib.nets.losses import LossWeights, Norm
 from d3ke_lib.settings import Settings
 
-# Fields that do not change a run's result: left out of fingerprints.
-_HOW = {"how": True}
+_HOW = {"how": True}  # fields that do not change a run's result: left out of fingerprints
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,7 @@ class FrameConfig:
     center_striding: bool = True  # C
     squash: Literal["before_mean", "after_mean"] = "before_mean"  # C
     camera_input: bool = False  # the head reads the crop camera's focal length and attitude, too (not D3KE)
+    head: Literal["pose", "points"] = "pose"  # points: a multi-step pipeline finds the pose (body.ik)
     weights: str | None = "imagenet"  # what the backbone starts from (C); None: random numbers
     precision: Literal["fp32", "bf16"] = "fp32"  # C; bf16: autocast, weights stay in float32
     ema: float | None = None  # decay per step of the weights' moving average, which is then the result
@@ -65,6 +65,8 @@ class FrameConfig:
         until = [resolution.until for resolution in self.resolutions]
         if until and (until != sorted(until) or until[-1] != 1.0):
             raise D3keError(f"FrameConfig.resolutions: `until` must grow to 1.0, found {until}")
+        if self.camera_input and self.head != "pose":
+            raise D3keError("FrameConfig.camera_input: expected the head pose, found points")
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class TemporalConfig:
     kind: str = "transformer"
     window: int = 243  # frames (C)
     causal: bool = False  # the target is the window's last frame; C: its middle
+    head: Literal["pose", "points"] = "pose"  # what the frame network predicts, and this one refines
     batch: int = 128  # windows (C)
     epochs: int = 50  # C
     phases: tuple[Phase, ...] = (Phase(1.0, 1e-3, 5e-6),)  # C

@@ -27,9 +27,12 @@ from d3ke_lib.experiment.run.identity import (
     run_identity,
     training_code,
 )
-from d3ke_lib.nets import frame
+from d3ke_lib.nets import frame, points
+from d3ke_lib.nets.frame import FrameNet
 from d3ke_lib.nets.losses import Losses, losses, total
+from d3ke_lib.nets.points import PointsNet
 
+_NORMS = {"pose": "L1", "points": "L2"}  # of position differences (C; points are compared as MPJPE does)
 OPTIMIZERS = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
 
 
@@ -89,11 +92,14 @@ def open_frames(config: FrameConfig, data: Path, skeleton: Skeleton) -> tuple[Fr
     return train, FrameSet(data, "validation", skeleton)
 
 
-def build_frame(config: FrameConfig, skeleton: Skeleton, seed: int = 0) -> frame.FrameNet:
+def build_frame(config: FrameConfig, skeleton: Skeleton, seed: int = 0) -> FrameNet | PointsNet:
     """The network with its initial weights and a skeleton layer of its own, on the CPU."""
     options = (config.backbone, config.center_striding, config.weights)
+    own = copy.deepcopy(skeleton)
+    if config.head == "points":
+        return points.build(own, *options, seed=seed)
     switches = {"squash": config.squash, "camera_input": config.camera_input}
-    return frame.build(copy.deepcopy(skeleton), *options, **switches, seed=seed)
+    return frame.build(own, *options, **switches, seed=seed)
 
 
 def _compute_losses(
@@ -103,8 +109,8 @@ def _compute_losses(
     camera = (augment.camera_values(truth, image.shape[-1]),) if config.camera_input else ()
     with devices.autocast(image.device, config.precision):
         prediction = net(image.contiguous(memory_format=torch.channels_last), *camera)
-    target, masked = (truth.pose, truth.points), config.mask_angles
-    terms = losses(prediction, target, truth.valid, skeleton, mask_angles=masked)
+    target, norm = (truth.pose, truth.points), _NORMS[config.head]
+    terms = losses(prediction, target, truth.valid, skeleton, norm=norm, mask_angles=config.mask_angles)
     return terms, total(terms, config.loss)
 
 

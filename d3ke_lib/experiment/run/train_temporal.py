@@ -30,6 +30,7 @@ from d3ke_lib.experiment.run.temporal_windows import (
     target_frame,
     window_losses,
 )
+from d3ke_lib.files import D3keError
 from d3ke_lib.nets import temporal
 from d3ke_lib.nets.losses import Losses
 
@@ -42,6 +43,7 @@ def train_temporal(
     Otherwise as `train_frame`, in one process.
     """
     identity = identify(config, data, source, seed)
+    _check_head(config, source)
     if result := run_folder.find_finished(folder, identity["fingerprint"]):
         return result
     device = devices.choose(config.device)
@@ -82,10 +84,17 @@ def identify(config: TemporalConfig, data: Path, source: Path, seed: int) -> dic
     return run_identity("temporal", config, seed, code, records=records_hash(data), frame=frame)
 
 
+def _check_head(config: TemporalConfig, source: Path) -> None:
+    predicted = artifacts.read_json(source / run_folder.RESULT)["config"]["head"]
+    if predicted != config.head:
+        raise D3keError(f"{source}: expected a network with the head {config.head}, found {predicted}")
+
+
 def build_temporal(config: TemporalConfig, skeleton: Skeleton, seed: int = 0) -> temporal.Refiner:
     """The network with its initial weights and a skeleton layer of its own, on the CPU."""
     own = copy.deepcopy(skeleton)
-    return temporal.build_refiner(config.kind, own, config.window, seed=seed, causal=config.causal)
+    options = {"seed": seed, "predicts": config.head, "causal": config.causal}
+    return temporal.build_refiner(config.kind, own, config.window, **options)
 
 
 def _validate_temporal(
