@@ -78,7 +78,7 @@ def find_scales(
     rounds: int = 8,
     prior: Prior | None = None,
 ) -> Float[Tensor, "body 3"]:
-    """The scale factors of `solve_with_scales`, from at most _FRAMES of the frames, without the motion.
+    """The scale factors of `solve_with_scales`, from a few of the frames, without the motion.
 
     `prior`: what it believes of the poses of single frames.
     """

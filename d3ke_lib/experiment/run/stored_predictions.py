@@ -43,10 +43,11 @@ def predict(
     """A frame network's predictions for plain centred crops, on the CPU; the net's mode is left as it was."""
     device, training = next(net.parameters()).device, net.training
     net.eval()
+    reads_camera = isinstance(net, FrameNet) and net.camera_head is not None
     predictions = []
     for loaded in stream(frames, indices.split(batch), workers):
         image, labels = augment.crop(loaded.to(device), px)
-        camera = (augment.camera_values(labels, px),) if net.camera_head is not None else ()
+        camera = (augment.camera_values(labels, px),) if reads_camera else ()
         with devices.autocast(device, precision):
             pose, points = net(image.contiguous(memory_format=torch.channels_last), *camera)
         predictions.append(apply(Tensor.cpu, points if pose is None else pose))
