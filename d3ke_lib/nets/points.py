@@ -17,8 +17,6 @@ class PointsNet(nn.Module):
     As FrameNet without range mapping and skeleton layer: what the two differ in is what they predict.
     """
 
-    camera_head = None  # it reads the crop alone
-
     def __init__(
         self,
         skeleton: SkeletonLayer,
