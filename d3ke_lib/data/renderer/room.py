@@ -16,8 +16,6 @@ from d3ke_lib.data.renderer.shade import Light, triangle_wave
 # Half a period of the mirrored wallpaper and floor, m, and how far up the wallpaper reaches.
 _WALL_LENGTH, _FLOOR_LENGTH, _WALL_HEIGHT = 6.0, 3.0, 3.2
 _SHADOW = 0.55
-# Cones that throw a shadow: the largest ones.
-_MAX_SHADOWS = 8
 
 
 class Room(NamedTuple):
@@ -29,6 +27,15 @@ class Room(NamedTuple):
     low: Float[Tensor, "*batch 2"]
     high: Float[Tensor, "*batch 2"]
     texture: Float[Tensor, "*batch 3 height width"]
+
+
+class Casters(NamedTuple):
+    """Round cones that throw a shadow, m."""
+
+    a: Float[Tensor, "frame caster 3"]
+    b: Float[Tensor, "frame caster 3"]
+    ra: Float[Tensor, "frame caster"]
+    rb: Float[Tensor, "frame caster"]
 
 
 class Shadows(NamedTuple):
@@ -43,12 +50,17 @@ class Shadows(NamedTuple):
     bounds: Tensor  # (frame, 4): beyond these x, y the shadow cannot be seen
 
 
-def cast_shadows(cones: Cones, light: Light) -> Shadows:
-    """(frame, caster) shadows of the largest cones; blurred the more, the higher the cone is."""
+def largest_casters(cones: Cones, count: int = 8) -> Casters:
+    """Those of the cones that are largest."""
     size = (cones.ra + cones.rb) * ((dot(cones.b - cones.a, cones.b - cones.a)).sqrt() + cones.ra + cones.rb)
-    chosen = size.argsort(descending=True, stable=True)[:, :_MAX_SHADOWS]
+    chosen = size.argsort(descending=True, stable=True)[:, :count]
     a, b = (ends.take_along_dim(chosen[..., None], 1) for ends in (cones.a, cones.b))
-    ra, rb = (radii.take_along_dim(chosen, 1) for radii in (cones.ra, cones.rb))
+    return Casters(a, b, *(radii.take_along_dim(chosen, 1) for radii in (cones.ra, cones.rb)))
+
+
+def cast_shadows(casters: Casters, light: Light) -> Shadows:
+    """Shadows on the floor; blurred the more, the higher the cone is."""
+    a, b, ra, rb = casters
     slope = (light.towards[:, :2] / light.towards[:, 2:])[:, None]
     start, end = (point[..., :2] - slope * point[..., 2:] for point in (a, b))
     step = end - start

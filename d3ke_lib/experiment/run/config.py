@@ -11,7 +11,6 @@ from d3ke_lib import settings
 from d3ke_lib.data.augment import AugmentConfig, ViewConfig
 from d3ke_lib.data.bmlmovi.config import BmlmoviConfig
 from d3ke_lib.data.synthetic.generate import DataConfig
-from d3ke_lib.data.synthetic.motion import ACTIONS
 from d3ke_lib.experiment.run import overrides
 from d3ke_lib.experiment.run.codec import check_types
 from d3ke_lib.files import D3keError
@@ -173,8 +172,13 @@ SMOKE = Profile(
         train=4,  # enough for batches of two sizes and a subset
         validation=1,  # one is enough to take the path
         test=3,  # fewer would leave the bootstrap nothing to draw from
-        actions=ACTIONS[:3],  # several motions a file, so that windows end somewhere
-        seconds=1.2,  # 12 frames, longer than the window
+        actions=(
+            "walking",
+            "jogging",
+            "kicking",
+        ),  # two to train on, and one that test subjects alone perform
+        test_cameras=("PG1", "H1"),  # several views of a subject
+        seconds=1.0,  # 10 frames, longer than the window
         fps=10.0,  # as the demo
         px=46,  # 7 px of margin on each side of 32
         margin=46 / 32,  # exact, so that plain crops need no resampling
@@ -211,7 +215,7 @@ DEMO = Profile(
     data=DataConfig(
         train=96,  # many subjects, each for a short time: what unseen subjects need is more subjects
         validation=4,
-        test=8,
+        test=24,  # intervals come from subjects
         seconds=2.0,  # a cycle or two of each action
         fps=10.0,  # 30 frames per second look alike
         px=90,  # 13 px of margin on each side of 64
@@ -253,7 +257,7 @@ GPU = Profile(
     data=DataConfig(
         train=48,
         validation=4,
-        test=15,
+        test=24,  # as the demo
         fps=10.0,  # 30 frames per second look alike
         margin=360 / 256,  # exact, so that plain crops need no resampling
     ),

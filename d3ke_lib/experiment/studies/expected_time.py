@@ -6,6 +6,7 @@ more threads gained when that was recorded.
 """
 
 import dataclasses
+import itertools
 import resource
 import subprocess
 import sys
@@ -66,9 +67,10 @@ def calibrate(profile: Profile) -> dict[str, float]:
         config = dataclasses.replace(profile.frame, backbone=backbone)
         seconds, per_image = frame_seconds(config, profile)
         found[f"04_frame.{backbone}"] = training + seconds
-        found["06_evaluation"] += len(profile.seeds) * per_image * count_frames(profile, profile.data.test)
-        predicted = profile.data.validation + (profile.temporal.subjects or profile.data.train)
-        predicting = per_image * count_frames(profile, predicted)
+        splits = profile.data.splits
+        found["06_evaluation"] += len(profile.seeds) * per_image * profile.data.count_frames(splits["test"])
+        predicted = splits["validation"] + splits["train"][: profile.temporal.subjects]
+        predicting = per_image * profile.data.count_frames(predicted)
         for refiner in profile.refiners:
             refined = _temporal_seconds(dataclasses.replace(profile.temporal, kind=refiner), profile)
             found[f"05_temporal.{refiner}.{backbone}"] = refining + predicting + refined
@@ -78,34 +80,32 @@ def calibrate(profile: Profile) -> dict[str, float]:
 def stand_in(profile: Profile, frames: int) -> Profile:
     """The profile with as many synthetic images: training on recordings costs the same."""
     data, counts = profile.data, {name: len(found) for name, found in profile.data.splits.items()}
-    made = DataConfig(cameras=data.cameras, px=data.px, margin=data.margin, fps=data.fps, **counts)
-    actions = len(made.actions) * len(made.cameras) * sum(counts.values())
-    seconds = max(frames / actions, 2) / data.fps
-    return dataclasses.replace(profile, data=dataclasses.replace(made, seconds=seconds))
-
-
-def count_frames(profile: Profile, subjects: int) -> int:
-    data = profile.data
-    return subjects * len(data.actions) * len(data.cameras) * round(data.seconds * data.fps)
+    views = {"train_cameras": data.cameras, "test_cameras": data.cameras}
+    made = DataConfig(px=data.px, margin=data.margin, fps=data.fps, **views, **counts)
+    takes = made.count_frames(range(1, sum(counts.values()) + 1)) / made.frames
+    made = dataclasses.replace(made, seconds=max(frames / takes, 2) / data.fps)
+    return dataclasses.replace(profile, data=made)
 
 
 def _rendering_seconds(data: DataConfig) -> float:
-    """All records, by one take; on the CPU every core makes records of its own."""
-    device = devices.choose("auto")
-    one = dataclasses.replace(data, actions=data.actions[:1])
+    """All records, by the takes of one action; on the CPU every core makes records of its own."""
+    device, camera = devices.choose("auto"), data.train_cameras[0]
+    one = dataclasses.replace(data, actions=data.seen_actions[:1], train_cameras=(camera,))
 
-    def take() -> None:
-        for _, images in synthetic.make_takes(one, (1, data.cameras[0]), device.type):
-            records.encode(images, data.jpeg_quality)
+    def render() -> None:
+        for shots in synthetic.make_takes(one, (1, (camera,)), device.type):
+            records.encode(*shots[camera][1:])
 
-    takes = len(data.actions) * len(data.cameras) * (data.train + data.validation + data.test)
-    _, seconds = timed(take, device)  # the first take reads the skeleton and the surface
-    return takes * seconds / (devices.describe()["cores"] if device.type == "cpu" else 1)
+    everybody = itertools.chain.from_iterable(data.splits.values())
+    _, seconds = timed(render, device)  # the first call reads the skeleton and the template
+    share = data.count_frames(everybody) / one.count_frames([1])
+    return share * seconds / (devices.describe()["cores"] if device.type == "cpu" else 1)
 
 
 def frame_seconds(config: FrameConfig, profile: Profile) -> tuple[float, float]:
     """Training of one frame network, its validations included; prediction of one image."""
-    images = config.images or config.epochs * count_frames(profile, profile.data.train) // config.every
+    epoch = profile.data.count_frames(profile.data.splits["train"]) // config.every
+    images = config.images or config.epochs * epoch
     net = frame.build(default_skeleton(), config.backbone, seed=0).to(devices.choose(config.device))
     total, share_before, step = 0.0, 0.0, 0.0
     for resolution in config.resolutions or (Resolution(1.0, config.px),):
@@ -138,7 +138,7 @@ def _temporal_seconds(config: TemporalConfig, profile: Profile) -> float:
     """Training of one refiner, by steps on windows of zeros."""
     device, skeleton = devices.choose(config.device), default_skeleton()
     first, step = _refiner_step(config, device, skeleton)
-    frames = count_frames(profile, config.subjects or profile.data.train)
+    frames = profile.data.count_frames(profile.data.splits["train"][: config.subjects])
     return first + _REFINING * step * (config.epochs * frames // config.batch)
 
 
