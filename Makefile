@@ -21,6 +21,8 @@ SEED ?= 0
 PROCESSES ?= 1
 ## video of `predict`
 VIDEO ?=
+## method of `predict`: lifted, landmarks (inverse kinematics) or d3ke (networks that reproduce has trained)
+METHOD ?= lifted
 ## box of the person in VIDEO's first frame as x,y,w,h in px; default: the person who moves
 BOX ?=
 ## focal length of VIDEO's camera in px
@@ -137,9 +139,9 @@ occluders: $(READY)
 
 # -- use ---------------------------------------------------------------------------------------------------------------
 
-## joint angles from VIDEO [BOX=x,y,w,h] [PERSON=] [OUT=] [P=] [BACKBONE=] by networks that reproduce has trained
+## joint angles from VIDEO [METHOD=] [BOX=x,y,w,h] [PERSON=] [FOCAL=] [OUT=]; METHOD=d3ke: [P=] [BACKBONE=]
 predict: $(READY)
-	@$(PY) scripts/predict.py "$(VIDEO)" --profile $(P) --backbone $(BACKBONE) \
+	@$(PY) scripts/predict.py "$(VIDEO)" --method $(METHOD) --profile $(P) --backbone $(BACKBONE) \
 	  $(if $(BOX),--box $(BOX)) $(if $(FOCAL),--focal $(FOCAL)) \
 	  $(if $(PERSON),--person $(PERSON)) $(if $(OUT),--out "$(OUT)")
 

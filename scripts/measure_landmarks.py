@@ -65,10 +65,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     folder = settings.read().out / "landmark_noise" / "data"
-    config = DataConfig(
-        seed=SEED, train=options.subjects, validation=0, test=0, seconds=1.0, px=360,
-        motion="mixtures", surface="mesh",
-    )  # fmt: skip
+    config = DataConfig(seed=SEED, train=options.subjects, validation=0, test=0, seconds=1.0)
     make(config, folder, options.workers)
     found = detect(FrameSet(folder, "train"))
     sites, points = fit_sites(found)

@@ -6,6 +6,7 @@ subjects; the camera looks at the person, as the crop of a video does.
 
 import math
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import NamedTuple
 
 import torch
@@ -55,12 +56,12 @@ class Motions(NamedTuple):
 def draw_motions(skeleton: Skeleton, seed: int, actions: Sequence[str]) -> Motions:
     """One motion per entry of `actions` (MIXTURE or an action's name), each by a subject of its own."""
     t = torch.arange(round(SECONDS * RATE), dtype=torch.float64) / RATE
-    double, parts = skeleton.double(), []
+    double, parts = deepcopy(skeleton).double(), []
     for number, action in enumerate(actions):
         stream = (seed, _SUBJECTS + number, _MOTION)
         style = draw_wide_style(stream)
         if action == MIXTURE:
-            motion = generate_mixture(SEEN, style, t, stream)
+            motion, _ = generate_mixture(SEEN, style, t, stream)
         else:
             motion = vary_motion(action, style, t, stream)
         scales = draw_scales(double, seed_generator(seed, _SUBJECTS + number, _SIZE))

@@ -73,13 +73,13 @@ def solve(
 ) -> tuple[Pose, Residuals]:
     """Coordinates (rad, m) that bring the skeleton's markers to `markers` (ground, m; NaN = missing).
 
-    Minimises Σ weight · distance² in each frame, plus what `prior` adds; weights are per marker or per frame
-    and marker. Locked coordinates keep their default, coupled ones follow; `bounds`: whose range holds, that of coordinates the file clamps (as in
-    OpenSim), of all, of none. With a spec the selected coordinates, the root's rotation and its place are
-    solved for. Runs in the dtype and on the device of the skeleton. Raises ValueError on wrong shapes,
-    for a model with loops of joints and when no marker is seen at all; warns of `UnseenFrames`. A frame that
-    did not converge is marked in the residuals. `progress` is called with the number of frames of each part
-    that is solved.
+    Minimises Σ weight · distance² in each frame, plus what `prior` adds; weights are per marker, or per
+    frame and marker. Locked coordinates keep their default, coupled ones follow; `bounds`: whose range
+    holds, that of coordinates the file clamps (as in OpenSim), of all, of none. With a spec the selected
+    coordinates, the root's rotation and its place are solved for. Runs in the dtype and on the device of
+    the skeleton. Raises ValueError on wrong shapes, for a model with loops of joints and when no marker is
+    seen at all; warns of `UnseenFrames`. A frame that did not converge is marked in the residuals.
+    `progress` is called with the number of frames of each part that is solved.
     """
     problem = prepare(skeleton, markers, weights, scales, bounds, prior)
     given = None if start is None else _given(skeleton, problem, start)

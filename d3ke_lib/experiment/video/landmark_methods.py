@@ -1,10 +1,11 @@
-"""The methods that see landmarks instead of pixels: `lifted` (a network) and `landmarks` (inverse kinematics).
+"""The methods that see landmarks, not pixels: `lifted` (a network) and `landmarks` (inverse kinematics).
 
 Both begin with BlazePose's landmarks, which come from real people; a frame in which the detector finds nobody
 gets no pose, unless it lies in a short gap.
 """
 
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,6 @@ from d3ke_lib.body.pose import Pose
 from d3ke_lib.data.batch import apply
 from d3ke_lib.data.camera import Camera, crop_camera, from_pixels
 from d3ke_lib.experiment.run import stored_predictions
-from d3ke_lib.experiment.video.position import estimate_positions_by_landmarks
 from d3ke_lib.experiment.video.request import R_GROUND_CAMERA
 from d3ke_lib.landmarks import Landmarks
 from d3ke_lib.landmarks.features import to_features
@@ -91,7 +91,7 @@ def _spacing(times: np.ndarray) -> float:
 def stretches(rows: Int[np.ndarray, " frame"]) -> Iterator[slice]:
     """Parts of consecutive frames."""
     edges = [0, *(np.flatnonzero(np.diff(rows) > 1) + 1).tolist(), len(rows)]
-    yield from (slice(a, b) for a, b in zip(edges, edges[1:]))
+    yield from (slice(a, b) for a, b in itertools.pairwise(edges))
 
 
 # --- lifted -----------------------------------------------------------------------------------------------

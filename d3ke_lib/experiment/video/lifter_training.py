@@ -1,4 +1,4 @@
-"""The lifting network: trained on first use in a few minutes, from synthetic landmarks, then kept under out/."""
+"""The lifting network: trained on first use in a few minutes from synthetic landmarks, kept under out/."""
 
 import math
 from dataclasses import dataclass
@@ -36,6 +36,7 @@ from d3ke_lib.landmarks.sites import landmark_skeleton, load_noise
 from d3ke_lib.nets.losses import losses, total
 
 _TRAINING, _VALIDATION, _FIRST_STEP = 0, 1, 2  # purposes of random streams
+_RAMP = 0.05  # of the steps
 _FILE = "lifter.safetensors"
 
 
@@ -81,9 +82,7 @@ def _own_state(lifter: Lifter) -> dict[str, Tensor]:
     return {name: value for name, value in lifter.state_dict().items() if not name.startswith("skeleton.")}
 
 
-def train_lifter(
-    config: LifterConfig, skeleton: Skeleton, progress: Progress = no_progress
-) -> Lifter:
+def train_lifter(config: LifterConfig, skeleton: Skeleton, progress: Progress = no_progress) -> Lifter:
     """The same weights for the same configuration, on one kind of processor with as many threads."""
     generator = seed_generator(config.seed, _TRAINING)
     actions = draw_actions(config.motions, generator)
@@ -109,9 +108,11 @@ def train_lifter(
 
 
 def _rate(config: LifterConfig, step: int) -> float:
-    """A ramp over the first twentieth, then a cosine to 0."""
+    """A ramp, then a cosine to 0."""
     share = step / config.steps
-    return config.rate * (share / 0.05 if share < 0.05 else 0.5 * (1 + math.cos(math.pi * (share - 0.05) / 0.95)))
+    if share < _RAMP:
+        return config.rate * share / _RAMP
+    return config.rate * (1 + math.cos(math.pi * (share - _RAMP) / (1 - _RAMP))) / 2
 
 
 def _loss(lifter: Lifter, rows: Tensor, truth: Pose) -> Tensor:

@@ -54,7 +54,8 @@ def predict_video(
     in_camera = pose._replace(R_ground_root=crops.R.mT @ pose.R_ground_root)
     facts = {"networks": ", ".join(networks.names), "crop": f"{px} × {px} px"}
     return Prediction(
-        video, rows, track.seen, person.choice, "d3ke", facts, camera, boxes, crops, in_camera, positions, examples
+        video, rows, track.seen, person.choice, "d3ke", facts, camera, boxes, crops, in_camera, positions,
+        examples,
     )  # fmt: skip
 
 

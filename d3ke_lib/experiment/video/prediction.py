@@ -59,9 +59,7 @@ def shown_frames(count: int) -> list[int]:
     return sorted(set(np.linspace(0, count - 1, min(EXAMPLES, count)).round().astype(int).tolist()))
 
 
-def make_example(
-    frame: Frame, box: Float[np.ndarray, " 4"], crop: UInt8[np.ndarray, "px px 3"]
-) -> Example:
+def make_example(frame: Frame, box: Float[np.ndarray, " 4"], crop: UInt8[np.ndarray, "px px 3"]) -> Example:
     """`box` in px of the frame, which is shrunk."""
     image = Image.fromarray(frame)
     scale = _EXAMPLE_PX / max(image.size)
