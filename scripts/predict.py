@@ -20,7 +20,7 @@ from d3ke_lib.experiment import video as room
 def main() -> None:
     given = vars(_parser().parse_args())
     request = room.check_request(**given)
-    prediction, skeleton = room.predict(request, _show)
+    prediction, skeleton = room.predict_request(request, _show)
     for note in prediction.video.notes:
         print(f"note: {request.video}: {note}", file=sys.stderr)
     page = room.write_prediction(prediction, skeleton, request.folder, _show)

@@ -136,7 +136,7 @@ def test_who_is_seen_longest_comes_first(monkeypatch) -> None:
     frames = stage.video(100)
     chosen = detect_landmarks(LandmarkNetworks(None, None), frames, person=2)
     np.testing.assert_array_equal(chosen.image, second.image)
-    with pytest.raises(VideoError, match="PERSON: expected at most 2 .*, found 3"):
+    with pytest.raises(VideoError, match=r"PERSON: expected at most 2 .*, found 3"):
         detect_landmarks(LandmarkNetworks(None, None), frames, person=3)
 
 

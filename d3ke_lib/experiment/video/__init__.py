@@ -1,6 +1,6 @@
 """Joint angles of a person in a video.
 
-check_request → predict → write_prediction; the first imports no torch. predict is, for METHOD=d3ke,
+check_request (no torch) → predict_request → write_prediction; the second is, for METHOD=d3ke,
 find_person → load_networks → predict_video, and for the others predict_by_landmarks.
 """
 
@@ -11,7 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "accuracy": ["warning"],
         "by_landmarks": ["predict_by_landmarks"],
-        "methods": ["predict"],
+        "methods": ["predict_request"],
         "networks": ["Networks", "load_networks"],
         "outputs": ["write_prediction"],
         "person": ["Person", "find_person"],

@@ -10,7 +10,7 @@ from d3ke_lib.experiment.video.prediction import Prediction
 from d3ke_lib.experiment.video.request import Request
 
 
-def predict(request: Request, progress: Progress = no_progress) -> tuple[Prediction, Skeleton]:
+def predict_request(request: Request, progress: Progress = no_progress) -> tuple[Prediction, Skeleton]:
     """The prediction and its skeleton. Raises VideoError naming the file, D3keError for runs that miss."""
     if request.method != "d3ke":
         skeleton = default_skeleton()
