@@ -15,7 +15,7 @@ from d3ke_lib.nets.weights import seeded
 
 WINDOW = 27  # frames, at RATE
 RATE = 30.0  # Hz
-_CHANNELS, _DROPOUT = 384, 0.1
+_CHANNELS, _DROPOUT = 256, 0.1
 
 
 class Lifter(nn.Module):

@@ -36,6 +36,7 @@ from d3ke_lib.landmarks.sites import landmark_skeleton, load_noise
 from d3ke_lib.nets.losses import losses, total
 
 _TRAINING, _VALIDATION, _FIRST_STEP = 0, 1, 2  # purposes of random streams
+_MOTIONS_AT_ONCE = 32
 _RAMP = 0.05  # of the steps
 _FILE = "lifter.safetensors"
 
@@ -45,9 +46,9 @@ class LifterConfig:
     """How the network is trained; all of it is part of its fingerprint."""
 
     seed: int = 0
-    motions: int = 1200
-    steps: int = 3000
-    batch: int = 192  # windows
+    motions: int = 800
+    steps: int = 2000
+    batch: int = 128  # windows
     rate: float = 1e-3
     weight_decay: float = 1e-2
 
@@ -128,8 +129,15 @@ class LiftingTask:
     """Windows of what a detector would see of synthetic motions, and the pose of their middle frame."""
 
     def __init__(self, motions: Motions, skeleton: Skeleton) -> None:
-        self.motions, self.skeleton = motions, skeleton
-        self.sites, self.noise = landmark_skeleton(skeleton.body), load_noise()
+        self.motions, self.skeleton, self.noise = motions, skeleton, load_noise()
+        sites, every = landmark_skeleton(skeleton.body), torch.arange(motions.angles.shape[1])[None]
+        with torch.no_grad():
+            self.points = torch.cat(
+                [
+                    sites(motions.window(skeleton, some, every)).markers
+                    for some in torch.arange(len(motions.angles)).split(_MOTIONS_AT_ONCE)
+                ]
+            )
 
     def draw(
         self, count: int, generator: torch.Generator
@@ -144,11 +152,10 @@ class LiftingTask:
         self, motion: Tensor, first: Tensor, view: View, generator: torch.Generator
     ) -> tuple[Float[Tensor, "window time feature"], Pose]:
         frames = first[:, None] + torch.arange(WINDOW)
-        pose = self.motions.window(self.skeleton, motion, frames)
-        with torch.no_grad():
-            points = seen_by(view, self.sites(pose).markers)
+        points = seen_by(view, self.points[motion[:, None], frames])
         rows = to_features(*observe(points, self.noise, generator))
-        middle = Pose(*(part[:, WINDOW // 2] for part in pose))
+        middle = self.motions.window(self.skeleton, motion, frames[:, WINDOW // 2, None])
+        middle = Pose(*(part[:, 0] for part in middle))
         return rows, middle._replace(R_ground_root=view.R @ middle.R_ground_root)
 
 
