@@ -89,7 +89,7 @@ def draw_views(count: int, generator: Generator) -> View:
     def uniform(low: float, high: float) -> Tensor:
         return low + (high - low) * torch.rand(count, generator=generator)
 
-    azimuth, distance = uniform(0, 2 * math.pi), uniform(*_DISTANCE)
+    azimuth, distance = uniform(0.0, 2 * math.pi), uniform(*_DISTANCE)
     pitch = torch.atan2(uniform(*_HEIGHT) - _PELVIS, distance)
     roll = _ROLL * torch.randn(count, generator=generator)
     aim = _AIM * torch.randn(count, 2, generator=generator)

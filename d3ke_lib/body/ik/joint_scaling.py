@@ -52,7 +52,7 @@ def solve_with_scales(
     skeleton: Skeleton,
     markers: Float[Tensor, "frame marker 3"],
     *,
-    weights: Float[Tensor, "*frame marker"] | None = None,
+    weights: Float[Tensor, "*rows marker"] | None = None,
     prior: Prior | None = None,
     spread: float = 0.1,
     noise: float = 2e-3,

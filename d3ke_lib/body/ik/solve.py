@@ -63,7 +63,7 @@ def solve(
     skeleton: Skeleton,
     markers: Float[Tensor, "frame marker 3"],
     *,
-    weights: Float[Tensor, "*frame marker"] | None = None,
+    weights: Float[Tensor, "*rows marker"] | None = None,
     scales: Float[Tensor, "*frame body 3"] | None = None,
     start: Float[Tensor, "*frame coord"] | None = None,
     bounds: Literal["clamped", "all", "none"] = "clamped",

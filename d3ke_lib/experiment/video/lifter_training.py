@@ -130,11 +130,11 @@ class LiftingTask:
 
     def __init__(self, motions: Motions, skeleton: Skeleton) -> None:
         self.motions, self.skeleton, self.noise = motions, skeleton, load_noise()
-        sites, every = landmark_skeleton(skeleton.body), torch.arange(motions.angles.shape[1])[None]
+        sites, time = landmark_skeleton(skeleton.body), torch.arange(motions.angles.shape[1])
         with torch.no_grad():
             self.points = torch.cat(
                 [
-                    sites(motions.window(skeleton, some, every)).markers
+                    sites(motions.window(skeleton, some, time.expand(len(some), -1))).markers
                     for some in torch.arange(len(motions.angles)).split(_MOTIONS_AT_ONCE)
                 ]
             )
