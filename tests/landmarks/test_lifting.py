@@ -161,7 +161,7 @@ def test_training_never_sees_what_is_held_out(skeleton: Skeleton) -> None:
 
 @pytest.fixture(scope="module")
 def followed(skeleton: Skeleton) -> tuple[landmark_methods.Followed, Pose, torch.Tensor]:
-    """A walker's exact landmarks from 4 m away, the true poses in the camera's frame, the pelvis' position."""
+    """A walker's exact landmarks from 4 m away, the true poses in the camera, the pelvis' position."""
     motions = draw_motions(skeleton, 8, ["walking"])
     frames = torch.arange(0, 90)[None]
     pose = motions.window(skeleton, torch.tensor([0]), frames)
