@@ -30,15 +30,13 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("video", type=Path, help="any file that FFmpeg reads; a camera that stands still")
-    parser.add_argument(
-        "--method",
-        default="lifted",
-        help="lifted (default), landmarks (inverse kinematics), or d3ke (the networks of a profile)",
-    )
+    parser.add_argument("--method", help="lifted (default), landmarks, or d3ke (trained networks)")
     parser.add_argument("--profile", default="demo", help="d3ke: whose networks (default: %(default)s)")
     parser.add_argument("--backbone", default="resnext50_32x4d", help="default: %(default)s")
     parser.add_argument("--refiner", help="default: transformer where it is trained, else none")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--weights", type=Path, help="a frame network of export_weights.py, not a profile's")
+    parser.add_argument("--refiner-weights", type=Path, help="the temporal network exported with it")
     parser.add_argument("--box", help="x,y,w,h in px of the person in the first frame")
     parser.add_argument("--person", type=int, default=1, help="2: who is seen second longest …")
     parser.add_argument("--focal", type=float, help="focal length in px; default: 1.2 × the longer side")

@@ -43,7 +43,7 @@ from d3ke_lib.data.synthetic import motion, scene
 VIDEO_HZ, MOCAP_HZ = 30, 120
 STEP = MOCAP_HZ // VIDEO_HZ
 SOFTNESS = 0.003  # m, of a soft minimum: the pelvis moves smoothly when another point becomes the lowest
-BETAS = 5  # a stream of random numbers beside those of scene.py
+BETAS = 5  # a stream of random numbers next to those of scene.py
 MAT_HEADER = b"MATLAB 5.0 MAT-file, written by bmlmovi_fixture.generate".ljust(116)
 SEXES = ("female", "male")  # of odd and of even subjects: two in three of BMLmovi's are women
 

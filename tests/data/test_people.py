@@ -149,7 +149,7 @@ def test_shares_are_barycentric():
     torch.testing.assert_close(at, wanted, rtol=0, atol=1e-5)
 
 
-def test_records_of_people_are_the_same_for_any_number_of_workers(people_folder, tmp_path):
+def test_records_of_dressed_subjects_are_the_same_for_any_workers(people_folder, tmp_path):
     config = generate.DataConfig(
         train=1,
         validation=1,

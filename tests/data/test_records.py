@@ -54,7 +54,7 @@ def test_same_content_gives_the_same_bytes(tmp_path):
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_jpeg_keeps_the_picture():
+def test_jpeg_keeps_the_image():
     ramp = torch.linspace(40, 200, 32).expand(3, 32, 32).round().to(torch.uint8)
     (jpeg,) = records.encode(ramp[None])
     assert (records.decode(jpeg).float() - ramp.float()).abs().max() <= 3

@@ -116,7 +116,7 @@ if __name__ == "__main__":
     assert hashes(tmp_path / "out") == hashes(made)
 
 
-def test_rendering_in_one_process_gives_the_same_pictures(made, tmp_path):
+def test_rendering_in_one_process_gives_the_same_images(made, tmp_path):
     """The way of a GPU, on the CPU."""
     todo = [(1, ("PG1", "PG2")), (2, ("PG1",))]
     assert len(list(synthetic._run_on_device(TINY, tmp_path, todo, workers=2, device="cpu"))) == 2

@@ -5,6 +5,7 @@ import json
 import time
 from pathlib import Path
 
+import expected_time
 import pytest
 import stage_times
 import torch
@@ -15,7 +16,6 @@ from d3ke_lib.data.synthetic.generate import DataConfig
 from d3ke_lib.experiment.run import config
 from d3ke_lib.experiment.run.artifacts import REPOSITORY
 from d3ke_lib.experiment.run.config import EvaluationConfig, Profile
-from d3ke_lib.experiment.studies import expected_time
 
 PROFILE = Profile("toy", DataConfig(px=46), toy.FRAME, toy.TEMPORAL, EvaluationConfig(batch=8), seeds=(0, 1))
 

@@ -31,7 +31,7 @@ _SITTING = ("sitting_down", "crossing_legs_sitting")
 _SEAT_HEIGHTS = (0.25, 0.62)  # m
 _THIGH = 0.25  # m from the pelvis' joint down to a level thigh's lower side, at most
 _SHARE_BEHIND = 0.25  # of takes and looks, somebody stands behind the subject
-_BYSTANDERS, _FIRST_BYSTANDER = 12, 1_000_000  # how many there are, and the number of the first
+_BYSTANDERS, _FIRST_BYSTANDER = 6, 1_000_000  # how many there are, and the number of the first
 _IDLE = ("phone_talking", "crossing_arms", "checking_watch", "pointing", "clapping", "waving", "walking")
 _ARM = 1.1  # m around the pelvis' path that no furniture enters
 
@@ -191,16 +191,13 @@ def list_casters(people: People, take: PeopleTake, scenery: Scenery) -> tuple[Se
 
 # Round cones between two joints, radii in m; the first ones are enough for somebody far away.
 _CASTERS = (
-    ("L5_S1_IVDjnt", "T1_head_neck", 0.14, 0.13),
-    ("hip_r", "ankle_r", 0.08, 0.05),
-    ("hip_l", "ankle_l", 0.08, 0.05),
-    ("knee_r", "ankle_r", 0.06, 0.05),
-    ("knee_l", "ankle_l", 0.06, 0.05),
-    ("C7_skull", "C7_skull", 0.11, 0.11),
+    ("L5_S1_IVDjnt", "C7_skull", 0.14, 0.11),
+    ("knee_r", "mtp_r", 0.06, 0.05),
+    ("knee_l", "mtp_l", 0.06, 0.05),
+    ("hip_r", "knee_r", 0.09, 0.07),
+    ("hip_l", "knee_l", 0.09, 0.07),
     ("shoulder2", "radiocarpal", 0.05, 0.04),
     ("shoulder2_l", "radiocarpal_l", 0.05, 0.04),
-    ("ankle_r", "mtp_r", 0.05, 0.045),
-    ("ankle_l", "mtp_l", 0.05, 0.045),
 )
 
 

@@ -5,6 +5,7 @@ opens in OpenSim; nothing about its accuracy on real people is known, and every 
 """
 
 from functools import partial
+from operator import itemgetter
 
 import numpy as np
 import roma
@@ -16,7 +17,7 @@ from torch import Tensor
 from d3ke_lib.body.pose import Pose
 from d3ke_lib.data import video as videos
 from d3ke_lib.data.batch import apply
-from d3ke_lib.data.camera import Camera, crop_camera, resample
+from d3ke_lib.data.camera import Camera, crop_camera, describe_crop, resample
 from d3ke_lib.data.datasets import window_offsets
 from d3ke_lib.data.video import Frame, Progress, no_progress
 from d3ke_lib.experiment.run import devices, stored_predictions
@@ -80,15 +81,19 @@ def _predict_frames(
             pixels = (waiting[-1] * 255).round().byte().permute(1, 2, 0).numpy()
             examples.append(make_example(frame, boxes[i].numpy(), pixels))
         if len(waiting) == batch or i == count - 1:
-            predictions.append(_predict_batch(networks, waiting))
+            seen = apply(itemgetter(slice(i + 1 - len(waiting), i + 1)), crops)
+            predictions.append(_predict_batch(networks, waiting, seen))
             waiting = []
     return stored_predictions.concatenate(predictions), tuple(examples)
 
 
-def _predict_batch(networks: Networks, images: list[Float[Tensor, "3 px px"]]) -> Pose:
+def _predict_batch(networks: Networks, images: list[Float[Tensor, "3 px px"]], crops: Camera) -> Pose:
     device = next(networks.frame.parameters()).device
+    camera = ()
+    if networks.config.camera_input:  # the video's camera is level: y points down
+        camera = (describe_crop(crops, -crops.R[..., 1], networks.config.px).to(device),)
     with devices.autocast(device, networks.config.precision):
-        pose, _ = networks.frame(torch.stack(images).to(device))
+        pose, _ = networks.frame(torch.stack(images).to(device), *camera)
     return apply(lambda part: part.float().cpu(), pose)
 
 

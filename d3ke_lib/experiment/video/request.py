@@ -31,7 +31,10 @@ _FINISHED = "run.json"  # run_folder.RESULT, which imports torch
 
 
 class Request(NamedTuple):
-    """A video, how it is looked at, and the folder that the results replace; runs: of the method d3ke."""
+    """A video, how it is looked at, and the folder that the results replace.
+
+    Runs: of the method d3ke, a run's folder or an exported file.
+    """
 
     video: Path
     frame_run: Path | None
@@ -53,15 +56,18 @@ def check_request(
     person: int = 1,
     focal: float | None = None,
     folder: Path | None = None,
-    method: str = METHODS[0],
+    weights: Path | None = None,
+    refiner_weights: Path | None = None,
+    method: str | None = None,
 ) -> Request:
     """Raises VideoError or D3keError for whatever can be wrong before a network is loaded.
 
     `box` "x,y,w,h" in px; `refiner` None: the transformer where it is trained; `folder`
-    None: one named by the video. Profile, backbone, refiner and seed say whose networks d3ke takes.
+    None: one named by the video. Profile, backbone, refiner and seed say whose networks d3ke takes, or
+    `weights`, `refiner_weights`: files of `make export-weights`. `method` None: d3ke with weights, or the
+    first of METHODS.
     """
-    if method not in METHODS:
-        raise D3keError(f"METHOD: expected one of {', '.join(METHODS)}, found {method!r}")
+    method = _check_method(method, weights or refiner_weights)
     size = videos.read_size(video)
     boxed = None if box is None else videos.parse_box(box, size)
     if person < 1:
@@ -71,8 +77,12 @@ def check_request(
             f"FOCAL: expected px, near {FOCAL * max(size):.0f} for {size[0]}×{size[1]}, found {focal:g}"
         )
     out = settings.read().out
-    runs = _find_runs(out / profile, backbone, refiner, seed) if method == "d3ke" else (None, None)
     home = out / profile if method == "d3ke" else out
+    runs = (None, None)
+    if weights is not None or refiner_weights is not None:
+        runs = _check_weights(weights), refiner_weights and _check_weights(refiner_weights)
+    elif method == "d3ke":
+        runs = _find_runs(home, backbone, refiner, seed)
     folder = Path(folder) if folder else _folder_for(video, home, method)
     _check_folder(folder)
     return Request(Path(video), *runs, folder, boxed, person, focal, method)
@@ -93,6 +103,21 @@ def _find_runs(home: Path, backbone: str, refiner: str | None, seed: int) -> tup
     if refiner is None and not (home / "temporal" / name / _FINISHED).is_file():
         return frame_run, None
     return frame_run, _finished_run(home / "temporal" / name, home.name)
+
+
+def _check_method(method: str | None, weights: Path | None) -> str:
+    method = method or ("d3ke" if weights else METHODS[0])
+    if method not in METHODS:
+        raise D3keError(f"METHOD: expected one of {', '.join(METHODS)}, found {method!r}")
+    if weights and method != "d3ke":
+        raise D3keError(f"WEIGHTS: expected METHOD=d3ke, whose networks they are, found METHOD={method}")
+    return method
+
+
+def _check_weights(path: Path | None) -> Path:
+    if path is None or path.suffix != ".safetensors" or not path.is_file():
+        raise D3keError(f"WEIGHTS: expected a .safetensors file of `make export-weights`, found {path}")
+    return path
 
 
 def _folder_for(video: Path, home: Path, method: str) -> Path:
