@@ -138,9 +138,10 @@ report: reproduce
 study: $(READY)
 	@$(SPIN) $(PY) scripts/study.py train $(if $(CELLS),--cells "$(CELLS)") $(if $(UNTIL),--until "$(UNTIL)")
 
-## evaluates the cells that are trained and records data/results/study.json
+## evaluates the cells that are trained, records data/results/study.json and fills README and docs from it
 study-results: $(READY)
 	@$(SPIN) $(PY) scripts/study.py record
+	@$(SPIN) $(PY) scripts/build_readme.py --record study
 
 # -- the paper's data --------------------------------------------------------------------------------------------------
 
