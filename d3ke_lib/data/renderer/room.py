@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from d3ke_lib.data.renderer.round_cones import Cones, Ray, dot
+from d3ke_lib.data.renderer.rays import Ray
 from d3ke_lib.data.renderer.shade import Light, triangle_wave
 
 # Half a period of the mirrored wallpaper and floor, m, and how far up the wallpaper reaches.
@@ -49,14 +49,6 @@ class Shadows(NamedTuple):
     over_length: Tensor
     over_width: Tensor
     bounds: Tensor  # (frame, 4): beyond these x, y the shadow cannot be seen
-
-
-def largest_casters(cones: Cones, count: int = 8) -> Casters:
-    """Those of the cones that are largest."""
-    size = (cones.ra + cones.rb) * ((dot(cones.b - cones.a, cones.b - cones.a)).sqrt() + cones.ra + cones.rb)
-    chosen = size.argsort(descending=True, stable=True)[:, :count]
-    a, b = (ends.take_along_dim(chosen[..., None], 1) for ends in (cones.a, cones.b))
-    return Casters(a, b, *(radii.take_along_dim(chosen, 1) for radii in (cones.ra, cones.rb)))
 
 
 def cast_shadows(casters: Casters, light: Light) -> Shadows:
