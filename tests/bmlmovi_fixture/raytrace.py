@@ -22,7 +22,7 @@ from d3ke_lib.data.renderer.culling import (
     square_rays,
     take_rays,
 )
-from d3ke_lib.data.renderer.room import Room, Shadows, cast_shadows, largest_casters, render_room
+from d3ke_lib.data.renderer.room import Casters, Room, Shadows, cast_shadows, render_room
 from d3ke_lib.data.renderer.round_cones import Cones, Ray, dot, make_ray, prepare_cones
 from d3ke_lib.data.renderer.shade import Light, Paint, prepare_shading, shade
 
@@ -100,7 +100,7 @@ def _render_chunk(
     grid = Grid(len(cones.ra), rows, columns)
     eye = -torch.stack([dot(camera.R[..., i], camera.t) for i in range(3)], -1)
     rays = square_rays(camera, grid, 1, 0.5, 0.5)
-    color = _render_rooms(room, cast_shadows(largest_casters(cones), light), rays, eye)
+    color = _render_rooms(room, cast_shadows(_largest(cones), light), rays, eye)
     a, b = cones.a - eye[:, None], cones.b - eye[:, None]
     far = dot(a, a).sqrt()
     reach = torch.maximum(far + cones.ra, dot(b, b).sqrt() + cones.rb)
@@ -111,6 +111,13 @@ def _render_chunk(
         scene = _Scene(solids, surfaces, lists, rays, grid)
         _refine(color, scene, _trace(color, scene))
     return _to_bytes(color, grid)
+
+
+def _largest(cones: Cones, count: int = 8) -> Casters:
+    size = (cones.ra + cones.rb) * ((dot(cones.b - cones.a, cones.b - cones.a)).sqrt() + cones.ra + cones.rb)
+    chosen = size.argsort(descending=True, stable=True)[:, :count]
+    a, b = (ends.take_along_dim(chosen[..., None], 1) for ends in (cones.a, cones.b))
+    return Casters(a, b, *(radii.take_along_dim(chosen, 1) for radii in (cones.ra, cones.rb)))
 
 
 def _render_rooms(room: Room, shadows: Shadows, rays: Ray, eye: Tensor) -> Float[Tensor, "3 pixel"]:
