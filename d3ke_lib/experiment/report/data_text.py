@@ -5,8 +5,10 @@ from d3ke_lib.experiment.run.config import Profile
 
 _SYNTHETIC = """
 **Finding.** A data set in which every label is exact, that needs no registration, and that anybody can make
-again byte for byte. It takes the place of BMLmovi: {subjects} subjects × {actions} everyday actions × the two
-calibrated cameras {cameras}, cropped as D3KE crops. **Everything in it is synthetic**: what a network learns
+again byte for byte. It takes the place of BMLmovi: {subjects} subjects perform {actions} everyday actions and
+mixtures of them, some of which no training subject performs, seen by the cameras {cameras} (PG1 and PG2 are
+BMLmovi's; R1 and R2 are drawn for every take; H1, of test subjects alone, from ranges and rooms that are
+never trained on), cropped as D3KE crops. **Everything in it is synthetic**: what a network learns
 here says how two backbones compare on these images, not how well either would do on a person.
 """
 
@@ -23,8 +25,8 @@ _COMMON_LIMITS = """
 """
 
 _SYNTHETIC_LIMITS = """
-- The bodies are round cones on our own skeleton: no faces, no moving cloth, no objects in the hands. A
-  network trained on them is not meant for people.
+- The bodies are MakeHuman's mesh on our own skeleton, with painted faces and clothes: no expressions, no
+  cloth that moves on its own, no objects in the hands. A network trained on them is not meant for real subjects.
 - The smallest parts of a posture (a degree or two in each vertebra) cannot be seen in a small crop: every
   method keeps that error.
 - The real data go into the same records; `data/README.md` says what is needed for it.
