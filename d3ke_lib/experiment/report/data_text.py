@@ -26,7 +26,8 @@ _COMMON_LIMITS = """
 
 _SYNTHETIC_LIMITS = """
 - The bodies are MakeHuman's mesh on our own skeleton, with painted faces and clothes: no expressions, no
-  cloth that moves on its own, no objects in the hands. A network trained on them is not meant for real subjects.
+  cloth that moves on its own, no objects in the hands. A network trained on them is not meant for real
+  subjects.
 - The smallest parts of a posture (a degree or two in each vertebra) cannot be seen in a small crop: every
   method keeps that error.
 - The real data go into the same records; `data/README.md` says what is needed for it.
