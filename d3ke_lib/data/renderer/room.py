@@ -84,7 +84,7 @@ def render_room(
     x, y, z = rays.x * t + x, rays.y * t + y, rays.z * t + z
     floor = down >= wall
     color = _sample_texture(room.texture, (x, y, z), floor, walls[0] > walls[1])
-    return color.flatten(1).mul_(_sunlit(shadows, x, y, floor).flatten())
+    return color.flatten(1).mul_(sunlit(shadows, x, y, floor).flatten())
 
 
 def _refuse_outside(room: Room, eye: Tensor) -> None:
@@ -108,7 +108,7 @@ def _sample_texture(
     return F.grid_sample(texture, grid[:, None], align_corners=False)[:, :, 0].transpose(0, 1)
 
 
-def _sunlit(shadows: Shadows, x: Tensor, y: Tensor, floor: Tensor) -> Float[Tensor, "frame n"]:
+def sunlit(shadows: Shadows, x: Tensor, y: Tensor, floor: Tensor) -> Float[Tensor, "frame n"]:
     """Share of light that reaches (frame, n) points, by a map of each frame's shadow; 1 off the floor."""
     low, high = shadows.bounds[:, :2], shadows.bounds[:, 2:]
     steps = (torch.arange(_MAP, dtype=x.dtype, device=x.device) + 0.5) / _MAP
