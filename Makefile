@@ -21,6 +21,8 @@ SEED ?= 0
 PROCESSES ?= 1
 ## video of `predict`
 VIDEO ?=
+## method of `predict`: lifted (default), landmarks (inverse kinematics) or d3ke (networks that reproduce has trained)
+METHOD ?=
 ## box of the person in VIDEO's first frame as x,y,w,h in px; default: the person who moves
 BOX ?=
 ## focal length of VIDEO's camera in px
@@ -153,9 +155,9 @@ occluders: $(READY)
 
 # -- use ---------------------------------------------------------------------------------------------------------------
 
-## joint angles from VIDEO [BOX=x,y,w,h] [PERSON=] [OUT=] by networks of P or a file [P=] [BACKBONE=] [WEIGHTS=]
+## joint angles from VIDEO [METHOD=] [BOX=x,y,w,h] [PERSON=] [FOCAL=] [OUT=]; d3ke: [P=] [BACKBONE=] [WEIGHTS=]
 predict: $(READY)
-	@$(PY) scripts/predict.py "$(VIDEO)" --profile $(P) --backbone $(BACKBONE) \
+	@$(PY) scripts/predict.py "$(VIDEO)" $(if $(METHOD),--method $(METHOD)) --profile $(P) --backbone $(BACKBONE) \
 	  $(if $(BOX),--box $(BOX)) $(if $(FOCAL),--focal $(FOCAL)) \
 	  $(if $(PERSON),--person $(PERSON)) $(if $(OUT),--out "$(OUT)") $(if $(WEIGHTS),--weights "$(WEIGHTS)")
 
@@ -212,5 +214,5 @@ parity: $(READY)
 clean:
 	rm -rf out .pytest_cache .ruff_cache
 
-.PHONY: help setup lock reproduce report study study-results check-data occluders predict export-weights demo-video train lab test \
-  bench ablation parity clean
+.PHONY: help setup lock reproduce report study study-results check-data occluders predict export-weights demo-video \
+  train lab test bench ablation parity clean

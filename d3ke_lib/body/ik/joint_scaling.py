@@ -52,7 +52,7 @@ def solve_with_scales(
     skeleton: Skeleton,
     markers: Float[Tensor, "frame marker 3"],
     *,
-    weights: Float[Tensor, " marker"] | None = None,
+    weights: Float[Tensor, "*rows marker"] | None = None,
     prior: Prior | None = None,
     spread: float = 0.1,
     noise: float = 2e-3,
@@ -72,7 +72,7 @@ def find_scales(
     skeleton: Skeleton,
     markers: Float[Tensor, "frame marker 3"],
     *,
-    weights: Float[Tensor, " marker"] | None = None,
+    weights: Float[Tensor, "*rows marker"] | None = None,
     spread: float = 0.1,
     noise: float = 2e-3,
     rounds: int = 8,
@@ -86,7 +86,8 @@ def find_scales(
     if not len(seen):
         raise ValueError(f"{skeleton.body.source}: none of {len(markers)} frames has a marker")
     some = seen[torch.linspace(0, len(seen) - 1, min(_FRAMES, len(seen))).long().to(seen.device)]
-    problem = prepare(skeleton, markers[some], weights, None, "clamped", prior)
+    own = weights[some] if weights is not None and weights.ndim == 2 else weights
+    problem = prepare(skeleton, markers[some], own, None, "clamped", prior)
     size = _fitted(problem, _tied(skeleton, problem), (noise / spread) ** 2, rounds)
     return _of(skeleton, problem, size)
 

@@ -50,7 +50,7 @@ def solve(
     skeleton: Skeleton,
     markers: Float[Tensor, "frame marker 3"],
     *,
-    weights: Float[Tensor, " marker"] | None = None,
+    weights: Float[Tensor, "*rows marker"] | None = None,
     scales: Float[Tensor, "*frame body 3"] | None = None,
     start: Float[Tensor, "*frame coord"] | None = None,
     bounds: Literal["clamped", "all", "none"] = "clamped",
@@ -60,13 +60,13 @@ def solve(
 ) -> tuple[Pose, Residuals]:
     """Coordinates (rad, m) that bring the skeleton's markers to `markers` (ground, m; NaN = missing).
 
-    Minimises Σ weight · distance² in each frame, plus what `prior` adds. Locked coordinates keep their
-    default, coupled ones follow; `bounds`: whose range holds, that of coordinates the file clamps (as in
-    OpenSim), of all, of none. With a spec the selected coordinates, the root's rotation and its place are
-    solved for. Runs in the dtype and on the device of the skeleton. Raises ValueError on wrong shapes,
-    for a model with loops of joints and when no marker is seen at all; warns of `UnseenFrames`. A frame that
-    did not converge is marked in the residuals. `progress` is called with the number of frames of each part
-    that is solved.
+    Minimises Σ weight · distance² in each frame, plus what `prior` adds; weights are per marker, or per
+    frame and marker. Locked coordinates keep their default, coupled ones follow; `bounds`: whose range
+    holds, that of coordinates the file clamps (as in OpenSim), of all, of none. With a spec the selected
+    coordinates, the root's rotation and its place are solved for. Runs in the dtype and on the device of
+    the skeleton. Raises ValueError on wrong shapes, for a model with loops of joints and when no marker is
+    seen at all; warns of `UnseenFrames`. A frame that did not converge is marked in the residuals.
+    `progress` is called with the number of frames of each part that is solved.
     """
     problem = prepare(skeleton, markers, weights, scales, bounds, prior)
     given = None if start is None else _given(skeleton, problem, start)
@@ -103,8 +103,9 @@ def _weights(skeleton: Skeleton, markers: Tensor, weights: Tensor | None) -> Flo
         raise ValueError(f"{source}: expected {count} markers, as skeleton.markers, found {markers.shape[1]}")
     if weights is None:
         weights = skeleton.marker_weights if skeleton.spec else torch.ones(count)
-    if len(weights) != count or not (weights >= 0).all():
-        raise ValueError(f"{source}: expected {count} weights of 0 or more, found {len(weights)}")
+    if weights.shape not in ((count,), markers.shape[:2]) or not (weights >= 0).all():
+        found = f"{tuple(weights.shape)}, least {weights.min():g}"
+        raise ValueError(f"{source}: expected {count} weights of 0 or more (or per frame), found {found}")
     weight = weights.to(markers) * markers.isfinite().all(-1)
     unseen = (weight == 0).all(-1)
     if unseen.all():

@@ -65,6 +65,8 @@ class FrameConfig:
         until = [resolution.until for resolution in self.resolutions]
         if until and (until != sorted(until) or until[-1] != 1.0):
             raise D3keError(f"FrameConfig.resolutions: `until` must grow to 1.0, found {until}")
+        if self.camera_input and self.head != "pose":
+            raise D3keError("FrameConfig.camera_input: expected the head pose, found points")
 
 
 @dataclass(frozen=True)
