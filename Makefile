@@ -214,9 +214,13 @@ ablation: $(READY)
 parity: $(READY)
 	$(PY) scripts/parity.py
 
+## the library's numbers: rooms, sizes, public names, what importing loads
+house: $(READY)
+	@$(PY) scripts/house.py
+
 ## removes everything that was computed, not the virtual environment
 clean:
 	rm -rf out .pytest_cache .ruff_cache
 
 .PHONY: help setup lock reproduce report study study-results check-data occluders predict export-weights demo-video \
-  train lab test bench ablation parity clean
+  train lab test bench ablation parity house clean
