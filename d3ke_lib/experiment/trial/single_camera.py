@@ -1,0 +1,86 @@
+"""What each method predicts from one camera at a time, as `make predict` would for a user's video.
+
+The focal length is the calibrated one; where cameras stand, no method is told.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from d3ke_lib.body.kinematics import Skeleton
+from d3ke_lib.body.pose import Pose
+from d3ke_lib.data.datasets import FrameSet
+from d3ke_lib.data.video import Progress, Video, no_progress
+from d3ke_lib.experiment import video as room
+from d3ke_lib.experiment.run import run_folder
+from d3ke_lib.experiment.trial.association import Views
+from d3ke_lib.experiment.trial.recording import Recording
+from d3ke_lib.experiment.trial.reference import observable_deg
+
+Angles = Float[np.ndarray, "view frame coord"]  # degrees, of OBSERVABLE; NaN: no prediction
+
+
+class Run(NamedTuple):
+    """Folders of a frame run and, where its predictions are refined, of a temporal run."""
+
+    frame: Path
+    temporal: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """As in results.json."""
+        return f"frame/{self.frame.name}" if self.temporal is None else f"temporal/{self.temporal.name}"
+
+
+def find_runs(home: Path) -> list[Run]:
+    """Finished runs in a profile's folder: each frame run, then the temporal runs on top of it."""
+
+    def finished(kind: str, pattern: str) -> list[Path]:
+        return sorted(found.parent for found in home.glob(f"{kind}/{pattern}/{run_folder.RESULT}"))
+
+    runs = []
+    for frame in finished("frame", "*"):
+        runs += [Run(frame), *(Run(frame, temporal) for temporal in finished("temporal", f"*.{frame.name}"))]
+    return runs
+
+
+def predict_runs(
+    recording: Recording, runs: Sequence[Run], skeleton: Skeleton, progress: Progress = no_progress
+) -> dict[str, Angles]:
+    """Every run's predictions for every view, by the run's name; the moving person's box, as by default."""
+    people = [room.find_person(_request(video), progress) for video in recording.videos]
+    found = {}
+    for run in progress("networks", runs, len(runs)):
+        networks = room.load_networks(run.frame, run.temporal)
+        views = []
+        for camera, person in zip(recording.cameras, people):
+            prediction = room.predict_video(person, networks, float(camera.camera.focal[0]))
+            views.append(_placed(skeleton, prediction.pose, person.video, person.track.start))
+        found[run.name] = np.stack(views)
+    return found
+
+
+def _request(video: Video) -> room.Request:
+    return room.Request(video.path, Path(), None, Path())
+
+
+def _placed(
+    skeleton: Skeleton, pose: Pose, video: Video, start: int = 0
+) -> Float[np.ndarray, "frame coord"]:
+    """A pose from the video's frame `start` on, as a row for every frame of the video."""
+    angles = observable_deg(skeleton, pose)
+    whole = np.full((len(video.times), angles.shape[1]), np.nan)
+    whole[start : start + len(angles)] = angles
+    return whole
+
+
+def mean_pose(recording: Recording, data: Path, skeleton: Skeleton) -> Angles:
+    """The mean angles of a profile's training records in every frame, whatever the image."""
+    angles = FrameSet(data, "train", skeleton).labels().pose.angles.mean(0, keepdim=True)
+    frames = len(recording.videos[0].times)
+    pose = Pose(angles.expand(frames, -1), skeleton.generic_scales.expand(frames, -1, 3))
+    return np.stack([observable_deg(skeleton, pose)] * len(recording.videos))

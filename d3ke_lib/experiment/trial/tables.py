@@ -1,0 +1,153 @@
+"""The recorded real trial as tables, charts and a sentence."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from d3ke_lib.experiment.evaluation.references import REFERENCES
+from d3ke_lib.experiment.report.drawing import NARROW, QUIET, TRUTH, figure, head, style_of
+from d3ke_lib.experiment.report.method_names import label, setting_of
+from d3ke_lib.experiment.run.artifacts import read_json
+from d3ke_lib.settings import REPOSITORY
+
+RECORDED = REPOSITORY / "data" / "results" / "real_trial.json"
+_SHOWN = ("knee_angle_r", "hip_flexion_r", "elbow_flexion", "shoulder_elv")
+
+
+def read_record(path: Path = RECORDED) -> dict[str, Any]:
+    """Raises D3keError where it is not recorded."""
+    return read_json(path)
+
+
+def name_of(method: str) -> str:
+    """What readers see a method called; a run keeps its seed."""
+    if "/" not in method:
+        return method
+    setting = setting_of(method)
+    return f"{label(setting)}, seed {method.removeprefix(setting + '.')}"
+
+
+def method_table(record: Mapping[str, Any]) -> pd.DataFrame:
+    """A row per method, degrees; the reference's own uncertainty first, missing methods last."""
+    reference = record["reference"]
+    rows = [
+        {
+            "method": f"reference, {len(record['views'])} cameras (jackknife)",
+            "MAE [°]": f"± {reference['se_mean_deg']:.1f}",
+            "SD over time [°]": f"{reference['spread_deg']:.1f}",
+        }
+    ]
+    for name, scores in record["methods"].items():
+        rows.append({"method": name_of(name), **_row(scores)})
+    rows += [{"method": name_of(name), "MAE [°]": why} for name, why in record["missing"].items()]
+    return pd.DataFrame(rows).fillna("")
+
+
+def _row(scores: Mapping[str, Any]) -> dict[str, str]:
+    if not scores["valid"]:
+        return {"MAE [°]": "no frame", "frames": "0 %"}
+    mae, than = scores["mae"], scores.get("than_mean_pose")
+    return {
+        "MAE [°]": f"{mae['mean']:.1f} [{mae['low']:.1f}, {mae['high']:.1f}]",
+        "− mean pose [°]": f"{than['mean']:+.1f} [{than['low']:+.1f}, {than['high']:+.1f}]" if than else "",
+        "without offset [°]": f"{scores['without_offset']:.1f}",
+        "r": "none" if scores["r"] is None else f"{scores['r']:.2f}",
+        "across views [°]": "" if scores["across_views"] is None else f"{scores['across_views']:.1f}",
+        "SD over time [°]": f"{scores['spread']:.1f}",
+        "synthetic [°]": "" if scores["synthetic_deg"] is None else f"{scores['synthetic_deg']:.1f}",
+        "frames": f"{scores['valid']:.0%}",
+    }
+
+
+def coordinate_table(record: Mapping[str, Any]) -> pd.DataFrame:
+    """MAE (degrees) of every coordinate by method, and the reference's standard error."""
+    columns = {"reference ±": record["reference"]["se_deg"]}
+    for name, scores in record["methods"].items():
+        if scores["valid"]:
+            columns[name_of(name)] = scores["by_coordinate"]
+    return pd.DataFrame(columns).loc[record["coordinates"]].round(1)
+
+
+def draw_methods(record: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+    """MAE with its interval over time by method, next to the error on synthetic data and the reference's."""
+    rows = [
+        {"method": name_of(name), **scores["mae"], "synthetic": scores["synthetic_deg"]}
+        for name, scores in record["methods"].items()
+        if scores["valid"]
+    ]
+    table = pd.DataFrame(rows)
+    note = f"{_about(record)}; intervals over time (blocks of 0.25 s), not over persons"
+    with figure(NARROW, 1.9 + 0.28 * len(table), note) as drawn:
+        axes, looks = drawn.add_subplot(), style_of([row["method"] for row in rows])
+        for i, row in table.iterrows():
+            spread = [[row["mean"] - row.low], [row.high - row["mean"]]]
+            axes.errorbar(row["mean"], i, xerr=spread, capsize=3, linestyle="none", **looks[row.method])
+        known = table[table.synthetic.notna()]
+        axes.plot(known.synthetic, known.index, "|", color=TRUTH, markersize=11, label="on synthetic data")
+        axes.axvspan(0, record["reference"]["se_mean_deg"], color=QUIET, alpha=0.25, label="reference ±")
+        axes.set_yticks(range(len(table)), table.method)
+        axes.set(xlabel="mean absolute error of 12 coordinates [°]", xlim=(0, None))
+        axes.invert_yaxis()
+        head(drawn, "Errors from one camera on a real recording", axes)
+    return drawn, table
+
+
+def draw_curves(record: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
+    """Reference (± 2 standard errors) and predictions (mean over views) over time, four coordinates."""
+    reference, rows = record["reference"], []
+    shown = _without_seeds(record)
+    with figure(NARROW, 6.4, f"{_about(record)}; predictions: mean over the views") as drawn:
+        panels = drawn.subplots(len(_SHOWN), 1, sharex=True)
+        looks = style_of(list(shown))
+        for axes, name in zip(panels, _SHOWN):
+            true, se = (pd.Series(reference[key][name]) for key in ("angles_deg", "se_by_frame_deg"))
+            time = true.index / record["rate_hz"]
+            axes.fill_between(time, true - 2 * se, true + 2 * se, color=QUIET, alpha=0.3, linewidth=0)
+            axes.plot(time, true, color=TRUTH, label="reference ± 2 SE")
+            for method, source in shown.items():
+                values = pd.Series(record["curves"][source][name], dtype=float)
+                axes.plot(time, values, color=looks[method]["color"], label=method, linewidth=1.2)
+                rows += [(name, method, t, v) for t, v in zip(time, values)]
+            rows += [(name, "reference", t, v) for t, v in zip(time, true)]
+            axes.set_title(name)
+        panels[-1].set_xlabel("time [s]")
+        drawn.supylabel("angle [°]")
+        head(drawn, "Joint angles of the real recording", panels[0])
+    return drawn, pd.DataFrame(rows, columns=["coordinate", "method", "time", "value"])
+
+
+def _without_seeds(record: Mapping[str, Any]) -> dict[str, str]:
+    """What is drawn → the method in the record: of several runs the first."""
+    shown: dict[str, str] = {}
+    for name, scores in record["methods"].items():
+        if scores["valid"]:
+            shown.setdefault(label(setting_of(name)) if "/" in name else name, name)
+    return shown
+
+
+def _about(record: Mapping[str, Any]) -> str:
+    seconds = record["frames"] / record["rate_hz"]
+    return f"One person, {len(record['views'])} cameras one at a time, {seconds:.1f} s"
+
+
+def sentence(record: Mapping[str, Any]) -> str:
+    """The gap between synthetic and real data, in degrees, for the first screen."""
+    methods = {name: found for name, found in record["methods"].items() if found["valid"]}
+    gaps = [
+        f"{name_of(name)}: {found['synthetic_deg']:.1f}° on synthetic subjects, {found['mae']['mean']:.1f}° here"
+        for name, found in methods.items()
+        if found["synthetic_deg"] is not None and name not in REFERENCES
+    ]
+    best = min(methods, key=lambda name: methods[name]["mae"]["mean"], default=None)
+    least = (
+        f"lowest error {methods[best]['mae']['mean']:.1f}° ({name_of(best)})" if best else "nothing measured"
+    )
+    return (
+        f"On the one real recording at hand ({_about(record).lower()}), mean error of 12 coordinates: {least}; "
+        f"the reference itself is uncertain by {record['reference']['se_mean_deg']:.1f}°. "
+        + "; ".join(gaps)
+        + ("." if gaps else "")
+    )
