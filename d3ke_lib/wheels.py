@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from d3ke_lib.files import D3keError, replacing, sha256
@@ -10,8 +11,10 @@ from d3ke_lib.files import D3keError, replacing, sha256
 _SECONDS = 900
 
 
-def fetch_wheel(package: str, version: str, digest: str, folder: Path) -> Path:
+def fetch_wheel(package: str, version: str, digest: str, folder: Path, options: Sequence[str] = ()) -> Path:
     """The wheel of a package in `folder`, fetched where it is not there yet; returns its path.
+
+    `options`: pip's, of the Python and platform that the wheel is for, where it is not for any.
 
     Raises D3keError with pip's last line where the index cannot be reached, and naming file, expected and
     found SHA-256 where it is another file than expected.
@@ -19,7 +22,7 @@ def fetch_wheel(package: str, version: str, digest: str, folder: Path) -> Path:
     target = folder / f"{package}-{version}.whl"
     if not target.is_file():
         with tempfile.TemporaryDirectory() as temporary:
-            found = download_wheel(f"{package}=={version}", Path(temporary))
+            found = download_wheel(f"{package}=={version}", Path(temporary), options)
             with replacing(target) as partial:
                 partial.write_bytes(found.read_bytes())
     if (found := sha256(target)) != digest:
@@ -29,9 +32,9 @@ def fetch_wheel(package: str, version: str, digest: str, folder: Path) -> Path:
     return target
 
 
-def download_wheel(requirement: str, folder: Path) -> Path:
+def download_wheel(requirement: str, folder: Path, options: Sequence[str] = ()) -> Path:
     """The one wheel of a requirement, downloaded into an empty folder; raises D3keError as `fetch_wheel`."""
-    options = ["-q", "--no-deps", "--only-binary=:all:", "-d", str(folder)]
+    options = ("-q", "--no-deps", "--only-binary=:all:", *options, "-d", str(folder))
     command = [sys.executable, "-m", "pip", "download", *options, requirement]
     try:
         ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS)
