@@ -1,14 +1,13 @@
 """The real trial:  python scripts/real_trial.py [--profile demo] [--to data/results/real_trial.json]
 
-Fetches the recordings of the package Pose2Sim (51 MB, never installed), makes the reference from four cameras,
-predicts from each camera alone by every method and every finished run of the profile, and writes a JSON, the
-views with skeletons (out/real-trial) and a table.
+Fetches the recordings of the package Pose2Sim (51 MB, never installed), makes the reference from four
+cameras, predicts from each camera alone by every method and every finished run of the profile, and writes a
+JSON, the views with skeletons (out/real-trial) and a table.
 """
 
 import sys
 import warnings
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import _cli

@@ -31,8 +31,8 @@ class Views(NamedTuple):
     visibility: Float[Tensor, "view frame 33"]
 
 
-def associate(cameras: Sequence[CalibratedCamera], people: Sequence[Sequence[Seen]]) -> list[Views]:
-    """The persons whom all views show, who meets best first; `people` of each view, any order.
+def associate(cameras: Sequence[CalibratedCamera], people: Sequence[Sequence[Seen]]) -> list[tuple[int, ...]]:
+    """Whom all views show, by their index in each view's `people`; those who meet best first.
 
     Raises D3keError where a view shows nobody or no combination meets.
     """
@@ -48,7 +48,7 @@ def associate(cameras: Sequence[CalibratedCamera], people: Sequence[Sequence[See
         used = set(enumerate(choice))
         if error <= _MET_PX and not used & taken:
             taken |= used
-            persons.append(_stack([found[i] for found, i in zip(people, choice)]))
+            persons.append(choice)
     if not persons:
         raise D3keError(
             f"expected landmarks that meet within {_MET_PX:g} px (median) in cameras "
@@ -62,10 +62,11 @@ def _apart(cameras: Sequence[CalibratedCamera], seen: Sequence[Seen]) -> float:
     """Median distance in px of what the views saw from where they meet; infinite where they never do."""
     frames = len(seen[0].px)
     rows = torch.linspace(0, frames - 1, min(_FRAMES, frames)).long()
-    views = _stack([Seen(each.px[rows][:, _BODY], each.visibility[rows][:, _BODY]) for each in seen])
+    views = stack([Seen(each.px[rows][:, _BODY], each.visibility[rows][:, _BODY]) for each in seen])
     error = triangulate(cameras, views.px, views.visibility, noise_px=_MET_PX).error_px
     return float(error.nanmedian().nan_to_num(torch.inf))
 
 
-def _stack(seen: Sequence[Seen]) -> Views:
+def stack(seen: Sequence[Seen]) -> Views:
+    """One person's views."""
     return Views(torch.stack([each.px for each in seen]), torch.stack([each.visibility for each in seen]))

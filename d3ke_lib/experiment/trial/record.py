@@ -1,4 +1,4 @@
-"""The real trial as one JSON: the reference and its uncertainty, every method's scores, and what is missing."""
+"""The real trial as one JSON: the reference and its uncertainty, every method's scores, what is missing."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -3,7 +3,7 @@
 The focal length is the calibrated one; where cameras stand, no method is told.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,9 +17,10 @@ from d3ke_lib.data.datasets import FrameSet
 from d3ke_lib.data.video import Progress, Video, no_progress
 from d3ke_lib.experiment import video as room
 from d3ke_lib.experiment.run import run_folder
-from d3ke_lib.experiment.trial.association import Views
 from d3ke_lib.experiment.trial.recording import Recording
-from d3ke_lib.experiment.trial.reference import observable_deg
+from d3ke_lib.experiment.trial.reference import fit_landmarks, landmark_skeleton, observable_deg
+from d3ke_lib.experiment.video.outputs import R_ground_camera
+from d3ke_lib.landmarks import Landmarks
 
 Angles = Float[np.ndarray, "view frame coord"]  # degrees, of OBSERVABLE; NaN: no prediction
 
@@ -68,9 +69,7 @@ def _request(video: Video) -> room.Request:
     return room.Request(video.path, Path(), None, Path())
 
 
-def _placed(
-    skeleton: Skeleton, pose: Pose, video: Video, start: int = 0
-) -> Float[np.ndarray, "frame coord"]:
+def _placed(skeleton: Skeleton, pose: Pose, video: Video, start: int = 0) -> Float[np.ndarray, "frame coord"]:
     """A pose from the video's frame `start` on, as a row for every frame of the video."""
     angles = observable_deg(skeleton, pose)
     whole = np.full((len(video.times), angles.shape[1]), np.nan)
@@ -84,3 +83,18 @@ def mean_pose(recording: Recording, data: Path, skeleton: Skeleton) -> Angles:
     frames = len(recording.videos[0].times)
     pose = Pose(angles.expand(frames, -1), skeleton.generic_scales.expand(frames, -1, 3))
     return np.stack([observable_deg(skeleton, pose)] * len(recording.videos))
+
+
+def predict_landmarks(recording: Recording, persons: Sequence[Landmarks]) -> dict[str, Angles]:
+    """The methods that see landmarks instead of pixels, from each view's landmarks of the same person."""
+    skeleton, views = landmark_skeleton(), []
+    for landmarks, video in zip(persons, recording.videos):
+        pose, _ = fit_landmarks(skeleton, to_ground(landmarks), video.fps)
+        angles = observable_deg(skeleton, pose)
+        views.append(np.where(landmarks.valid[:, None], angles, np.nan))
+    return {"landmarks": np.stack(views)}
+
+
+def to_ground(landmarks: Landmarks) -> Float[torch.Tensor, "frame 33 3"]:
+    """3-D landmarks with OpenSim's axes, as if the camera stood upright; NaN where the person is not seen."""
+    return torch.from_numpy(landmarks.world).double() @ R_ground_camera.double().T

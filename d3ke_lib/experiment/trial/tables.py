@@ -62,6 +62,24 @@ def _row(scores: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def reference_table(record: Mapping[str, Any]) -> pd.DataFrame:
+    """What is known of the reference's own error."""
+    found = record["reference"]
+    pixels, opensim = found["reprojection_px"], found["opensim"]
+    limbs = ("knee", "elbow")
+    apart = [v for name, v in opensim["difference_deg"].items() if name.startswith(limbs)]
+    rows = {
+        "reprojection error, median (95 %)": f"{pixels['median']:.1f} px ({pixels['p95']:.0f} px)",
+        "views that agree (within 30 px)": f"{found['inlying']:.0%}",
+        "markers after inverse kinematics, RMS": f"{found['marker_rms_mm']:.0f} mm",
+        "standard error over cameras, mean of 12 coordinates": f"{found['se_mean_deg']:.1f}°",
+        "change without one camera, mean": ", ".join(f"{each:.1f}°" for each in found["left_out_deg"]),
+        "OpenSim's own inverse kinematics: knees and elbows, median difference": f"{max(apart):.2f}° at most",
+        "standard deviation over time, mean of 12 coordinates": f"{found['spread_deg']:.1f}°",
+    }
+    return pd.DataFrame({"value": rows})
+
+
 def coordinate_table(record: Mapping[str, Any]) -> pd.DataFrame:
     """MAE (degrees) of every coordinate by method, and the reference's standard error."""
     columns = {"reference ±": record["reference"]["se_deg"]}
@@ -137,17 +155,17 @@ def sentence(record: Mapping[str, Any]) -> str:
     """The gap between synthetic and real data, in degrees, for the first screen."""
     methods = {name: found for name, found in record["methods"].items() if found["valid"]}
     gaps = [
-        f"{name_of(name)}: {found['synthetic_deg']:.1f}° on synthetic subjects, {found['mae']['mean']:.1f}° here"
+        f"{name_of(name)}: {found['synthetic_deg']:.1f}° on synthetic subjects, "
+        f"{found['mae']['mean']:.1f}° here"
         for name, found in methods.items()
         if found["synthetic_deg"] is not None and name not in REFERENCES
     ]
     best = min(methods, key=lambda name: methods[name]["mae"]["mean"], default=None)
-    least = (
-        f"lowest error {methods[best]['mae']['mean']:.1f}° ({name_of(best)})" if best else "nothing measured"
-    )
+    least = "nothing measured"
+    if best:
+        least = f"lowest error {methods[best]['mae']['mean']:.1f}° ({name_of(best)})"
+    about, se = _about(record).lower(), record["reference"]["se_mean_deg"]
     return (
-        f"On the one real recording at hand ({_about(record).lower()}), mean error of 12 coordinates: {least}; "
-        f"the reference itself is uncertain by {record['reference']['se_mean_deg']:.1f}°. "
-        + "; ".join(gaps)
-        + ("." if gaps else "")
+        f"On the one real recording at hand ({about}), mean error of 12 coordinates: {least}; "
+        f"the reference itself is uncertain by {se:.1f}°. " + "; ".join(gaps) + ("." if gaps else "")
     )
