@@ -7,7 +7,7 @@ SHELL       := bash
 
 # -- variables: make TARGET NAME=value -------------------------------------------------------------------------------
 
-## profile: smoke (minutes), demo (an hour or two on two cores), gpu (one CUDA device) or bmlmovi (the paper's data)
+## profile: smoke (minutes), demo (an hour or two on two cores), study (make study), gpu (CUDA), bmlmovi (paper's data)
 P ?= demo
 ## seeds of the training runs, such as "0 1 2", instead of the profile's
 SEEDS ?=
@@ -21,18 +21,26 @@ SEED ?= 0
 PROCESSES ?= 1
 ## video of `predict`
 VIDEO ?=
+## method of `predict`: lifted (default), landmarks (inverse kinematics) or d3ke (networks that reproduce has trained)
+METHOD ?=
 ## box of the person in VIDEO's first frame as x,y,w,h in px; default: the person who moves
 BOX ?=
 ## focal length of VIDEO's camera in px
 FOCAL ?=
 ## person of VIDEO: 1 is the one seen longest
 PERSON ?=
+## frame network of `predict` instead of the profile's: a file of `export-weights`
+WEIGHTS ?=
 ## out folder of `predict` instead of one named after VIDEO
 OUT ?=
 ## raw downloads of BMLmovi, AMASS and SMPL-H (data/README.md): a folder
 RAW ?=
 ## deep check of RAW by `check-data`: DEEP=1 decodes every video and reads every fit
 DEEP ?=
+## cells of `study`: names in data/study_plan.toml, such as "pair equal_compute"; default: all
+CELLS ?=
+## time at which `study` stops, such as 13:25; the same command goes on later
+UNTIL ?=
 ## json file to which `check-data` also writes its report
 JSON ?=
 ## overrides of the profile's values: a TOML file (d3ke_lib/experiment/run/overrides.py)
@@ -75,6 +83,7 @@ endif
 path = $(if $($(1)),$(if $(shell test -$(2) "$($(1))" && echo 1),,$(error $(1)=$($(1)): expected $(3), found none)))
 $(call path,RAW,d,the folder of the downloads)$(call path,VOC,d,a folder)$(call path,RECORDS,d,a folder)
 $(call path,VIDEO,e,a file)$(call path,BODY,f,a file)$(call path,OCCLUDERS,f,a file)$(call path,OVERRIDES,f,a file)
+$(call path,WEIGHTS,f,a file)
 
 # What the library reads of these (d3ke_lib/settings.py).
 export D3KE_RAW       := $(or $(abspath $(RAW)),$(D3KE_RAW))
@@ -125,6 +134,14 @@ reproduce: $(READY)
 ## the same as reproduce
 report: reproduce
 
+## trains the cells of data/study_plan.toml in its order; stops and goes on at any time [CELLS=] [UNTIL=HH:MM]
+study: $(READY)
+	@$(SPIN) $(PY) scripts/study.py train $(if $(CELLS),--cells "$(CELLS)") $(if $(UNTIL),--until "$(UNTIL)")
+
+## evaluates the cells that are trained and records data/results/study.json
+study-results: $(READY)
+	@$(SPIN) $(PY) scripts/study.py record
+
 # -- the paper's data --------------------------------------------------------------------------------------------------
 
 ## says what of BMLmovi, AMASS and SMPL-H is in RAW, and what can be done with it
@@ -137,11 +154,15 @@ occluders: $(READY)
 
 # -- use ---------------------------------------------------------------------------------------------------------------
 
-## joint angles from VIDEO [BOX=x,y,w,h] [PERSON=] [OUT=] [P=] [BACKBONE=] by networks that reproduce has trained
+## joint angles from VIDEO [METHOD=] [BOX=x,y,w,h] [PERSON=] [FOCAL=] [OUT=]; d3ke: [P=] [BACKBONE=] [WEIGHTS=]
 predict: $(READY)
-	@$(PY) scripts/predict.py "$(VIDEO)" --profile $(P) --backbone $(BACKBONE) \
+	@$(PY) scripts/predict.py "$(VIDEO)" $(if $(METHOD),--method $(METHOD)) --profile $(P) --backbone $(BACKBONE) \
 	  $(if $(BOX),--box $(BOX)) $(if $(FOCAL),--focal $(FOCAL)) \
-	  $(if $(PERSON),--person $(PERSON)) $(if $(OUT),--out "$(OUT)")
+	  $(if $(PERSON),--person $(PERSON)) $(if $(OUT),--out "$(OUT)") $(if $(WEIGHTS),--weights "$(WEIGHTS)")
+
+## one file and a model card of each network [P=] [BACKBONE=] [SEED=]: out/<P>/weights/; not committed
+export-weights: $(READY)
+	@$(PY) scripts/export_weights.py --profile $(P) --backbone $(BACKBONE) --seed $(SEED)
 
 ## the same on a real video from the package index
 demo-video: $(READY)
@@ -196,5 +217,5 @@ parity: $(READY)
 clean:
 	rm -rf out .pytest_cache .ruff_cache
 
-.PHONY: help setup lock reproduce report check-data occluders predict demo-video real-trial train lab test bench \
-  ablation parity clean
+.PHONY: help setup lock reproduce report study study-results check-data occluders predict export-weights demo-video \
+  real-trial train lab test bench ablation parity clean

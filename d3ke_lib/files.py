@@ -4,6 +4,7 @@ A file is written next to its target, flushed to the disk and then renamed over 
 at any point leaves the old file or the new one.
 """
 
+import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
@@ -33,6 +34,15 @@ def replacing(path: Path) -> Iterator[Path]:
         _flush(path.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """One process at a time is in the block of this path; others wait. The file stays, empty."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def write_bytes(path: Path, data: Any) -> Path:

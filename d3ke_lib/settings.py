@@ -4,6 +4,7 @@
 |------------------|-----------------|----------------------------------------------------------------------|
 | `D3KE_OUT`       |                 | where runs are written; default: `out/` in the repository             |
 | `D3KE_RAW`       | `RAW`           | folder of BMLmovi's downloads                                         |
+| `D3KE_PEOPLE`    |                 | folder of the template of people; default: people in D3KE_OUT |
 | `D3KE_BODY`      | `BODY`          | another `.osim` than our own                                          |
 | `D3KE_OCCLUDERS` | `OCCLUDERS`     | cut-outs to occlude subjects with (`make occluders`)                  |
 | `D3KE_PARTIAL`   | `PARTIAL`       | 1: accept records that lack what could not be made                    |
@@ -29,6 +30,7 @@ class Settings:
     """None and empty: the variable is not set, or empty."""
 
     out: Path
+    people: Path
     raw: Path | None
     body: Path | None
     occluders: Path | None
@@ -51,8 +53,10 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
     def number(name: str, default: int) -> int:
         return int(environment.get(name) or default)
 
+    out = path("D3KE_OUT") or REPOSITORY / "out"
     return Settings(
-        out=path("D3KE_OUT") or REPOSITORY / "out",
+        out=out,
+        people=path("D3KE_PEOPLE") or out / "people",
         raw=path("D3KE_RAW"),
         body=path("D3KE_BODY"),
         occluders=path("D3KE_OCCLUDERS"),

@@ -1,6 +1,7 @@
 """Train and compare the switches that paper and released code disagree about:  python scripts/ablate.py
 
-Goes on where it was stopped; writes data/results/ablation.json when all runs are there.
+Goes on where it was stopped; writes data/results/ablation.json when all runs are there. With --switch only
+one is trained, and put into what is recorded of the same records and settings.
 """
 
 import dataclasses
@@ -22,19 +23,20 @@ def main() -> None:
     parser.add_argument("--profile", default="demo", help="whose records are used, made if missing")
     parser.add_argument("--records", type=Path, help="a folder of records instead")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--images", type=int, default=ablation.FRAME.images, help="a frame run")
-    parser.add_argument("--epochs", type=int, default=ablation.TEMPORAL.epochs, help="a refiner's run")
+    usual = ablation.AblationConfig()
+    parser.add_argument("--images", type=int, default=usual.frame.images, help="a frame run")
+    parser.add_argument("--epochs", type=int, default=usual.temporal.epochs, help="a refiner's run")
+    parser.add_argument("--switch", choices=tuple(ablation.SWITCHES), help="only this one")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    base = ablation.AblationConfig(seeds=tuple(range(given.seeds)))
-    config = dataclasses.replace(
-        base,
-        frame=dataclasses.replace(base.frame, images=given.images),
-        temporal=dataclasses.replace(base.temporal, epochs=given.epochs),
+    config = ablation.AblationConfig(
+        frame=dataclasses.replace(usual.frame, images=given.images),
+        temporal=dataclasses.replace(usual.temporal, epochs=given.epochs),
+        seeds=tuple(range(given.seeds)),
     )
     data = given.records or pipeline.data(given.profile)
-    result = ablation.ablate(config, data, artifacts.out_root() / "ablation")
-    artifacts.write_json(given.to, result)
+    result = ablation.ablate(config, data, artifacts.out_root() / "ablation", given.switch)
+    artifacts.write_json(given.to, ablation.merge(result, given.to) if given.switch else result)
     print(tables.markdown(deviations.ablation_table(result)))
 
 

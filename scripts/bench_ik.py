@@ -3,7 +3,7 @@
 Fresh trajectories: two models × gentle and wide × with and without 5 % of markers missing, 2 mm noise,
 by seeds that nothing was tuned on; ours solves each twice and the quicker time counts, OpenSim once. With a
 folder that holds opensim-org/opensim-models its public trials are solved too, each in a process of its own,
-where the first call counts. Prints tables and writes one JSON, which notebook 08 shows when recorded:
+where the first call counts. Prints tables and writes one JSON, which notebook 10 shows when recorded:
 
     python scripts/bench_ik.py --models FOLDER --to data/results/ik.json
 """
@@ -15,37 +15,104 @@ import sys
 import time
 import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 import _cli
+import numpy as np
 import pandas as pd
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from d3ke_lib.body.ik.solve import Prior, solve
+from d3ke_lib.body.ik.tasks import read_marker_weights
 from d3ke_lib.body.kinematics import Skeleton
+from d3ke_lib.body.opensim.motion_files import read_trc
 from d3ke_lib.body.opensim.read import load_osim
 from d3ke_lib.body.pose import Pose
 from d3ke_lib.body.spec import BODY_FILE
+from d3ke_lib.experiment.report.benchmarks import public_table, trial_table
 from d3ke_lib.experiment.studies.ik_trials import (
     RATE,
     evaluate_angles,
     observed,
     rotations_of,
     trajectory,
-    trial_table,
 )  # fmt: skip
 from d3ke_lib.experiment.studies.opensim_oracle import opensim_inverse
-from d3ke_lib.experiment.studies.public_trials import (
-    PUBLIC_TRIALS,
-    PublicTrial,
-    load_trial,
-    public_table,
-    weighted_rms,
-)  # fmt: skip
 from d3ke_lib.files import write_text
 
 RELEASED = BODY_FILE.parents[3] / "shared/assets/d3ke/full_body_wo_hands.osim"
 AMASS = 1_000_000  # frames
 REPEATS = 2
+
+
+class PublicTrial(NamedTuple):
+    """Files relative to the folder; `tasks`: OpenSim's weights, all 1 where None; at most `frames`."""
+
+    name: str
+    model: str
+    markers: str
+    tasks: str | None
+    frames: int = 151
+
+
+_ARM = "Tutorials/Computed_Muscle_Control/InverseKinematics/arm26"
+_10DOF = "Pipelines/Gait10dof18musc"
+PUBLIC_TRIALS = (
+    *(
+        PublicTrial(
+            f"{name} walk1", f"{folder}/OutputReference/subject01_simbody.osim",
+            f"{folder}/subject01_walk1.trc", f"{folder}/subject01_Setup_IK.xml",
+        )
+        for name, folder in (
+            ("gait2354", "Pipelines/Gait2354_Simbody"), ("gait2392", "Pipelines/Gait2392_Simbody"),
+        )
+    ),
+    PublicTrial(
+        "gait10dof18musc walk", f"{_10DOF}/OutputReference/subject01.osim",
+        f"{_10DOF}/ExperimentalData/subject01_walk.trc", f"{_10DOF}/IK/walk_Setup_IK.xml",
+    ),
+    PublicTrial("leg39 swing", "Models/Leg39/leg39.osim", "Pipelines/Leg39/leg39_swing.trc", None),
+    PublicTrial(
+        "Hamner subject02 running", "Pipelines/Hamner/outputReference/subject02_registered.osim",
+        "Pipelines/Hamner/subject02_running.trc", "Pipelines/Hamner/Tasks_IK.xml", 60,
+    ),
+    PublicTrial("arm26 elbow flexion", f"{_ARM}.osim", f"{_ARM}_elbow_flex.trc", None),
+)  # fmt: skip
+
+
+class _LoadedTrial(NamedTuple):
+    """Markers that model and trial share (others are NaN), weights, and the frame rate in Hz."""
+
+    skeleton: Skeleton
+    markers: Float[Tensor, "frame marker 3"]
+    weights: Float[Tensor, " marker"]
+    rate: float
+
+
+def load_trial(folder: Path, trial: PublicTrial) -> _LoadedTrial:
+    """Raises FileNotFoundError, or ValueError naming the file that cannot be read."""
+    skeleton = Skeleton(load_osim(folder / trial.model)).double()
+    found = read_trc(folder / trial.markers)
+    time, positions = found.time[: trial.frames], found.positions[: trial.frames]
+    markers = np.full((len(time), len(skeleton.markers), 3), np.nan)
+    for i, name in enumerate(skeleton.markers):
+        if name in found.labels:
+            markers[:, i] = positions[:, found.labels.index(name)]
+    weights = torch.ones(len(skeleton.markers), dtype=torch.float64)
+    if trial.tasks:
+        tasks = read_marker_weights(folder / trial.tasks)
+        weights = torch.tensor([tasks.get(name, 0.0) for name in skeleton.markers], dtype=torch.float64)
+    rate = round((len(time) - 1) / float(time[-1] - time[0]), 4)
+    return _LoadedTrial(skeleton, torch.from_numpy(markers), weights, rate)
+
+
+def weighted_rms(trial: _LoadedTrial, markers: Float[Tensor, "frame marker 3"]) -> float:
+    """√(Σ weight · distance² / Σ weight) of each frame, its mean over the frames, mm."""
+    square = (markers - trial.markers).square().sum(-1)
+    weight = trial.weights * square.isfinite()
+    return 1e3 * float(((weight * square.nan_to_num()).sum(-1) / weight.sum(-1)).sqrt().mean())
 
 
 def compare(path: Path, width: float, missing: float, seed: int, frames: int, device: str) -> dict:
@@ -121,8 +188,8 @@ def in_own_process(folder: Path, trial: PublicTrial, threads: int) -> dict:
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def show(rows: list[dict], header: bool) -> None:
-    print(pd.DataFrame(rows).to_string(index=False, header=header), flush=True)
+def show(rows: pd.DataFrame, header: bool) -> None:
+    print(rows.to_string(index=False, header=header), flush=True)
 
 
 @_cli.command()
@@ -143,13 +210,13 @@ def main() -> None:
     public = []
     for trial in PUBLIC_TRIALS if options.models else ():
         public.append(in_own_process(options.models, trial, options.threads))
-        show(public_table(public[-1:]), len(public) == 1)
+        show(public_table({"public": public[-1:]}), len(public) == 1)
     paths = [path for path in (BODY_FILE, RELEASED) if path.exists()]
     cases = [(p, w, m) for p in paths for w in (0.12, 0.6) for m in (0.0, 0.05)]
     rows = []
     for seed, (path, width, missing) in enumerate(cases, 100):
         rows.append(compare(path, width, missing, seed, options.frames, options.device))
-        show(trial_table(rows[-1:]), len(rows) == 1)
+        show(trial_table({"rows": rows[-1:]}), len(rows) == 1)
     long = throughput(BODY_FILE, options.long, options.device)
     print(
         f"{long['frames']} frames at once: {long['frames_per_second']:.0f} frames/s on {options.device}; "

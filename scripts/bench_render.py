@@ -1,92 +1,100 @@
 """Rendering time: a table of image sizes, threads and processes, ms per frame.
 
-python scripts/bench_render.py [--sizes 64 128 256] [--threads 1 2] [--device cpu] [--repeats 7]
+python scripts/bench_render.py [--sizes 64 128 256] [--threads 1] [--device cpu] [--repeats 5]
 
-A dressed subject in random postures in front of camera PG1, 1.4 times its box in view, 30 frames per
-call. Reports the fastest of the repeats.
-Last column: so many processes at once, one thread each, as records are made; wall time over all their frames.
+Takes of dressed subjects, one per look, 1.4 times their box in view, 20 frames per call, with all that the
+takes have around them. "image" is the renderer alone; "frame" adds posing, scenery, labels, sensor and JPEG,
+as records are made: so many processes at once, one thread each, wall time over all their frames. Reports the
+fastest of the repeats; "bytes" is the mean JPEG.
 """
 
 import multiprocessing
 import sys
 import time
+from collections.abc import Callable, Iterator
 
 import _cli
 import torch
 
-from d3ke_lib.body.kinematics import Skeleton, default_skeleton
-from d3ke_lib.body.pose import Pose
-from d3ke_lib.data.camera import Camera, calibrated, crop_camera, project
-from d3ke_lib.data.renderer.appearance import draw_appearance, draw_light, draw_room, paint_body
-from d3ke_lib.data.renderer.body_surface import load_surface, pose_surface
-from d3ke_lib.data.renderer.raytrace import Shading, render
-from d3ke_lib.data.renderer.round_cones import Cones
+from d3ke_lib.data import records
+from d3ke_lib.data.camera import crop_camera
+from d3ke_lib.data.synthetic import generate, people_scene, people_take, surroundings
+from d3ke_lib.data.synthetic.cameras import LOOKS
+from d3ke_lib.data.synthetic.mixtures import vary_motion
 
-FRAMES = 30
-MARGIN = 1.4
-# Upright, facing camera PG1; pelvis 1 m up.
-UPRIGHT = torch.tensor([[0.0, 0.0, -1.0], [-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
-ROOT = torch.tensor([0.0, 0.0, 1.0])
+FRAMES, MARGIN = 20, 1.4
+ACTIONS = ("walking", "sitting_down", "jumping_jacks", "waving", "throwing")  # one per look
 
 
-def postures(skeleton: Skeleton, generator: torch.Generator) -> Pose:
-    """Random postures within a fifth of every coordinate's range around standing."""
-    share = 0.4 * (torch.rand(FRAMES, len(skeleton.coordinates), generator=generator) - 0.5)
-    return Pose(share * skeleton.angle_half, skeleton.generic_scales.expand(FRAMES, -1, -1), UPRIGHT)
+def performed() -> Iterator[tuple]:
+    """(skeleton, subject, take, key, look): one take per look."""
+    (skeleton, _), people = generate.load_body(), generate._load_people()
+    subject = people_take.draw_subject(skeleton, people, 0, 1)
+    t = torch.arange(FRAMES).double() / 10
+    for number, (look, action) in enumerate(zip(LOOKS, ACTIONS)):
+        seed = (0, 1, number)
+        exposure = people_take.draw_exposure(seed)
+        motion = vary_motion(action, subject.style, people_take.list_instants(t, exposure), seed)
+        take = people_take.perform(skeleton, subject, motion, action, exposure)
+        yield skeleton, subject, take, surroundings.TakeKey(action, seed, t), look
 
 
-def scene(seed: int = 0) -> tuple[Cones, Shading]:
-    generator = torch.Generator().manual_seed(seed)
-    skeleton, surface = default_skeleton(), load_surface()
-    cones = pose_surface(surface, skeleton, postures(skeleton, generator), ROOT)
-    paint = paint_body(surface, draw_appearance(generator))
-    return cones, Shading(paint, draw_room(generator), draw_light(generator))
+def render_images(px: int, device: str) -> list[Callable[[], object]]:
+    """The renderer's call for every take."""
+    calls = []
+    for skeleton, subject, take, key, look in performed():
+        scenery = surroundings.set_scene(skeleton, take, subject, key, look)
+        box = people_scene._bound(scenery.camera, take.vertices[:, subject.worn])
+        crop = crop_camera(scenery.camera, box, px, zoom=1 / MARGIN)
+        calls.append(lambda call=(take, subject, scenery, crop, px, device): people_scene._render(*call))
+    return calls
 
 
-def crops(cones: Cones, px: int) -> Camera:
-    camera = calibrated("PG1")
-    ends = project(camera, torch.cat((cones.a, cones.b), 1))
-    return crop_camera(camera, torch.cat((ends.amin(1), ends.amax(1)), -1), px, zoom=1 / MARGIN)
-
-
-def to(value: tuple, device: str) -> tuple:
-    return type(value)(*(to(part, device) if isinstance(part, tuple) else part.to(device) for part in value))
-
-
-def fastest(cones: Cones, shading: Shading, camera: Camera, px: int, repeats: int) -> float:
-    """Seconds of the fastest of several calls after a first one that warms up."""
+def fastest(calls: list[Callable[[], object]], repeats: int) -> float:
+    """ms per frame of the fastest of several rounds after a first one that warms up."""
     times = []
     for _ in range(repeats + 1):
         start = time.perf_counter()
-        render(cones, shading, camera, px, px).cpu()
+        for call in calls:
+            call()
         times.append(time.perf_counter() - start)
-    return min(times[1:])
+    return min(times[1:]) / len(calls) / FRAMES * 1e3
 
 
-def worker(px: int, repeats: int, start, seconds) -> None:
-    """A process of its own: the mean of its repeats, once all are ready."""
+def make_frames(px: int) -> list[int]:
+    """Sizes of the JPEGs of one subject in five short takes seen by all looks."""
+    config = generate.DataConfig(
+        train=1, validation=0, test=0, actions=ACTIONS[:4], cameras=LOOKS, seconds=2.0, fps=10.0, px=px
+    )
+    shots = (shot for look in LOOKS for shot in generate.make_takes(config, (1, look)))
+    return [len(jpeg) for _, images, quality in shots for jpeg in records.encode(images, quality)]
+
+
+def worker(px: int, repeats: int, start, found) -> None:
+    """A process of its own: seconds and sizes of its fastest repeat, once all are ready."""
     torch.set_num_threads(1)
-    cones, shading = scene()
-    camera = crops(cones, px)
-    render(cones, shading, camera, px, px)
-    start.wait()
-    began = time.perf_counter()
+    make_frames(px)
+    times = []
     for _ in range(repeats):
-        render(cones, shading, camera, px, px)
-    seconds.put((time.perf_counter() - began) / repeats)
+        start.wait()
+        began = time.perf_counter()
+        sizes = make_frames(px)
+        times.append(time.perf_counter() - began)
+    found.put((min(times), sizes))
 
 
-def together(px: int, repeats: int, processes: int) -> float:
-    """Seconds of a call when so many processes render at once; the slowest of them."""
+def together(px: int, repeats: int, processes: int) -> tuple[float, float]:
+    """ms per frame when so many processes make frames at once, and bytes per frame."""
     context = multiprocessing.get_context("spawn")
-    start, seconds = context.Barrier(processes), context.Queue()
-    every = [context.Process(target=worker, args=(px, repeats, start, seconds)) for _ in range(processes)]
+    start, queue = context.Barrier(processes), context.Queue()
+    every = [context.Process(target=worker, args=(px, repeats, start, queue)) for _ in range(processes)]
     for process in every:
         process.start()
-    found = [seconds.get() for _ in every]
+    found = [queue.get() for _ in every]
     for process in every:
         process.join()
-    return max(found)
+    seconds, sizes = max(time for time, _ in found), found[0][1]
+    return seconds / processes / len(sizes) * 1e3, sum(sizes) / len(sizes)
 
 
 @_cli.command()
@@ -95,27 +103,24 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128, 256])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--processes", type=int, default=2, help="on the CPU")
     options = parser.parse_args()
-    cones, shading = scene()
-    cones, shading = to(cones, options.device), to(shading, options.device)
-    print(f"{cones.ra.shape[1]} cones, {FRAMES} frames per call, {options.device}; ms per frame")
-    columns = [f"{threads} thread{'s' * (threads > 1)}" for threads in options.threads]
-    if options.device == "cpu":
-        columns.append(f"{options.processes} processes")
+    on_cpu = options.device == "cpu"
+    columns = [f"image, {threads} thread{'s' * (threads > 1)}" for threads in options.threads]
+    columns += [f"frame, {options.processes} processes", "bytes"] if on_cpu else []
+    print(f"{FRAMES} frames per call, {options.device}; ms per frame")
     print("| px | " + " | ".join(columns) + " |")
     print("|---:|" + "---:|" * len(columns))
     for px in options.sizes:
-        camera = to(crops(cones, px), options.device)
         row = []
         for threads in options.threads:
             torch.set_num_threads(threads)
-            row.append(fastest(cones, shading, camera, px, options.repeats) / FRAMES * 1e3)
-        if options.device == "cpu":
-            each = together(px, options.repeats, options.processes)
-            row.append(each / FRAMES / options.processes * 1e3)
-        print(f"| {px} | " + " | ".join(f"{value:.2f}" for value in row) + " |", flush=True)
+            row.append(f"{fastest(render_images(px, options.device), options.repeats):.2f}")
+        if on_cpu:
+            time_per_frame, size = together(px, options.repeats, options.processes)
+            row += [f"{time_per_frame:.2f}", f"{size:.0f}"]
+        print(f"| {px} | " + " | ".join(row) + " |", flush=True)
 
 
 if __name__ == "__main__":

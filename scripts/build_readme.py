@@ -1,7 +1,8 @@
-"""Fill README's and docs' marked blocks from recorded runs: python scripts/build_readme.py [--record demo]
+"""Fill README's and docs' marked blocks from recorded runs: python scripts/build_readme.py [--record study]
 
 --record takes results.json and the shown figures of out/<profile>/ into data/results/ and figures/ first.
---check writes nothing and fails where a block is not what the recorded runs say.
+The study is shown where it is recorded, else the demo. --check writes nothing and fails where a block is not
+what the recorded runs say.
 """
 
 import re
@@ -13,21 +14,28 @@ from typing import Any
 import _cli
 import pandas as pd
 
-from d3ke_lib.experiment.evaluation.references import MEAN_POSE
-from d3ke_lib.experiment.report import claims, deviations, findings, tables
-from d3ke_lib.experiment.report.effects import ANGLE, name_data
+from d3ke_lib.experiment.report import claims, deviations, findings, front, limits, tables
+from d3ke_lib.experiment.report.effects import ANGLE, count_runs, name_data
+from d3ke_lib.experiment.report.method_names import is_reference, settings_of
+from d3ke_lib.experiment.report.recorded import reduce_results
 from d3ke_lib.experiment.run.artifacts import REPOSITORY, D3keError, out_root, read_json, write_json
 from d3ke_lib.files import write_text
 
-SHOWN = ("skeletons", "data", "paired")
+RECORDED = ("study", "demo")  # profiles that may be recorded, what is shown first
+SHOWN = ("front", "skeletons", "data", "paired", "yaw")
 CAPTIONS = "captions.json"
 BLOCK = "<!-- {name}:begin -->\n{text}<!-- {name}:end -->"
+_BLOCKS = {
+    "README.md": ("answer", "front", "picture", "cost", "results", "claims"),
+    "docs/results.md": ("paired", "conditions", "turned", "yaw", "details", "comparisons", "limits"),
+    "docs/reproducibility.md": ("scope", "published"),
+}
 
 
 @_cli.command()
 def main() -> int:
     parser = _cli.parser(__doc__)
-    parser.add_argument("--record", metavar="PROFILE", help="take this profile's results and figures first")
+    parser.add_argument("--record", choices=RECORDED, help="take this profile's results and figures first")
     parser.add_argument("--check", action="store_true")
     given = parser.parse_args()
     if given.record:
@@ -38,19 +46,33 @@ def main() -> int:
     return 1 if wrong else 0
 
 
+# --- recorded runs ------------------------------------------------------------------------------------------
+
+
 def record(source: Path, home: Path) -> None:
-    """results.json as data/results/demo.json, the shown figures with their tables as figures/."""
+    """results.json in its short form as data/results/<profile>.json; the shown figures with their tables."""
     results = read_json(source / "results.json")
     if results["git"].endswith("+changes"):
         print("note: these results come from code with uncommitted changes", file=sys.stderr)
-    for folder in ("data/results", "figures"):
-        (home / folder).mkdir(parents=True, exist_ok=True)
-    for name in SHOWN:
-        for ending in ("png", "csv"):
-            shutil.copy(source / "figures" / f"{name}.{ending}", home / "figures")
     captions = read_json(source / "figures" / CAPTIONS)["captions"]
-    write_json(home / "figures" / CAPTIONS, {name: captions[name] for name in SHOWN})
-    shutil.copy(source / "results.json", home / "data" / "results" / "demo.json")
+    for name in (name for name in SHOWN if name in captions):
+        for ending in ("png", "csv"):
+            target = home / "figures" / f"{name}.{ending}"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source / "figures" / target.name, target)
+    write_json(home / "figures" / CAPTIONS, {name: captions[name] for name in SHOWN if name in captions})
+    profile = results["profile"]["name"]
+    name = profile if profile in RECORDED else RECORDED[-1]
+    write_json(home / "data" / "results" / f"{name}.json", reduce_results(results))
+
+
+def find_recorded(home: Path) -> Path | None:
+    """The recorded results that are shown."""
+    paths = (home / "data" / "results" / f"{name}.json" for name in RECORDED)
+    return next((path for path in paths if path.is_file()), None)
+
+
+# --- documents ----------------------------------------------------------------------------------------------
 
 
 def fill(home: Path) -> list[str]:
@@ -66,20 +88,19 @@ def check(home: Path) -> list[str]:
         text = (home / name).read_text(encoding="utf-8")
         stale = [block for block in contents if filled(name, text, {block: contents[block]}) != text]
         wrong += [f"{name}: the block {block!r} is stale; run scripts/build_readme.py" for block in stale]
-    recorded = home / "data" / "results" / "demo.json"
-    return wrong + (_stale_figures(home / "figures", read_json(recorded)) if recorded.is_file() else [])
+    recorded = find_recorded(home)
+    return wrong + (_stale_figures(home / "figures", recorded) if recorded else [])
 
 
-def _stale_figures(folder: Path, results: dict[str, Any]) -> list[str]:
-    files = [folder / f"{name}.{ending}" for name in SHOWN for ending in ("png", "csv")]
-    wrong = [
-        f"{path} is missing; run scripts/build_readme.py --record demo"
-        for path in files
-        if not path.is_file()
-    ]
+def _stale_figures(folder: Path, recorded: Path) -> list[str]:
+    results, captions = read_json(recorded), read_json(folder / CAPTIONS)
+    files = [folder / f"{name}.{ending}" for name in captions for ending in ("png", "csv")]
+    again = f"run scripts/build_readme.py --record {recorded.stem}"
+    wrong = [f"{path} is missing; {again}" for path in files if not path.is_file()]
     effect = results["comparisons"][0]["metrics"][ANGLE]["mean"]
-    if not wrong and abs(pd.read_csv(folder / "paired.csv").difference.mean() - effect) > 1e-4:
-        wrong.append(f"{folder / 'paired.csv'}: expected a mean of {effect:.4f} as in data/results/demo.json")
+    table = pd.read_csv(folder / "paired.csv") if not wrong else None
+    if table is not None and len(table) and abs(table.difference.mean() - effect) > 1e-4:
+        wrong.append(f"{folder / 'paired.csv'}: expected a mean of {effect:.4f} as in {recorded.name}")
     return wrong
 
 
@@ -95,37 +116,52 @@ def filled(name: str, text: str, contents: dict[str, str]) -> str:
 
 
 def documents(home: Path) -> dict[str, dict[str, str]]:
-    """Document → its blocks."""
+    """Document → its blocks, those of results empty while none are recorded."""
+    found = find_recorded(home)
+    every = blocks(home, read_json(found)) if found else {}
+    chosen = {name: {block: every.get(block, "") for block in names} for name, names in _BLOCKS.items()}
     table = tables.markdown(tables.deviations_table(deviations.read(home)))
-    return {"README.md": blocks(home), "docs/deviations.md": {"deviations": table}}
+    return {**chosen, "docs/deviations.md": {"deviations": table}}
 
 
-def blocks(home: Path) -> dict[str, str]:
-    """The README's blocks from the recorded run; empty while none is recorded."""
-    recorded = home / "data" / "results" / "demo.json"
-    if not recorded.is_file():
-        return dict.fromkeys(("answer", "picture", "claims", "cost", "results"), "")
-    results = read_json(recorded)
+def blocks(home: Path, results: dict[str, Any]) -> dict[str, str]:
+    """Every block that results decide."""
     rates = home / "data" / "results" / "frame_rate.json"
     paper = read_json(home / "data" / "paper_results.json")
     rows = claims.list_claims(results, paper, read_json(rates) if rates.is_file() else None)
+    found = {
+        "claims": tables.claims_table(rows),
+        "conditions": tables.conditions_table(results),
+        "turned": tables.conditions_table(results, "turned_percent"),
+        "details": tables.details_table(results),
+        "comparisons": tables.comparisons_table(results),
+        "published": tables.published_table(read_json(home / "data" / "published.json")),
+    }
     return {
+        **{name: tables.markdown(table) if table else "Not recorded yet." for name, table in found.items()},
         "answer": answer(results),
-        "picture": figure(home, "skeletons"),
-        "claims": tables.markdown(tables.claims_table(rows)),
+        "front": figure(home, "front") + f"\n\n{front.say_front(results)}",
+        "picture": f"{figure(home, 'skeletons')}\n\n{figure(home, 'data')}",
+        **{name: figure(home, name, "../") for name in ("paired", "yaw")},
         "cost": cost(results),
-        "results": results_block(home, results),
+        "results": results_block(results),
+        "limits": "\n".join(f"- {one}" for one in limits.caveats(results)),
+        "scope": scope(results),
     }
 
 
 def answer(results: dict[str, Any]) -> str:
     verdict, *sentences = findings.answer(results)
-    return f"**Answer: {verdict.rstrip('.').lower()}.** {' '.join(sentences)}"
+    return f"**Answer: {verdict[0].lower()}{verdict[1:]}** {' '.join(sentences)}"
 
 
-def figure(home: Path, name: str) -> str:
-    caption = read_json(home / "figures" / CAPTIONS)[name]
-    return f"![{caption}](figures/{name}.png)\n\n*{caption}* ([numbers](figures/{name}.csv))"
+def figure(home: Path, name: str, up: str = "") -> str:
+    """The image with its caption; a line that says so where the recorded run has none. up: to the root."""
+    captions = read_json(home / "figures" / CAPTIONS)
+    if name not in captions:
+        return f"*The figure `{name}` is not recorded yet.*"
+    path = f"{up}figures/{name}"
+    return f"![{captions[name]}]({path}.png)\n\n*{captions[name]}* ([numbers]({path}.csv))"
 
 
 def cost(results: dict[str, Any]) -> str:
@@ -144,19 +180,31 @@ def cost(results: dict[str, Any]) -> str:
     )
 
 
-def results_block(home: Path, results: dict[str, Any]) -> str:
+def results_block(results: dict[str, Any]) -> str:
+    moving = len(results.get("moving", {}).get("coordinates", ()))
     parts = [
         f"{name_data(results).capitalize()}: mean over {len(results['subjects'])} unseen test subjects with "
-        "95 % intervals over subjects and runs. Skill: 1 − MAE / MAE of the mean pose.",
+        "95 % intervals over subjects and runs. Skill: 1 − MAE / MAE of the mean pose."
+        + (f" {moving} of the 69 coordinates move (standard deviation in training > 5°)." if moving else ""),
         tables.markdown(tables.results_table(results)),
-        "Differences, paired by subject (below 0: the first of the two has the smaller error):",
-        tables.markdown(tables.comparisons_table(results, skip=MEAN_POSE)),
-        figure(home, "paired"),
-        figure(home, "data"),
-        "What they say, and what limits it:",
-        "\n".join(f"- {one}" for one in findings.conclusion(results)[1:] + findings.caveats(results)),
+        "Networks against each other, paired by subject (below 0: the first has the smaller error):",
+        tables.markdown(tables.comparisons_table(results, of_networks=True)),
+        "\n".join(f"- {one}" for one in findings.conclusion(results)[1:]),
     ]
     return "\n\n".join(parts)
+
+
+def scope(results: dict[str, Any]) -> str:
+    """What was run: networks, runs, subjects, machine, and what is missing."""
+    trained = [name for name in settings_of(results) if not is_reference(name)]
+    runs, machine = sum(count_runs(results, name) for name in trained), results["machine"]
+    absent = "; ".join(results.get("missing", ())) or "nothing"
+    return (
+        f"**Results.** `{claims.command(results)}`: {len(trained)} settings, {runs} runs, "
+        f"{len(results['subjects'])} test subjects, evaluated on {machine['gpu'] or machine['processor']} "
+        f"({machine['cores']} cores) at commit {results['git'][:10]}. Missing of what was planned: {absent}. "
+        + " ".join(findings.answer(results)[1:3])
+    )
 
 
 if __name__ == "__main__":

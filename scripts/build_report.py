@@ -17,15 +17,19 @@ import _cli
 import nbformat
 from jinja2 import Environment, FileSystemLoader
 from nbconvert import HTMLExporter
+from nbconvert.filters import markdown2html_mistune
 from pygments.formatters import HtmlFormatter
 
-from d3ke_lib.experiment.report import claims, deviations, findings, tables
+from d3ke_lib.experiment.report import claims, deviations, findings, front, limits, tables
 from d3ke_lib.experiment.report.effects import is_smoke
 from d3ke_lib.experiment.report.method_names import SHORT
 from d3ke_lib.experiment.run.artifacts import REPOSITORY, D3keError, out_root, read_json
 
 TEMPLATES = Path(__file__).parent / "report"
-PAGES = [("deviations.html", "deviations from paper and code")]
+PAGES = [
+    ("deviations.html", "deviations from paper and code"),
+    ("reproducibility.html", "reproducibility summary"),
+]
 NO_ALT = "No description has been provided for this image"  # nbconvert's
 REMOTE = re.compile(
     r"""<(?:script|link|img|iframe|video|source)\b[^>]*\b(?:src|href)\s*=\s*["']?(?:https?:)?//""", re.I
@@ -51,6 +55,7 @@ def build(folder: Path) -> Path:
         figures = copy_figures(folder / "figures", shown, partial)
         write_index(results, figures, stages, partial)
         write_deviations(stages, partial)
+        write_summary(stages, partial)
         shutil.copy(folder / "results.json", partial)
         write_style(partial)
         check_pages(partial)
@@ -88,7 +93,8 @@ def write_index(
         "index.html",
         title=findings.question(results),
         answer=findings.answer(results),
-        caveats=findings.caveats(results),
+        caveats=limits.caveats(results),
+        front=front.say_front(results),
         smoke=is_smoke(results),
         commit=results["git"][:10],
         results=results,
@@ -114,6 +120,16 @@ def write_deviations(stages: list[tuple[str, str]], target: Path) -> None:
     (target / address).write_text(text, encoding="utf-8")
 
 
+def write_summary(stages: list[tuple[str, str]], target: Path) -> None:
+    """docs/reproducibility.md as a page, without what it says of the recorded run."""
+    text = (REPOSITORY / "docs" / "reproducibility.md").read_text(encoding="utf-8")
+    text = re.sub(r"<!-- scope:begin -->.*?<!-- scope:end -->", "", text, flags=re.S)
+    content = replace_links(markdown2html_mistune(text), [])
+    address, title = PAGES[1]
+    page = render("page.html", title=title, pages=pages_of(stages), current=address, content=content)
+    (target / address).write_text(page, encoding="utf-8")
+
+
 def pages_of(stages: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return [("index.html", "report"), *PAGES, *((address, short_name(address)) for address, _ in stages)]
 
@@ -127,6 +143,10 @@ def all_tables(results: dict[str, Any]) -> dict[str, str]:
         "claims": tables.claims_table(rows),
         "results": tables.results_table(results),
         "seeds": tables.seeds_table(results),
+        "conditions": tables.conditions_table(results),
+        "turned": tables.conditions_table(results, "turned_percent"),
+        "details": tables.details_table(results),
+        "published": tables.published_table(read_json(REPOSITORY / "data" / "published.json")),
         "comparisons": tables.comparisons_table(results),
         "overfitting": tables.overfitting_table(results),
         "networks": tables.networks_table(results),

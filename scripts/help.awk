@@ -10,7 +10,7 @@ text && /^[A-Z_]+ *\?=/ {
 }
 { text = "" }
 
-function row(name, text) { return sprintf("  %-16s %s\n", name, text) }
+function row(name, text) { return sprintf("  %-20s %s\n", name, text) }
 
 function meant(name, text,   i, count, words, first) {
   count = split(asked, words, " ")

@@ -1,5 +1,6 @@
 """What all tests share: where the team's shared folder is, and one thread per test process."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,12 +8,18 @@ import torch
 from bmlmovi_fixture import generate as fixture
 from xdist.scheduler import LoadScopeScheduling
 
+from d3ke_lib import settings
+from d3ke_lib.body.kinematics import default_skeleton
+from d3ke_lib.data.people.template import prepare_template
+from d3ke_lib.files import D3keError
+
 ROOT = Path(__file__).parents[1]
 # Notebooks that use each other's runs, and tests of one trained profile.
 GROUPS = {
     "pipeline": ("02_data", "04_frame", "05_temporal", "06_evaluation", "07_figures"),
     "toy_profile": ("test_figures", "test_findings", "test_report"),
 }
+os.environ.setdefault("D3KE_PEOPLE", str(ROOT / "out" / "people"))  # one template for all tests
 torch.set_num_threads(1)  # threads that wait for busy cores made small trainings 20 times slower
 
 
@@ -42,6 +49,17 @@ def bmlmovi_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Downloads of a small synthetic BMLmovi, with the truth: never written to."""
     config = fixture.FixtureConfig(subjects=(1, 2, 3, 4, 5), frames=5, between=1)
     return fixture.make(config, tmp_path_factory.mktemp("bmlmovi"))
+
+
+@pytest.fixture(scope="session")
+def people_folder() -> Path:
+    """Where the template of people is, made if need be; skips where the package index cannot be reached."""
+    folder = settings.read().people
+    try:
+        prepare_template(folder, default_skeleton().double())
+    except D3keError as error:
+        pytest.skip(str(error))
+    return folder
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from d3ke_lib.body.opensim.functions import constant
 from d3ke_lib.body.opensim.model import Axis, Body, Coupler, Joint, Marker, Offset
 
-Arrays = dict[str, np.ndarray]
+_Arrays = dict[str, np.ndarray]
 _STILL = Axis(None, (1.0, 0.0, 0.0), constant(0.0))
 _FIXED = Offset("ground", (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
 _GROUND = Joint("ground", "WeldJoint", _FIXED, _FIXED, (), (), ())
@@ -20,9 +20,9 @@ class ExactConstants(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self._exact: Arrays = {}
+        self._exact: _Arrays = {}
 
-    def register_exact(self, arrays: Arrays) -> None:
+    def register_exact(self, arrays: _Arrays) -> None:
         """Buffers that are not saved."""
         for name, values in arrays.items():
             tensor = torch.as_tensor(values)
@@ -81,7 +81,7 @@ def chosen_parents(chosen: list[Joint], slots: tuple[Joint, ...]) -> tuple[int, 
 # --- frames, links and points ---
 
 
-def points(slots: tuple[Joint, ...], bodies: tuple, chosen: list[int], markers: list[Marker]) -> Arrays:
+def points(slots: tuple[Joint, ...], bodies: tuple, chosen: list[int], markers: list[Marker]) -> _Arrays:
     """Frames, links and masks of the slots, the `chosen` joints and the markers; where each finds its scale.
 
     `slide_direction` is (3, slide, slot), in the parent's body.
@@ -112,7 +112,7 @@ def _parent_slots(slots: tuple[Joint, ...]) -> np.ndarray:
     return np.array([slot[j.parent.body] for j in slots])
 
 
-def _slot_frames(slots: tuple[Joint, ...]) -> Arrays:
+def _slot_frames(slots: tuple[Joint, ...]) -> _Arrays:
     slides = np.array([[a.axis for a in _three(j.translations)] for j in slots])
     share = np.abs(slides)
     P = np.array([_rotation(j.parent.orientation) for j in slots])
@@ -128,7 +128,7 @@ def _slot_frames(slots: tuple[Joint, ...]) -> Arrays:
     }
 
 
-def _links(frames: Arrays, marker_slots: np.ndarray, marker_local: np.ndarray) -> Arrays:
+def _links(frames: _Arrays, marker_slots: np.ndarray, marker_local: np.ndarray) -> _Arrays:
     """Links and masks of tree.KinematicTree: first each slot's own link, then one to each marker."""
     parents, inward = frames["parent_slots"], frames["child_translation"]
     carrier = np.concatenate([parents, marker_slots])
@@ -181,7 +181,7 @@ def rotation_positions(axes: list[tuple[Axis, ...]]) -> list[tuple[int, int]]:
     return [(slot, position) for position in range(3) for slot in slots if len(axes[slot]) > position]
 
 
-def rotation_matrices(axes: list[tuple[Axis, ...]], slots: tuple[Joint, ...], given: int | None) -> Arrays:
+def rotation_matrices(axes: list[tuple[Axis, ...]], slots: tuple[Joint, ...], given: int | None) -> _Arrays:
     """Matrices of tree.KinematicTree; of a slot whose rotation is `given` only its child's frame is left."""
     frames = _slot_frames(slots)
     rows = {"base": [], "sine": [], "versine": [], "axis": []}
@@ -202,7 +202,7 @@ def rotation_matrices(axes: list[tuple[Axis, ...]], slots: tuple[Joint, ...], gi
     return {name: np.moveaxis(array, 0, -1)[..., None] for name, array in arrays.items()}
 
 
-def rotation_slots(axes: list[tuple[Axis, ...]]) -> Arrays:
+def rotation_slots(axes: list[tuple[Axis, ...]]) -> _Arrays:
     """Index tensors of tree.KinematicTree."""
     found = rotation_positions(axes)
     by_position = [np.array([slot for slot, at in found if at == i], np.int64) for i in range(3)]
@@ -211,7 +211,7 @@ def rotation_slots(axes: list[tuple[Axis, ...]]) -> Arrays:
     return dict(zip(("first", "second", "third", "rotation_order"), (*by_position, order), strict=True))
 
 
-def axis_functions(kind: str, axes: list[Axis], column: dict[str, int]) -> tuple[Arrays, list[tuple]]:
+def axis_functions(kind: str, axes: list[Axis], column: dict[str, int]) -> tuple[_Arrays, list[tuple]]:
     """Linear axes as one gather and one multiply-add; the few others as (axis, column, function)."""
     line = [a.function.line if a.function.is_linear else (0.0, 0.0) for a in axes]
     sources = [column[a.coordinate] if a.coordinate else len(column) for a in axes]
@@ -228,7 +228,7 @@ def axis_functions(kind: str, axes: list[Axis], column: dict[str, int]) -> tuple
 # --- coordinates ---
 
 
-def linear_couplers(couplers: list[Coupler], column: dict[str, int]) -> Arrays:
+def linear_couplers(couplers: list[Coupler], column: dict[str, int]) -> _Arrays:
     """Linear couplers, drivers first, folded into one gather and one multiply-add over all columns."""
     count = len(column) + 1
     source, slope, offset = np.arange(count), np.ones(count), np.zeros(count)

@@ -8,7 +8,6 @@ tree.py's. Inside, components come first and the batch last: see layout.py.
 
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,18 +20,9 @@ from d3ke_lib.body.layout import flatten, rotate
 from d3ke_lib.body.opensim.model import Axis, Body
 from d3ke_lib.body.pose import Points, Pose
 from d3ke_lib.body.spec import D3KE, Spec, body_file
-from d3ke_lib.body.tree import KinematicTree, PosedTree, axis_frames, points_of, pose_tree
+from d3ke_lib.body.tree import KinematicTree, PosedTree, points_of, pose_tree
 
-ROOT = 1  # its slot: the first joint on the ground, the one that R_ground_root rotates
-
-
-class _PosedSkeleton(NamedTuple):
-    """A skeleton at given coordinates, in ground, components first; slots as in `Skeleton.order`."""
-
-    R: Tensor  # (3, 3, slot, batch) rotation of the joint's child body
-    origin: Tensor  # (3, slot, batch) the joint's, m
-    markers: Tensor  # (3, marker, batch) m
-    directions: Tensor  # (3, axis, batch) what an axis rotates about (unit), or moves its body by (m per m)
+_ROOT = 1  # its slot: the first joint on the ground, the one that R_ground_root rotates
 
 
 class Skeleton(constants.ExactConstants):
@@ -74,8 +64,8 @@ class Skeleton(constants.ExactConstants):
         """Joint origins and markers in ground, m; with `R_ground_root` the root joint is the origin."""
         batch, angles, scales, R_ground_root = flatten(pose)
         root_given = R_ground_root is not None
-        amounts, links = self._amounts_and_links(angles, self._ratios(scales), root_given)
-        points = points_of(self._tree("chosen", root_given), amounts, links)
+        amounts, links = self._amounts_and_links(angles, self.scale_ratios(scales), root_given)
+        points = points_of(self.kinematic_tree("chosen", root_given), amounts, links)
         if R_ground_root is not None:
             points = rotate(R_ground_root.permute(1, 2, 0)[:, :, None], points)
         points = points.permute(2, 1, 0).reshape(*batch, len(self.chosen_parent_joint), 3)
@@ -94,25 +84,6 @@ class Skeleton(constants.ExactConstants):
             R, p = R_ground_root[:, None] @ R, (R_ground_root[:, None] @ p[..., None])[..., 0]
         count = len(self.body_slots)
         return R.reshape(*batch, count, 3, 3), p.reshape(*batch, count, 3)
-
-    def posed(self, pose: Pose) -> _PosedSkeleton:
-        """All joints, markers and directions of axes; leading axes as one, without `R_ground_root`."""
-        posed, ratio = self._pose(pose)
-        R_parents = posed.R.index_select(2, self.parent_slots)
-        tree = self._tree("every", pose.R_ground_root is not None)
-        frames = axis_frames(tree, posed.rotations, R_parents)
-        rotations = rotate(frames, tree.axis.expand(frames.shape[1:]))
-        along = self.slide_direction[..., None].expand(-1, -1, -1, R_parents.shape[-1]).unbind(1)
-        stretch = self._stretch(ratio)
-        slides = [rotate(R_parents, along[i]) * stretch[i] for i in range(3)]
-        count = len(self.order)
-        origin, markers = posed.points[:, :count], posed.points[:, count:]
-        return _PosedSkeleton(posed.R, origin, markers, torch.cat([rotations, *slides], 1))
-
-    def axis_amounts(self, angles: Float[Tensor, "batch coord"]) -> Float[Tensor, "axis batch"]:
-        """How far every axis rotates (rad) or slides (m): the axis rotations, then 3 × slot slides."""
-        values = self._all_coordinates(angles)
-        return torch.cat([self._amounts(kind, values) for kind in ("rotation", "slide")])
 
     def coupled(self, angles: Float[Tensor, "batch coord"]) -> Float[Tensor, "batch coord"]:
         """The coordinates with those that follow a coupler set by it; those of a spec follow none."""
@@ -141,12 +112,12 @@ class Skeleton(constants.ExactConstants):
         """The tree with every joint and marker, not yet rotated by `R_ground_root`; scale ratio by slot."""
         _, angles, scales, R_ground_root = flatten(pose)
         root_given = R_ground_root is not None
-        ratio = self._ratios(scales)
+        ratio = self.scale_ratios(scales)
         amounts, links = self._amounts_and_links(angles, ratio, root_given)
-        posed = pose_tree(self._tree("every", root_given), amounts, links)
+        posed = pose_tree(self.kinematic_tree("every", root_given), amounts, links)
         return posed, ratio.index_select(1, self.ratio_source)
 
-    def _tree(self, points: str, root_given: bool) -> KinematicTree:
+    def kinematic_tree(self, points: str, root_given: bool) -> KinematicTree:
         """With the "chosen" points or "every" one; the root's rotation given, or made by its coordinates."""
         mode = "given" if root_given else "free"
         matrices = (getattr(self, f"{mode}_{part}") for part in ("base", "sine", "versine", "axis", "fixed"))
@@ -161,11 +132,11 @@ class Skeleton(constants.ExactConstants):
         values = self._all_coordinates(angles)
         links = self.link.T[..., None] * ratio.index_select(1, self.link_source)
         links = links.expand(-1, -1, angles.shape[0])
-        if self._sliding and not (root_given and self._sliding == [ROOT]):
+        if self._sliding and not (root_given and self._sliding == [_ROOT]):
             links = links.index_add(1, self.slide_slots, self._slides(values, ratio))
         if root_given:
             # D3KE: with a predicted rotation the root's parent offset and translations are dropped.
-            links = torch.cat([torch.zeros_like(links[:, : ROOT + 1]), links[:, ROOT + 1 :]], 1)
+            links = torch.cat([torch.zeros_like(links[:, : _ROOT + 1]), links[:, _ROOT + 1 :]], 1)
         return self._amounts("rotation", values), links
 
     def _all_coordinates(self, angles: Float[Tensor, "batch coord"]) -> Float[Tensor, "column batch"]:
@@ -179,7 +150,7 @@ class Skeleton(constants.ExactConstants):
             values = torch.addcmul(self.coupled_offset[:, None], self.coupled_slope[:, None], driver)
         return values
 
-    def _ratios(self, scales: Tensor) -> Tensor:
+    def scale_ratios(self, scales: Tensor) -> Tensor:
         """(3, body + 1, batch): scale over the file's; the last, 1, is for ground and bodies not selected."""
         ratio = (scales / self.generic_scales).flatten(1).T
         ratio = torch.cat([ratio, ratio.new_ones(3, ratio.shape[1])])
@@ -196,12 +167,12 @@ class Skeleton(constants.ExactConstants):
 
     def _slides(self, values: Tensor, ratio: Tensor) -> Tensor:
         """(3, sliding slot, batch): how far the sliding joints have moved in their parent's body."""
-        stretch = self._stretch(ratio.index_select(1, self.ratio_source))
+        stretch = self.slide_stretch(ratio.index_select(1, self.ratio_source))
         amount = self._amounts("slide", values).unflatten(0, (3, -1)) * stretch
         direction = self.slide_direction.index_select(2, self.slide_slots)
         return (direction[..., None] * amount.index_select(1, self.slide_slots)).sum(1)
 
-    def _stretch(self, ratio: Tensor) -> Tensor:
+    def slide_stretch(self, ratio: Tensor) -> Tensor:
         """(3 slides, slot, batch): how much the parent's size stretches a slide, its factors by the axis."""
         # OpenSim does not divide by the weights' sum: its scale of 1 changes a slide along an oblique axis.
         parent = ratio.index_select(1, self.parent_slots)
@@ -252,7 +223,7 @@ class Skeleton(constants.ExactConstants):
         axes = constants.rotation_axes(self._slots, self._driven)
         self.rotations = constants.rotation_positions(axes)
         self.register_exact(constants.rotation_slots(axes))
-        for mode, root in (("free", None), ("given", ROOT)):
+        for mode, root in (("free", None), ("given", _ROOT)):
             found = constants.rotation_matrices(axes, self._slots, root)
             self.register_exact({f"{mode}_{name}": array for name, array in found.items()})
         by_kind: dict[str, list[Axis]] = {

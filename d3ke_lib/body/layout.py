@@ -83,7 +83,7 @@ def flatten(pose: Pose) -> tuple[torch.Size, Tensor, Tensor, Tensor | None]:
     angles, scales, R_ground_root = pose
     shapes = [angles.shape[:-1], scales.shape[:-2]]
     shapes += [R_ground_root.shape[:-2]] if R_ground_root is not None else []
-    batch = torch.broadcast_shapes(*shapes)
+    batch = broadcast(shapes)
     count = batch.numel()
     angles = angles.expand(*batch, -1).reshape(count, angles.shape[-1])
     one = scales.ndim == 2
@@ -93,3 +93,17 @@ def flatten(pose: Pose) -> tuple[torch.Size, Tensor, Tensor, Tensor | None]:
     if R_ground_root is not None:
         R_ground_root = R_ground_root.expand(*batch, 3, 3).reshape(count, 3, 3)
     return batch, angles, scales, R_ground_root
+
+
+def broadcast(shapes: list[torch.Size]) -> torch.Size:
+    """What `torch.broadcast_shapes` gives, whose first call imports sympy (1.3 s)."""
+    length = max(map(len, shapes))
+    sizes = [1] * length
+    for shape in shapes:
+        for axis, size in enumerate(shape, length - len(shape)):
+            if size == 1:
+                continue
+            if sizes[axis] not in (1, size):
+                raise ValueError(f"pose: expected leading axes that broadcast, found {[*map(tuple, shapes)]}")
+            sizes[axis] = size
+    return torch.Size(sizes)

@@ -19,11 +19,11 @@ from torch import Tensor
 from d3ke_lib.body.opensim.model import Axis, Joint, Marker
 from d3ke_lib.body.pose import Points, Pose, SkeletonLayer
 
-Values = dict[str, Float[Tensor, "*batch"]]  # by coordinate: rad or m
-Ratios = dict[str, Float[Tensor, "*batch 3"]]  # by body: its scale factors over those of the file
+_Values = dict[str, Float[Tensor, "*batch"]]  # by coordinate: rad or m
+_Ratios = dict[str, Float[Tensor, "*batch 3"]]  # by body: its scale factors over those of the file
 
 
-class Frame(NamedTuple):
+class _Frame(NamedTuple):
     """A frame in another: rotation and origin (m)."""
 
     R: Float[Tensor, "*batch 3 3"]
@@ -36,18 +36,18 @@ def forward_kinematics(skeleton: SkeletonLayer, pose: Pose) -> Points:
     ratio = pose.scales / skeleton.generic_scales
     ratios = {name: ratio[..., i, :] for i, name in enumerate(skeleton.bodies)}
     like = pose.angles
-    T_ground = {"ground": Frame(torch.eye(3).to(like), torch.zeros(3).to(like))}
+    T_ground = {"ground": _Frame(torch.eye(3).to(like), torch.zeros(3).to(like))}
     origins = {}
     for joint in skeleton.body.joints:  # a joint comes after the joint that moves its parent
         parent = T_ground[joint.parent.body]
         R, origin = _joint_motion(joint, values, ratios, like)
         if pose.R_ground_root is not None and joint is skeleton.body.joints[0]:
             R, origin = pose.R_ground_root, torch.zeros(3).to(like)
-        origins[joint.name] = parent.p + apply(parent.R, origin)
-        R_ground_child = parent.R @ R @ orientation(joint.child.orientation, like).mT
-        inward = scaled(joint.child.translation, joint.child.body, ratios, like)
-        T_ground[joint.child.body] = Frame(
-            R_ground_child, origins[joint.name] - apply(R_ground_child, inward)
+        origins[joint.name] = parent.p + _apply(parent.R, origin)
+        R_ground_child = parent.R @ R @ _orientation(joint.child.orientation, like).mT
+        inward = _scaled(joint.child.translation, joint.child.body, ratios, like)
+        T_ground[joint.child.body] = _Frame(
+            R_ground_child, origins[joint.name] - _apply(R_ground_child, inward)
         )
     by_name = {marker.name: marker for marker in skeleton.body.markers}
     markers = [_marker_position(by_name[name], T_ground, ratios, like) for name in skeleton.markers]
@@ -56,7 +56,7 @@ def forward_kinematics(skeleton: SkeletonLayer, pose: Pose) -> Points:
     return Points(*(torch.stack([p.expand(*batch, 3) for p in found], -2) for found in (joints, markers)))
 
 
-def _coordinate_values(skeleton: SkeletonLayer, angles: Float[Tensor, "*batch coord"]) -> Values:
+def _coordinate_values(skeleton: SkeletonLayer, angles: Float[Tensor, "*batch coord"]) -> _Values:
     """Predicted coordinates as they are; others follow their enforced coupler, or are 0."""
     values = {c.name: torch.zeros_like(angles[..., 0]) for c in skeleton.body.coordinates}
     values |= {name: angles[..., i] for i, name in enumerate(skeleton.coordinates)}
@@ -70,11 +70,11 @@ def _coordinate_values(skeleton: SkeletonLayer, angles: Float[Tensor, "*batch co
     return values
 
 
-def _joint_motion(joint: Joint, values: Values, ratios: Ratios, like: Tensor) -> Frame:
+def _joint_motion(joint: Joint, values: _Values, ratios: _Ratios, like: Tensor) -> _Frame:
     """The joint's frame after its rotations and translations, in its parent's body."""
-    P = R = orientation(joint.parent.orientation, like)
+    P = R = _orientation(joint.parent.orientation, like)
     for axis in joint.rotations:
-        R = R @ rotation(axis.axis, amount(axis, values))
+        R = R @ _rotation(axis.axis, _amount(axis, values))
     moved = torch.zeros(3).to(like)
     for axis in joint.translations:
         direction = torch.tensor(axis.axis).to(like)
@@ -82,25 +82,25 @@ def _joint_motion(joint: Joint, values: Values, ratios: Ratios, like: Tensor) ->
         if axis.function.scaled:  # OpenSim's MultiplierFunction: it grows with the parent, along the axis
             ratio = ratios.get(joint.parent.body, torch.ones(3).to(like))
             stretch = ratio @ direction.abs() / direction.abs().sum()
-        moved = moved + (amount(axis, values) * stretch)[..., None] * direction
-    return Frame(R, scaled(joint.parent.translation, joint.parent.body, ratios, like) + apply(P, moved))
+        moved = moved + (_amount(axis, values) * stretch)[..., None] * direction
+    return _Frame(R, _scaled(joint.parent.translation, joint.parent.body, ratios, like) + _apply(P, moved))
 
 
 def _marker_position(
-    marker: Marker, T_ground: dict[str, Frame], ratios: Ratios, like: Tensor
+    marker: Marker, T_ground: dict[str, _Frame], ratios: _Ratios, like: Tensor
 ) -> Float[Tensor, "*#batch 3"]:
     """In ground, m."""
     R, p = T_ground[marker.body]
-    return p + apply(R, scaled(marker.location, marker.body, ratios, like))
+    return p + _apply(R, _scaled(marker.location, marker.body, ratios, like))
 
 
-def amount(axis: Axis, values: Values) -> Float[Tensor, "*batch"]:
+def _amount(axis: Axis, values: _Values) -> Float[Tensor, "*batch"]:
     """How far the axis rotates, rad, or slides, m."""
     zero = torch.zeros_like(next(iter(values.values())))
     return axis.function(values[axis.coordinate] if axis.coordinate else zero)
 
 
-def rotation(axis: tuple[float, ...], angle: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch 3 3"]:
+def _rotation(axis: tuple[float, ...], angle: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch 3 3"]:
     """Rodrigues' formula for a unit axis."""
     x, y, z = axis
     K = torch.tensor([[0, -z, y], [z, 0, -x], [-y, x, 0]], dtype=torch.float64).to(angle)
@@ -108,16 +108,18 @@ def rotation(axis: tuple[float, ...], angle: Float[Tensor, "*batch"]) -> Float[T
     return torch.eye(3).to(angle) + sine * K + versine * (K @ K)
 
 
-def orientation(angles: tuple[float, ...], like: Tensor) -> Float[Tensor, "3 3"]:
+def _orientation(angles: tuple[float, ...], like: Tensor) -> Float[Tensor, "3 3"]:
     """Body-fixed rotations about x, then y, then z, rad."""
     x, y, z = torch.tensor(angles, dtype=torch.float64).to(like)
-    return rotation((1.0, 0.0, 0.0), x) @ rotation((0.0, 1.0, 0.0), y) @ rotation((0.0, 0.0, 1.0), z)
+    return _rotation((1.0, 0.0, 0.0), x) @ _rotation((0.0, 1.0, 0.0), y) @ _rotation((0.0, 0.0, 1.0), z)
 
 
-def scaled(vector: tuple[float, ...], body: str, ratios: Ratios, like: Tensor) -> Float[Tensor, "*#batch 3"]:
-    """A vector of the file (m) in the scaled body; the ground and bodies that are not predicted stay."""
+def _scaled(
+    vector: tuple[float, ...], body: str, ratios: _Ratios, like: Tensor
+) -> Float[Tensor, "*#batch 3"]:
+    """A vector of the file (m) in the scaled body; ground and bodies that are not predicted stay."""
     return torch.tensor(vector, dtype=torch.float64).to(like) * ratios.get(body, torch.ones(3).to(like))
 
 
-def apply(R: Float[Tensor, "*a 3 3"], x: Float[Tensor, "*b 3"]) -> Float[Tensor, "*c 3"]:
+def _apply(R: Float[Tensor, "*a 3 3"], x: Float[Tensor, "*b 3"]) -> Float[Tensor, "*c 3"]:
     return (R @ x[..., None])[..., 0]

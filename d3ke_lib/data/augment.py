@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from d3ke_lib.body.pose import Points, Validity
 from d3ke_lib.data.augment_pixels import ColorConfig, Images, OccluderConfig, occlude, recolor, uniform
 from d3ke_lib.data.batch import Batch
-from d3ke_lib.data.camera import Camera, crop_camera, pixel_centers, pixels
+from d3ke_lib.data.camera import Camera, crop_camera, describe_crop, pixel_centers, pixels
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,11 @@ def augment(
     if config.occluder:
         images = occlude(images, generator, config.occluder)
     return images, batch
+
+
+def camera_values(labels: Batch, px: int) -> Float[Tensor, "frame 4"]:
+    """Of the cameras of crops that `crop` or `augment` made with `px`; the world's z axis points up."""
+    return describe_crop(labels.camera, labels.R_camera_world[..., 2], px)
 
 
 def _draw_view(count: int, generator: Generator, config: ViewConfig) -> tuple[Tensor, Tensor, Tensor]:

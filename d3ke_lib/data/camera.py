@@ -156,6 +156,15 @@ def crop_camera(
     )
 
 
+def describe_crop(camera: Camera, up: Float[Tensor, "*batch 3"], px: int) -> Float[Tensor, "*batch 4"]:
+    """What a crop of px × px leaves out of its camera: focal length and attitude.
+
+    The logarithm of the focal length in sides of the crop, and the unit vector `up` in the camera's axes. A
+    subject fills every crop: only these tell how large it is, where cameras are at known heights.
+    """
+    return torch.cat([(camera.focal[..., :1] / px).log(), up], -1)
+
+
 def _longer_side(camera: Camera, box: Tensor, rotation: Tensor) -> Float[Tensor, "*batch"]:
     """The box's longer side in normalised coordinates of the rotated camera."""
     x1, y1, x2, y2 = box.unbind(-1)

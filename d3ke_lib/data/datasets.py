@@ -185,12 +185,6 @@ def epoch_order(n: int, seed: int, epoch: int) -> Int[Tensor, " n"]:
     return torch.randperm(n, generator=seed_generator(seed, epoch))
 
 
-def batches(order: Int[Tensor, " n"], size: int, drop_last: bool = False) -> list[Int[Tensor, " _"]]:
-    """Consecutive pieces of an order; the last may be shorter unless dropped. Resume: `batches(...)[n:]`."""
-    whole = len(order) - (len(order) % size if drop_last else 0)
-    return list(order[:whole].split(size)) if whole else []
-
-
 def stream(
     frames: FrameSet, order: Iterable[Int[Tensor, " _"]], workers: int = 2, ahead: int = 4
 ) -> Iterator[Batch]:
@@ -223,25 +217,21 @@ def window_offsets(window: int, causal: bool = False) -> Int[Tensor, " window"]:
     return torch.arange(window) - (window - 1 if causal else window // 2)
 
 
-def windows(length: int, window: int, causal: bool = False) -> Int[Tensor, "time window"]:
-    """Frames of the window of every frame of a motion; beyond its ends the first or last frame repeats."""
-    return (torch.arange(length)[:, None] + window_offsets(window, causal)).clamp(0, length - 1)
-
-
 class TemporalSet:
     """Windows of stored frame predictions, and the labels they should become.
 
-    pose, points: a frame network's output for every frame of `labels` (`FrameSet.labels()`), in order.
+    pose, points: a frame network's output for every frame of `labels` (`FrameSet.labels()`), in order; its
+    pose may be None.
     Every frame's rotation and positions, predicted or true, are in the frame of its own crop's camera.
     D3KE: the same; that camera rotates to follow the body, so a rotation that is constant in the
     world is not quite constant in a window.
     """
 
     def __init__(
-        self, pose: Pose, points: Points, labels: Batch, window: int = 243, causal: bool = False
+        self, pose: Pose | None, points: Points, labels: Batch, window: int = 243, causal: bool = False
     ) -> None:
-        if len(pose.angles) != len(labels.time):
-            raise ValueError(f"predictions: expected {len(labels.time)} frames, found {len(pose.angles)}")
+        if len(points.joints) != len(labels.time):
+            raise ValueError(f"predictions: expected {len(labels.time)} frames, found {len(points.joints)}")
         root = points.joints[:, :1]
         self._pose, self._points = pose, Points(points.joints - root, points.markers - root)
         self._labels = labels
@@ -253,7 +243,7 @@ class TemporalSet:
     def __len__(self) -> int:
         return len(self._first)
 
-    def load(self, indices: Int[Tensor, " frame"], whole: bool = False) -> tuple[Pose, Points, Batch]:
+    def load(self, indices: Int[Tensor, " frame"], whole: bool = False) -> tuple[Pose | None, Points, Batch]:
         """Predicted windows (frame, window, ...) relative to each frame's pelvis joint, and labels.
 
         Labels are the target frame's, (frame, ...), or with `whole` the window's, (frame, window, ...).

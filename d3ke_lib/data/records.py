@@ -21,6 +21,7 @@ from torchvision.io import decode_jpeg, encode_jpeg
 from d3ke_lib import files
 from d3ke_lib.data.schema import (
     COLUMNS,
+    OPTIONAL,
     VERSION,
     Metadata,
     RecordError,
@@ -46,8 +47,13 @@ class Record:
         return self.table.num_rows
 
     def column(self, name: str) -> np.ndarray:
-        """All rows (frames, *shape), not writable; strings as objects. Not for `image`: see `jpeg`."""
+        """All rows (frames, *shape), not writable; strings as objects. Not for `image`: see `jpeg`.
+
+        An optional column that the file lacks is read as empty strings.
+        """
         kind, shape = COLUMNS[name]
+        if name in OPTIONAL and name not in self.table.column_names:
+            return np.full(len(self), "", dtype=object)
         values = self.table.column(name).combine_chunks()
         if not shape:
             return values.to_numpy(zero_copy_only=False)
@@ -79,15 +85,16 @@ def write(path: Path, columns: Mapping[str, Any], metadata: Metadata) -> None:
     """
     if path.name != file_name(metadata.subject, metadata.camera):
         raise RecordError(f"{path}: expected the name {file_name(metadata.subject, metadata.camera)}")
-    if set(columns) != set(COLUMNS):
-        missing, unknown = set(COLUMNS) - set(columns), set(columns) - set(COLUMNS)
+    missing, unknown = set(COLUMNS) - set(columns) - OPTIONAL, set(columns) - set(COLUMNS)
+    if missing or unknown:
         raise RecordError(f"{path}: missing columns {sorted(missing)}, unknown columns {sorted(unknown)}")
-    arrays = [to_arrow(path, name, columns[name], metadata.names) for name in COLUMNS]
-    counts = {name: len(array) for name, array in zip(COLUMNS, arrays)}
+    written = [name for name in COLUMNS if name in columns]
+    arrays = [to_arrow(path, name, columns[name], metadata.names) for name in written]
+    counts = {name: len(array) for name, array in zip(written, arrays)}
     if len(set(counts.values())) != 1 or not counts["frame"]:
         raise RecordError(f"{path}: expected as many rows in every column and at least one, found {counts}")
     schema = pa.schema(
-        [(name, array.type) for name, array in zip(COLUMNS, arrays)],
+        [(name, array.type) for name, array in zip(written, arrays)],
         metadata={_METADATA: json.dumps(vars(metadata), sort_keys=True).encode()},
     )
     sink = pa.BufferOutputStream()

@@ -16,6 +16,7 @@ COLUMNS: dict[str, tuple[pa.DataType, tuple[str | int, ...]]] = {
     "image": (pa.large_binary(), ()),  # JPEG, px x px, RGB: the crop with its margin
     "subject": (pa.int32(), ()),
     "action": (pa.string(), ()),
+    "parts": (pa.string(), ()),  # of a mixture: half of the body → action → weight, as JSON; else empty
     "frame": (pa.int32(), ()),  # number of the video frame
     "time": (pa.float64(), ()),  # s, since the motion began
     "angles": (pa.float32(), ("coordinates",)),  # rad
@@ -32,6 +33,7 @@ COLUMNS: dict[str, tuple[pa.DataType, tuple[str | int, ...]]] = {
     "t_camera_world": (pa.float32(), (3,)),
     "box": (pa.float32(), (4,)),  # x0 y0 x1 y1, px of the full frame
 }
+OPTIONAL = frozenset({"parts"})  # columns that a file may lack
 _NAMES = ("coordinates", "bodies", "joints", "markers")
 
 
@@ -100,6 +102,8 @@ def to_arrow(path: Path, name: str, values: Any, names: Mapping[str, Sequence[st
 def check_columns(path: Path, found: pa.Schema, names: Mapping[str, Sequence[str]]) -> None:
     """Raises RecordError where a file's columns are not those of `COLUMNS`."""
     for name, (kind, shape) in COLUMNS.items():
+        if name in OPTIONAL and name not in found.names:
+            continue
         expected = pa.list_(kind, int(np.prod(row_shape(shape, names)))) if shape else kind
         there = found.field(name).type if name in found.names else "none"
         if there != expected:

@@ -13,11 +13,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from d3ke_lib.experiment import pipeline
+from d3ke_lib.command_line import command
+from d3ke_lib.experiment import networks, pipeline, record_folder
 from d3ke_lib.experiment.evaluation.evaluate import Method
-from d3ke_lib.experiment.pipeline import Experiment
 from d3ke_lib.experiment.report import figures
 from d3ke_lib.experiment.report.data_text import is_synthetic
+from d3ke_lib.experiment.resolved import Experiment, find_methods, resolve, settings_of
 from d3ke_lib.experiment.run import run_folder
 from d3ke_lib.experiment.run.code_hash import hash_files, sources
 from d3ke_lib.experiment.run.codec import fingerprint
@@ -35,9 +36,9 @@ def check(profile: str, refiner: str | None = None, backbone: str | None = None)
 
     Raises ValueErrors naming the value, what was expected and what was found.
     """
-    experiment = pipeline.resolve(profile, refiner)
+    experiment = resolve(profile, refiner)
     if backbone is not None:
-        pipeline.settings_of(experiment.profile, Method("frame", backbone))
+        settings_of(experiment.profile, Method("frame", backbone))
     if not is_synthetic(experiment.profile) and not pipeline.data_up_to_date(experiment):
         pipeline.check_downloads(experiment)
     return experiment
@@ -53,9 +54,9 @@ def write(experiment: Experiment) -> Path:
             stamp.unlink(missing_ok=True)
         write_if_changed(stamp, hash_page(experiment, start) + "\n")
     del pages[_REPORT]
-    profile = experiment.profile
+    frames = [method for method in _find_shown(experiment) if method.kind == "frame"]
     lists = {
-        "RUNS": [f"{backbone}.{seed}" for backbone in profile.backbones for seed in profile.seeds],
+        "RUNS": [f"{method.backbone}.{method.seed}" for method in frames],
         "PAGES": pages,
         "STALE": [page for page in pages if not _is_executed(folder, page)],
     }
@@ -73,12 +74,17 @@ def find_pages(experiment: Experiment) -> dict[str, list[Path]]:
     """Page → the files whose imports are behind it, in the order of execution; last, the report."""
     single = [path for path in _NOTEBOOKS.glob("*.ipynb") if path.stem not in (FRAME, TEMPORAL)]
     pages = {path.stem: [path] for path in single}
-    for method in pipeline.find_methods(experiment.profile):
+    for method in _find_shown(experiment):
         page = _page_of(method)
         pages[page] = [_NOTEBOOKS / f"{page.partition('.')[0]}.ipynb"]
     templates = sorted(path for path in (REPOSITORY / "scripts" / "report").rglob("*") if path.is_file())
     ordered = {page: pages[page] for page in sorted(pages, key=lambda page: page[:2])}
     return ordered | {_REPORT: [REPOSITORY / "scripts" / "build_report.py", *templates]}
+
+
+def _find_shown(experiment: Experiment) -> list[Method]:
+    """The methods whose training has a page: `make study` trains those of a plan, which are many."""
+    return [] if experiment.profile.plan else find_methods(experiment.profile)
 
 
 def _page_of(method: Method) -> str:
@@ -94,11 +100,13 @@ def hash_page(experiment: Experiment, start: list[Path]) -> str:
 def find_stale(experiment: Experiment) -> Iterator[str]:
     """Pages whose stage, or one before it, is not up to date, or has made something since."""
     made = pipeline.data_up_to_date(experiment)
-    runs = pipeline.find_runs(experiment) if made else {}
-    methods = pipeline.find_methods(experiment.profile)
-    evaluated = len(runs) == len(methods) and pipeline.results_up_to_date(experiment, experiment.data, runs)
+    runs = networks.find_runs(experiment) if made else {}
+    methods = _find_shown(experiment)
+    evaluated = (
+        set(methods) <= set(runs) and runs and pipeline.results_up_to_date(experiment, experiment.data, runs)
+    )
     drawn = evaluated and figures.find_drawn(experiment.folder) is not None
-    results = {_DATA: (made, experiment.data / pipeline.IDENTITY)}
+    results = {_DATA: (made, experiment.data / record_folder.IDENTITY)}
     results |= {_page_of(m): (m in runs, experiment.folder / m.name / run_folder.RESULT) for m in methods}
     results[_EVALUATION] = (evaluated, experiment.folder / pipeline.RESULTS)
     results[FIGURES] = (drawn, experiment.folder / "figures" / "captions.json")
@@ -121,7 +129,4 @@ def main(task: str = "", *values: str) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(*sys.argv[1:])
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
+    sys.exit(command()(main)(*sys.argv[1:]))

@@ -49,7 +49,7 @@ def fits(region: Region, frame: Frame) -> bool:
     size = np.array(frame.shape[1::-1])
     center = np.array(region.center)
     near = bool((center > -0.5 * size).all() and (center < 1.5 * size).all())
-    return near and 8 < region.side < 6 * size.max()
+    return near and 8 < region.side < 6 * max(frame.shape)
 
 
 def are_close(a: Region, b: Region) -> bool:
@@ -76,7 +76,7 @@ def cut(frame: Frame, region: Region, px: int, replicate: bool) -> UInt8[np.ndar
 
 def _slice(
     frame: Frame, low: np.ndarray, high: np.ndarray, replicate: bool
-) -> UInt8[np.ndarray, "height width 3"]:
+) -> UInt8[np.ndarray, "rows columns 3"]:
     """Rows and columns low … high of the frame, padded where they are beyond it."""
     size = np.array(frame.shape[1::-1])
     # At least one row and column of the frame, so that there is something to repeat.

@@ -20,6 +20,7 @@ from d3ke_lib.landmarks.regions import Region, are_close, region_between
 
 MOST = 3  # persons followed at a time
 _LOOK_EVERY = 15  # frames
+_FEWEST = 5  # frames: who is seen in less is nobody
 _FORGOTTEN = 60  # frames after which somebody who was lost is a new person
 
 
@@ -63,7 +64,13 @@ def detect_landmarks(
 
     `box` (x0, y0, x1, y1) in px. Raises VideoError where nobody, or fewer persons, are found.
     """
-    people = detect_people(networks, frames, box, fps)
+    return choose_person(detect_people(networks, frames, box, fps), person, box)
+
+
+def choose_person(
+    people: list[Landmarks], person: int, box: Float[np.ndarray, " 4"] | None = None
+) -> Landmarks:
+    """The one of that number, from 1; raises VideoError where there are fewer."""
     if not people:
         raise VideoError("no person was found" + ("" if box is None else " in BOX"))
     if person > len(people):
@@ -90,7 +97,8 @@ def detect_people(
             for track in _tracks_of(regions, tracks, index, fps, box):
                 track.look(networks, frame, index)
         count = index + 1
-    found = sorted((t for t in tracks if t.seen), key=lambda track: -len(track.seen))
+    long_enough = (track for track in tracks if len(track.seen) >= min(_FEWEST, 1 + count // 2))
+    found = sorted(long_enough, key=lambda track: -len(track.seen))
     return [_collect(track.seen, count) for track in found]
 
 

@@ -6,6 +6,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["losses"],
     submod_attrs={
+        "exported": ["export_network", "load_network"],
         "frame": ["FrameNet"],
         "released.checkpoints": ["load_released"],
         "temporal": ["build_refiner"],

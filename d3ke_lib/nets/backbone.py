@@ -4,22 +4,31 @@ He et al. 2016 (arXiv 1512.03385), Xie et al. 2017 (arXiv 1611.05431); blocks an
 """
 
 import math
+import socket
+import sys
 from collections import OrderedDict
 from pathlib import Path
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
-from torchvision.models import WeightsEnum, get_model, get_model_weights
+from torchvision.models import ResNet, WeightsEnum, get_model, get_model_weights
 from torchvision.models.resnet import Bottleneck
 
 from d3ke_lib.nets import weights as weights_on_disk
 from d3ke_lib.nets.pointwise import as_products
 
-NAMES = ("resnet50", "resnet101", "resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d")
+_TORCHVISIONS = ("resnet50", "resnet101", "resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d")
+# Not in torchvision: depth and width crossed. The second is Xie et al.'s own ResNeXt-101 (their table 3).
+_OURS = {
+    "resnext50_32x8d": {"layers": [3, 4, 6, 3], "groups": 32, "width_per_group": 8},
+    "resnext101_32x4d": {"layers": [3, 4, 23, 3], "groups": 32, "width_per_group": 4},
+}
+NAMES = (*_TORCHVISIONS, *_OURS)
 CHANNELS, _STRIDE = 2048, 32
 # Pinned: torchvision's "DEFAULT" moves to newer weights between its releases.
 _IMAGENET = {"imagenet": "IMAGENET1K_V1", "imagenet_v2": "IMAGENET1K_V2"}
+_TIMEOUT_S = 20.0  # without a network, of a connection
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _CHILDREN = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
 
@@ -44,9 +53,7 @@ class Backbone(nn.Sequential):
     """The network `name` up to its last stage; ImageNet's mean and deviation are taken off inside."""
 
     def __init__(self, name: str, center_striding: bool = True) -> None:
-        if name not in NAMES:
-            raise ValueError(f"unknown backbone {name!r}; known: {', '.join(NAMES)}")
-        net = get_model(name, weights=None)
+        net = build_classifier(name)
         super().__init__(OrderedDict((child, getattr(net, child)) for child in _CHILDREN))
         if center_striding:
             first = self.layer3[0]
@@ -78,6 +85,16 @@ class Backbone(nn.Sequential):
             )
 
 
+def build_classifier(name: str) -> ResNet:
+    """The whole network `name`, one of NAMES, from random numbers: torchvision's where it has one.
+
+    Raises ValueError for an unknown name.
+    """
+    if name not in NAMES:
+        raise ValueError(f"unknown backbone {name!r}; known: {', '.join(NAMES)}")
+    return ResNet(Bottleneck, **_OURS[name]) if name in _OURS else get_model(name, weights=None)
+
+
 def build(
     name: str,
     center_striding: bool = True,
@@ -91,8 +108,8 @@ def build(
     `weights`: None (torchvision's initialisation, from `seed` when given, then `_start_as_shortcuts`),
     "imagenet" (IMAGENET1K_V1), "imagenet_v2", or a .safetensors/.pth file with torchvision's keys, whose
     `sha256` is checked when given.
-    Nothing is fetched.  Raises ValueError for unknown names and weights that do not fit, FileNotFoundError
-    where the file is absent.
+    ImageNet weights are fetched into torch's cache where they are not in it.  Raises ValueError for unknown
+    names and weights that do not fit, FileNotFoundError where a file is absent or cannot be fetched.
     """
     with weights_on_disk.seeded(seed):
         net = Backbone(name, center_striding)
@@ -121,6 +138,8 @@ def _start_as_shortcuts(net: Backbone) -> Backbone:
 
 def imagenet_weights(name: str, version: str = "imagenet") -> WeightsEnum:
     """torchvision's entry for `version` of `name`: its address and metadata.  ValueError if there is none."""
+    if name in _OURS:
+        raise ValueError(f"torchvision has no {name} and no weights for it; use weights=None or a file")
     known = get_model_weights(name).__members__
     if _IMAGENET[version] not in known:
         raise ValueError(
@@ -133,9 +152,26 @@ def _imagenet_file(name: str, version: str) -> tuple[Path, str]:
     """File in torch's hub cache, and the first digits of its sha256, which torchvision puts into the name."""
     url = imagenet_weights(name, version).url
     path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+    digest = path.stem.rpartition("-")[2]
     if not path.is_file():
-        raise FileNotFoundError(
-            f"weights={version!r} of {name} are not in torch's cache: fetch {url} and put it at {path}, "
-            "or give the path of a copy as weights="
-        )
-    return path, path.stem.rpartition("-")[2]
+        try:
+            _download(url, path, digest)
+        except OSError as error:
+            raise FileNotFoundError(
+                f"weights={version!r} of {name} are not in torch's cache and could not be fetched ({error}): "
+                f"fetch {url} and put it at {path}, or give the path of a copy as weights="
+            ) from None
+    return path, digest
+
+
+def _download(url: str, path: Path, digest: str) -> None:
+    """torchvision's own download, checked by hash; OSError where there is no network or another file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_TIMEOUT_S)
+    try:
+        torch.hub.download_url_to_file(url, str(path), digest, progress=sys.stderr.isatty())
+    except RuntimeError as error:  # another hash
+        raise OSError(error) from None
+    finally:
+        socket.setdefaulttimeout(before)

@@ -1,17 +1,27 @@
-"""126 numbers of a network → Pose: range mapping and rotation, as in D3KE; in float32 or better."""
+"""Numbers of a network → Pose (range mapping and rotation, as in D3KE) or Points; in float32 or better."""
+
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from d3ke_lib.body.pose import Pose, SkeletonLayer
+from d3ke_lib.body.pose import Points, Pose, SkeletonLayer
 
 ROTATION = 6
+Head = Literal[
+    "pose", "points"
+]  # what a network predicts: D3KE's pose, or positions for a multi-step pipeline
 
 
 def width(skeleton: SkeletonLayer) -> int:
     """Outputs of a network: a 6-D rotation, the unique scales, the angles (D3KE: 6 + 51 + 69 = 126)."""
     return ROTATION + len(skeleton.scale_middle) + len(skeleton.angle_middle)
+
+
+def points_width(skeleton: SkeletonLayer) -> int:
+    """Outputs of a network that predicts positions: 3 per joint and marker (D3KE: 3 · 115 = 345)."""
+    return 3 * (len(skeleton.joints) + len(skeleton.markers))
 
 
 def full_precision(tensor: Tensor) -> torch.autocast:
@@ -51,3 +61,11 @@ def to_pose(
     unique = skeleton.scale_middle + unit[..., :scales] * skeleton.scale_half
     angles = skeleton.angle_middle + unit[..., scales:] * skeleton.angle_half
     return Pose(angles, skeleton.spread_scales(unique), gram_schmidt(rotation))
+
+
+def to_points(skeleton: SkeletonLayer, values: Float[Tensor, "*batch value"]) -> Points:
+    """Points, m, relative to the pelvis joint (joint 0), from x, y, z of every joint, then every marker."""
+    points = values.unflatten(-1, (-1, 3))
+    points = points - points[..., :1, :]
+    count = len(skeleton.joints)
+    return Points(points[..., :count, :], points[..., count:, :])

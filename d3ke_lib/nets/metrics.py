@@ -105,21 +105,11 @@ def per_frame(
     `angle_mse_deg2` is there to be averaged before its root is taken: a mean of roots is not an RMSE.
     """
     (pose, points), (true_pose, true_points) = predicted, true
-    points, true_points = relative(points), relative(true_points)
     angle = angle_errors_deg(pose.angles, true_pose.angles)
-    joint = position_errors_mm(points.joints, true_points.joints)
-    marker = position_errors_mm(points.markers, true_points.markers)
-    smpl = [name in SMPL_JOINTS for name in skeleton.markers]
-    surface = [not joint_like for joint_like in smpl]
-    bony = (skeleton.marker_weights == skeleton.marker_weights.max()).tolist()
     return {
         "angle_mae_deg": angle.abs().mean(-1),
         "angle_mse_deg2": angle.square().mean(-1),
-        "mpblpe_mm": marker[:, bony].mean(-1),
-        "mpjpe_mm": joint.mean(-1),
-        "smpl_mm": marker[:, smpl].mean(-1),
-        "surface_mm": marker[:, surface].mean(-1),
-        "pa_mpjpe_mm": procrustes_errors_mm(points.joints, true_points.joints).mean(-1),
+        **points_per_frame(points, true_points, skeleton),
         "scale_sum": scale_errors(pose.scales, true_pose.scales),
         "scale_percent": scale_errors_percent(pose.scales, true_pose.scales),
         "pelvis_deg": rotation_error_deg(pose.R_ground_root, true_pose.R_ground_root),
@@ -127,8 +117,33 @@ def per_frame(
             f"angle_mae_deg/{name}": angle[:, members(skeleton.coordinates, prefixes)].abs().mean(-1)
             for name, prefixes in GROUPS.items()
         },
-        **{
-            f"mpjpe_mm/{name}": joint[:, members(skeleton.joints, prefixes)].mean(-1)
-            for name, prefixes in JOINT_SETS.items()
-        },
+        **_by_joint_set(relative(points), relative(true_points), skeleton),
+    }
+
+
+def points_per_frame(
+    predicted: Points, true: Points, skeleton: SkeletonLayer
+) -> dict[str, Float[Tensor, " frame"]]:
+    """Those of the metrics that compare positions, mm; over all joints or markers of a kind."""
+    predicted, true = relative(predicted), relative(true)
+    marker = position_errors_mm(predicted.markers, true.markers)
+    smpl = [name in SMPL_JOINTS for name in skeleton.markers]
+    surface = [not joint_like for joint_like in smpl]
+    bony = (skeleton.marker_weights == skeleton.marker_weights.max()).tolist()
+    return {
+        "mpblpe_mm": marker[:, bony].mean(-1),
+        "mpjpe_mm": position_errors_mm(predicted.joints, true.joints).mean(-1),
+        "smpl_mm": marker[:, smpl].mean(-1),
+        "surface_mm": marker[:, surface].mean(-1),
+        "pa_mpjpe_mm": procrustes_errors_mm(predicted.joints, true.joints).mean(-1),
+    }
+
+
+def _by_joint_set(
+    predicted: Points, true: Points, skeleton: SkeletonLayer
+) -> dict[str, Float[Tensor, " frame"]]:
+    joint = position_errors_mm(predicted.joints, true.joints)
+    return {
+        f"mpjpe_mm/{name}": joint[:, members(skeleton.joints, prefixes)].mean(-1)
+        for name, prefixes in JOINT_SETS.items()
     }

@@ -38,7 +38,7 @@ class TCN(nn.Module):
         self.dropout = nn.Dropout(dropout)
         kept = _WIDTH - 1 if causal else _WIDTH // 2
         depth = exponent_of_three(window) - 1
-        self.blocks = nn.ModuleList(Block(channels, dropout, kept) for _ in range(depth))
+        self.blocks = nn.ModuleList(_Block(channels, dropout, kept) for _ in range(depth))
         self.shrink = nn.Conv1d(channels, outputs, 1)
 
     def forward(self, x: Float[Tensor, "batch time feature"]) -> Float[Tensor, "batch frame output"]:
@@ -58,7 +58,7 @@ class TCN(nn.Module):
         return self.form == "strided" or (self.form == "auto" and time == self.window)
 
 
-class Block(nn.Module):
+class _Block(nn.Module):
     """Convolution over 3 frames and one over channels, and the residual of the frame `kept` of the 3."""
 
     def __init__(self, channels: int, dropout: float, kept: int) -> None:

@@ -42,10 +42,10 @@ class Transformer(nn.Module):
             )
         sizes = (channels, hidden, heads, dropout)
         self.expand = nn.Linear(features, channels)
-        self.blocks = nn.ModuleList(Block(*sizes) for _ in range(layers))
+        self.blocks = nn.ModuleList(_Block(*sizes) for _ in range(layers))
         self.shrink_all = nn.Linear(channels, outputs)
         self.strided = nn.ModuleList(
-            Block(*sizes, stride, stride - 1 if causal else stride // 2, bias=False)
+            _Block(*sizes, stride, stride - 1 if causal else stride // 2, bias=False)
             for stride in self.strides
         )
         self.shrink_target = nn.Linear(channels, outputs)
@@ -62,7 +62,7 @@ class Transformer(nn.Module):
         return torch.cat([every_frame, self.shrink_target(x)], dim=1)
 
 
-class Block(nn.Module):
+class _Block(nn.Module):
     """Post-norm attention and two linear layers; keeps frames offset, offset + stride, …"""
 
     def __init__(

@@ -53,6 +53,15 @@ def read(path: str | Path, sha256: str | None = None) -> dict[str, Tensor]:
     return dict(state)
 
 
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of names, types, shapes and values, whatever file they are in and however laid out."""
+    total = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        total.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return total.hexdigest()
+
+
 def fit(module: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
     """Copy `state` into `module`; missing, unexpected and misshapen keys are a ValueError that names them."""
     own = module.state_dict()

@@ -27,18 +27,23 @@ from torch import Tensor
 from bmlmovi_fixture import smplh_body as smplh
 from bmlmovi_fixture.motions import representable, smplh_place, smplh_poses
 from d3ke_lib import files
+from d3ke_lib.body.kinematics import Skeleton
+from d3ke_lib.body.pose import Points, Pose
 from d3ke_lib.body.spec import D3KE
 from d3ke_lib.data.batch import apply
 from d3ke_lib.data.camera import calibrated
 from d3ke_lib.data.renderer.appearance import draw_appearance, draw_light, draw_room, paint_body
-from d3ke_lib.data.renderer.body_surface import load_surface
+from d3ke_lib.data.renderer.body_surface import BodySurface, load_surface, pose_surface
 from d3ke_lib.data.renderer.raytrace import Shading, render
+from d3ke_lib.data.renderer.round_cones import Cones
+from d3ke_lib.data.renderer.shade import Paint
 from d3ke_lib.data.seeds import seed_generator
 from d3ke_lib.data.synthetic import motion, scene
 
 VIDEO_HZ, MOCAP_HZ = 30, 120
 STEP = MOCAP_HZ // VIDEO_HZ
-BETAS = 5  # a stream of random numbers beside those of scene.py
+SOFTNESS = 0.003  # m, of a soft minimum: the pelvis moves smoothly when another point becomes the lowest
+BETAS = 5  # a stream of random numbers next to those of scene.py
 MAT_HEADER = b"MATLAB 5.0 MAT-file, written by bmlmovi_fixture.generate".ljust(116)
 SEXES = ("female", "male")  # of odd and of even subjects: two in three of BMLmovi's are women
 
@@ -64,20 +69,37 @@ class FixtureConfig:
             raise ValueError(f"FixtureConfig: expected frames and subjects from 1 on, found {self}")
 
 
+class Performer(NamedTuple):
+    """What a subject's takes have in common."""
+
+    scales: Float[Tensor, "body 3"]
+    style: motion.Style
+    surface: BodySurface
+    paint: Paint
+
+
+class Take(NamedTuple):
+    """One subject's action over time, in the world."""
+
+    pose: Pose  # R_ground_root = R_world_root
+    points: Points
+    cones: Cones
+
+
 class Subject(NamedTuple):
     """A subject's shape and performer."""
 
     number: int
     sex: str
     betas: Float[np.ndarray, " beta"]
-    performer: scene.Subject
+    performer: Performer
 
 
 class Performance(NamedTuple):
     """One motion at 120 Hz; `first`: its first frame of the video (from 0)."""
 
     first: int
-    take: scene.Take
+    take: Take
     root: Float[Tensor, "time 3"]  # our pelvis' origin in the world, m
 
 
@@ -99,9 +121,7 @@ def draw_subject(config: FixtureConfig, number: int) -> Subject:
     appearance = draw_appearance(seed_generator(config.seed, number, scene.CLOTHES))
     style = motion.draw_style((config.seed, number, scene.STYLE))
     surface = load_surface()
-    performer = scene.Subject(
-        smplh.scale_factors(sex, betas), style, surface, paint_body(surface, appearance)
-    )
+    performer = Performer(smplh.scale_factors(sex, betas), style, surface, paint_body(surface, appearance))
     return Subject(number, sex, betas, performer)
 
 
@@ -131,9 +151,21 @@ def perform(config: FixtureConfig, subject: Subject, k: int) -> Performance:
     stream = (config.seed, subject.number, motion.ACTIONS.index(action), scene.TAKE)
     moved = motion.generate_motion(action, subject.performer.style, t, stream)
     moved = moved._replace(angles=representable(moved.angles, subject.performer.scales))
-    take = scene.put_on_floor(smplh.skeleton(), subject.performer, moved)
+    take = put_on_floor(smplh.skeleton(), subject.performer, moved)
     root = take.points.joints[:, 0]
     return Performance(k * count + config.between, take, root)
+
+
+def put_on_floor(skeleton: Skeleton, subject: Performer, moved: motion.Motion) -> Take:
+    """The motion on the floor: the lowest point of the surface is `hop` (m) above it."""
+    pose = Pose(moved.angles, subject.scales.expand(len(moved.hop), -1, -1), moved.R_world_root)
+    cones = pose_surface(subject.surface, skeleton, pose, torch.zeros_like(moved.hop)[:, None].expand(-1, 3))
+    bottom = torch.cat([cones.a[..., 2] - cones.ra, cones.b[..., 2] - cones.rb], -1)
+    lowest = -SOFTNESS * torch.logsumexp(-bottom / SOFTNESS, -1)
+    root = torch.cat([moved.xy, (moved.hop - lowest)[:, None]], -1)[:, None]
+    points = Points(*(part + root for part in skeleton(pose)))
+    ends = {"a": cones.a + root, "b": cones.b + root, "p_world_body": cones.p_world_body + root}
+    return Take(pose, points, cones._replace(**ends))
 
 
 def within(config: FixtureConfig, values: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What the real path makes of the synthetic BMLmovi, against the truth beside it."""
+"""What the real path makes of the synthetic BMLmovi, against the truth stored with it."""
 
 import hashlib
 from pathlib import Path

@@ -227,8 +227,8 @@ def test_couplers_bounds_and_locks_hold(skeleton):
 
 
 def test_windows_meet(skeleton, monkeypatch):
-    monkeypatch.setattr("d3ke_lib.body.ik.solve.WINDOW", 16)
-    monkeypatch.setattr("d3ke_lib.body.ik.solve.OVERLAP", 8)
+    monkeypatch.setattr("d3ke_lib.body.ik.solve._WINDOW", 16)
+    monkeypatch.setattr("d3ke_lib.body.ik.solve._OVERLAP", 8)
     for prior in (None, Prior(RATE)):
         markers = markers_at(skeleton, motion(skeleton, 0.3))
         pose, residuals = solve(skeleton, markers, prior=prior)
@@ -261,3 +261,16 @@ def test_whole_turns_are_taken_out(skeleton):
     truth, wound = truth[:, problem.free], wound[:, problem.free]
     torch.testing.assert_close(unwind(problem, wound), truth)
     torch.testing.assert_close(unwind(problem, truth), truth)
+
+
+def test_a_coordinate_that_no_marker_shows_stands_at_its_mean():
+    layer = default_skeleton().double()
+    mean = layer.angle_middle + 0.3 * layer.angle_half
+    prior = Prior(RATE, 1e-3, math.inf, mean=mean, deviation=0.1 * layer.angle_half)
+    markers = layer(layer.rest()).markers.expand(3, -1, -1).clone()
+    arm = [i for i, name in enumerate(layer.markers) if name in ("RIWR", "ROWR", "RWRIST")]
+    markers[:, arm] = torch.nan
+    found, _ = solve(layer, markers, prior=prior)
+    hand, elbow = (layer.coordinates.index(name) for name in ("pro_sup", "elbow_flexion"))
+    torch.testing.assert_close(found.angles[:, hand], mean[hand].expand(3), rtol=0, atol=1e-3)
+    assert (found.angles[:, elbow] - mean[elbow]).abs().max() > 0.1

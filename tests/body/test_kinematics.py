@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from d3ke_lib.body import layout
 from d3ke_lib.body.kinematics import Skeleton, default_skeleton
 from d3ke_lib.body.opensim.read import load_osim
 from d3ke_lib.body.pose import Points, Pose
@@ -149,6 +150,33 @@ def test_compiles_without_a_graph_break():
     """In a process of its own: the shape checks of the tests cannot be traced."""
     run = subprocess.run([sys.executable, "-c", COMPILE], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr[-2000:]
+
+
+@pytest.mark.parametrize("shapes", [((4, 1), (3,)), ((), (2, 3)), ((0,), (1,)), ((5,), (5,), (1,))])
+def test_leading_axes_broadcast_as_torchs(shapes):
+    sizes = [torch.Size(shape) for shape in shapes]
+    assert layout.broadcast(sizes) == torch.broadcast_shapes(*shapes)
+    with pytest.raises(ValueError, match=r"expected leading axes that broadcast, found \[\(3,\), \(2,\)\]"):
+        layout.broadcast([torch.Size([3]), torch.Size([2])])
+
+
+def test_a_pose_imports_no_computer_algebra():
+    code = """import sys, torch
+from d3ke_lib.body import layout
+from d3ke_lib.body.kinematics import default_skeleton
+skeleton = default_skeleton()
+skeleton(skeleton.rest()._replace(R_ground_root=torch.eye(3)))
+print("sympy" in sys.modules)"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+def test_the_interface_has_d3kes_sizes():
+    skeleton = default_skeleton()
+    assert (len(skeleton.coordinates), len(skeleton.bodies)) == (69, 48)
+    assert (len(skeleton.joints), len(skeleton.markers)) == (50, 65)
+    mean = skeleton.spread_scales(skeleton.scale_middle)
+    torch.testing.assert_close(mean, skeleton.generic_scales, rtol=0, atol=1e-6)
 
 
 def test_the_spec_names_what_the_body_lacks():

@@ -35,6 +35,7 @@ def example(
     columns["image"] = records.encode(pixels)
     columns["subject"] = np.full(frames, subject)
     columns["action"] = np.repeat(list(motions), list(motions.values()))
+    columns["parts"] = np.full(frames, "")
     columns["frame"] = np.arange(frames)
     columns["time"] = np.concatenate([np.arange(count) / 30 for count in motions.values()])
     return {**columns, **changes}, metadata

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.body.pose import Points, Pose, Validity
 from d3ke_lib.data import camera as cameras
-from d3ke_lib.data.augment import AugmentConfig, ViewConfig, _crop_view, _resample, augment, crop
+from d3ke_lib.data.augment import (
+    AugmentConfig,
+    ViewConfig,
+    _crop_view,
+    _resample,
+    augment,
+    camera_values,
+    crop,
+)
 from d3ke_lib.data.augment_pixels import ColorConfig, OccluderConfig, _chroma_matrix, occlude, recolor
 from d3ke_lib.data.batch import Batch
 from d3ke_lib.data.camera import Camera
@@ -241,6 +249,19 @@ def test_zero_motion_is_the_plain_crop():
     )
 
 
+def test_camera_values_are_those_of_the_moved_camera():
+    batch = example()  # its world's z axis points to the camera's right
+    still = camera_values(crop(batch, 64)[1], 64)
+    torch.testing.assert_close(still[:, 0].exp(), torch.full((4,), 5.0 * MARGIN))
+    torch.testing.assert_close(still[:, 1:], torch.tensor([[1.0, 0.0, 0.0]]).expand(4, 3))
+    torch.testing.assert_close(camera_values(crop(batch, 32)[1], 32), still)  # whatever the crop's side
+    rolled = replace(MOVED, view=ViewConfig(shift=0.0, zoom=(1.25, 1.25), roll_deg=20.0))
+    moved = camera_values(augment(batch, 64, seed_generator(1), rolled)[1], 64)
+    torch.testing.assert_close(moved[:, 0] - still[:, 0], torch.full((4,), 1.25).log())
+    assert (moved[:, 2].abs() > 0.01).all()
+    torch.testing.assert_close(moved[:, 1:].norm(dim=1), torch.ones(4))
+
+
 def test_the_seed_decides_and_nothing_else():
     batch = example()
     first, labels = augment(batch, 64, seed_generator(1, 2, 3))
@@ -328,7 +349,7 @@ def test_colours_are_cut_to_the_unit_range():
     assert changed.isfinite().all()
 
 
-def test_occluders_cover_their_share_of_pictures():
+def test_occluders_cover_their_share_of_images():
     images = torch.full((400, 3, 16, 16), 0.5)
     changed = occlude(images, seed_generator(1), OccluderConfig())
     covered = (changed != images).any(1).flatten(1).any(1).float().mean()

@@ -1,4 +1,4 @@
-"""check-data on a complete, a partial and a damaged folder; the published cameras beside D3KE's."""
+"""check-data on a complete, a partial and a damaged folder; the published cameras against D3KE's."""
 
 import shutil
 from pathlib import Path

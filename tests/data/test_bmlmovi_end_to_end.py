@@ -1,6 +1,6 @@
 """From a synthetic BMLmovi with known truth to records: labels are the truth, on the right images.
 
-What single files may have wrong, and how making resumes, is tried in the tests beside this one.
+What single files may have wrong, and how making resumes, is tried in the tests next to this one.
 """
 
 import re
@@ -115,7 +115,7 @@ def labelled(true: Truth, found: records.Record) -> list[int]:
 
 
 @pytest.mark.parametrize("subject", [1, 2])
-def test_labels_and_pictures_are_of_the_same_frame(bmlmovi_raw: Path, made: Path, subject: int) -> None:
+def test_labels_and_images_are_of_the_same_frame(bmlmovi_raw: Path, made: Path, subject: int) -> None:
     true, found = truth(bmlmovi_raw, subject), record(made, subject)
     assert found.column("frame").tolist() == true.video_frame.tolist()
     assert labelled(true, found) == true.video_frame.tolist()

@@ -1,4 +1,4 @@
-"""Frames of the fit beside those of the video, points, masks and boxes of a subject."""
+"""Frames of the fit against those of the video, points, masks and boxes of a subject."""
 
 from pathlib import Path
 
@@ -59,7 +59,7 @@ def test_what_is_left_out_is_noted() -> None:
     ]
 
 
-def test_fits_of_two_people_are_refused() -> None:
+def test_fits_of_two_subjects_are_refused() -> None:
     with pytest.raises(BmlmoviError, match=r"expected sex and betas of f.npz, found other values"):
         bmlmovi_labels._shared_betas({1: fit(4), 2: fit(4, betas=0.2)})
 
@@ -129,7 +129,7 @@ def test_a_soft_marker_masks_itself_alone() -> None:
     assert found == {"angles": set(), "joints": set(), "markers": {"Spine2", "LBHD"}}
 
 
-def test_every_joint_has_a_body_that_judges_it() -> None:
+def test_every_joint_has_a_body_that_decides_on_it() -> None:
     skeleton = default_skeleton()
     assert {*skeleton.joints} <= {*_child_bodies(skeleton)}
 
@@ -151,7 +151,7 @@ def test_boxes_are_squares_round_the_projected_points() -> None:
     torch.testing.assert_close(sides[:, 0], 1.16 * extent)
 
 
-def test_who_is_behind_the_camera_or_beside_the_picture_is_not_seen() -> None:
+def test_who_is_behind_the_camera_or_outside_the_image_is_not_seen() -> None:
     camera = calibrated("PG1", torch.float64)
     ahead = -camera.R.T @ camera.t + camera.R.T @ torch.tensor([0.0, 0, 4]).double()
     behind, beside = (
@@ -165,13 +165,13 @@ def test_who_is_behind_the_camera_or_beside_the_picture_is_not_seen() -> None:
 class Detector(torch.nn.Module):
     """Finds what it was told: a list of (label, score, box) for each image in turn."""
 
-    def __init__(self, answers: list[list[tuple]]) -> None:
+    def __init__(self, predictions: list[list[tuple]]) -> None:
         super().__init__()
-        self.answers, self.batches = iter(answers), []
+        self.predictions, self.batches = iter(predictions), []
 
     def forward(self, batch: list[torch.Tensor]) -> list[dict]:
         self.batches.append(len(batch))
-        return [self.one(next(self.answers)) for _ in batch]
+        return [self.one(next(self.predictions)) for _ in batch]
 
     def one(self, found: list[tuple]) -> dict:
         labels, scores, boxes = ([entry[i] for entry in found] for i in range(3))

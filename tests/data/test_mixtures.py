@@ -1,5 +1,6 @@
-"""The second version of the motion: headings, sides, held-out actions, mixtures and self-collision."""
+"""What subjects do: headings, sides, held-out actions, mixtures and self-collision."""
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -8,11 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from d3ke_lib.body.pose import Pose
 from d3ke_lib.data import records
-from d3ke_lib.data.renderer.body_surface import pose_surface
-from d3ke_lib.data.synthetic import generate, scene
-from d3ke_lib.data.synthetic.collisions import penetration_depth
+from d3ke_lib.data.synthetic import generate, takes
+from d3ke_lib.data.synthetic.channels import POSTURES
 from d3ke_lib.data.synthetic.generate import DataConfig
 from d3ke_lib.data.synthetic.mixtures import (
     HELD_OUT,
@@ -22,9 +21,9 @@ from d3ke_lib.data.synthetic.mixtures import (
     generate_mixture,
     vary_motion,
 )
-from d3ke_lib.data.synthetic.motion import ACTIONS, generate_motion
+from d3ke_lib.data.synthetic.motion import ACTIONS, Motion, generate_motion
 
-CONFIG = DataConfig(train=2, validation=1, test=1, motion="mixtures")
+CONFIG = DataConfig(train=2, validation=1, test=1)
 STYLE = draw_wide_style((0, 1, 1))
 TIMES = torch.arange(12, dtype=torch.float64) / 4
 
@@ -35,9 +34,10 @@ def depths(angles: dict[str, float]) -> float:
     q = torch.zeros(1, len(skeleton.coordinates), dtype=torch.float64)
     for name, degrees in angles.items():
         q[:, skeleton.coordinates.index(name)] = math.radians(degrees)
-    pose = Pose(q, skeleton.generic_scales[None], torch.eye(3, dtype=torch.float64)[None])
-    cones = pose_surface(surface, skeleton, pose, torch.zeros(1, 3, dtype=torch.float64))
-    return float(penetration_depth(cones, generate._load_pairs()))
+    mover = takes.Mover(skeleton, surface, skeleton.generic_scales, STYLE)
+    upright = torch.eye(3, dtype=torch.float64)[None]
+    standing = Motion(q, upright, torch.zeros(1, 2).double(), torch.zeros(1).double())
+    return float(takes.measure_depth(mover, standing))
 
 
 def heading(R: Tensor) -> Tensor:
@@ -48,12 +48,15 @@ def heading(R: Tensor) -> Tensor:
 # -- configuration ---------------------------------------------------------------------------------------
 
 
-def test_the_first_version_is_described_as_before():
-    described = generate.describe(DataConfig())
-    assert "motion" not in described
-    assert set(described["sources"]) == {"actions.toml", "flesh.json", "d3ke_body.osim"}
-    assert generate.describe(CONFIG)["motion"] == "mixtures"
-    assert "postures.toml" in generate.describe(CONFIG)["sources"]
+def test_records_depend_on_motions_body_and_people(people_folder):
+    assert people_folder.is_dir()
+    assert set(generate.describe(CONFIG)["sources"]) == {
+        "actions.toml",
+        "postures.toml",
+        "flesh.json",
+        "d3ke_body.osim",
+        "people.safetensors",
+    }
 
 
 def test_held_out_actions_are_performed_by_the_subjects_of_their_split_alone():
@@ -76,10 +79,22 @@ def test_a_third_of_the_takes_are_mixtures_of_seen_actions():
     assert {*CONFIG.seen_actions} < names
 
 
-@pytest.mark.parametrize("change", [{"motion": "other"}, {"motion": "mixtures", "actions": ("kicking",)}])
-def test_a_configuration_without_sense_is_refused(change):
-    with pytest.raises((ValueError, TypeError), match=r"motion|DataConfig\.actions: expected some not in"):
-        replace(DataConfig(), **change)
+def test_actions_that_are_all_held_out_are_refused():
+    with pytest.raises(ValueError, match=r"DataConfig\.actions: expected some not in .*kicking"):
+        replace(CONFIG, actions=("kicking",))
+
+
+def test_an_unknown_action_is_refused_and_the_known_are_named():
+    with pytest.raises(ValueError, match=r"DataConfig\.actions: .*walking.*flying"):
+        replace(CONFIG, actions=("flying",))
+
+
+def test_frames_are_counted_by_takes_and_cameras():
+    config = replace(CONFIG, test_cameras=("PG1",), seconds=1.0)
+    takes = [len(config.list_takes(subject)) for subject in (1, 2, 3, 4)]
+    assert takes == [23, 23, 26, 29]
+    assert config.count_frames([1, 2]) == 30 * 2 * 2 * 23
+    assert config.count_frames([3, 4]) == 30 * (26 + 29)
 
 
 # -- motion ------------------------------------------------------------------------------------------------
@@ -103,15 +118,28 @@ def test_styles_are_wider():
 
 
 def test_a_mixture_is_a_function_of_each_time_alone_inside_the_ranges():
-    whole = generate_mixture(ACTIONS[:5], STYLE, TIMES, (0, 7))
-    part = generate_mixture(ACTIONS[:5], STYLE, TIMES[3:6], (0, 7))
+    whole, parts = generate_mixture(ACTIONS[:5], STYLE, TIMES, (0, 7))
+    part, some = generate_mixture(ACTIONS[:5], STYLE, TIMES[3:6], (0, 7))
+    assert some == parts[3:6]
     for a, b in zip(whole, part):
         torch.testing.assert_close(a[3:6], b, rtol=0, atol=1e-12)
     skeleton, _ = generate.load_body()
     low, high = skeleton.ranges.unbind(-1)
     for i in range(30):
-        angles = generate_mixture(ACTIONS[:5], STYLE, TIMES, (0, i)).angles
+        angles = generate_mixture(ACTIONS[:5], STYLE, TIMES, (0, i))[0].angles
         assert ((angles >= low) & (angles <= high)).all()
+
+
+def test_the_parts_of_a_mixture_are_told_by_half_of_the_body():
+    known = {*CONFIG.seen_actions, *POSTURES, "random"}
+    for i in range(20):
+        for frame in generate_mixture(CONFIG.seen_actions, STYLE, TIMES[:2], (0, i))[1]:
+            described = json.loads(frame)
+            assert described.keys() == {"upper", "lower"}
+            for weights in described.values():
+                assert weights.keys() <= known
+                assert min(weights.values()) >= 0
+                assert sum(weights.values()) == pytest.approx(1, abs=0.004)
 
 
 # -- self-collision ------------------------------------------------------------------------------------------
@@ -130,21 +158,32 @@ def test_limbs_inside_the_body_are_found():
 
 def test_mixtures_hardly_penetrate_themselves():
     skeleton, surface = generate.load_body()
-    subject, pairs = scene.draw_subject(skeleton, surface, 0, 1), generate._load_pairs()
-    subject = subject._replace(style=STYLE)
+    mover = takes.Mover(skeleton, surface, skeleton.generic_scales, STYLE)
     found = []
     for i in range(6):
-        moved = scene.choose_mixture(skeleton, subject, CONFIG.seen_actions, TIMES, (0, 1, i), pairs)
-        take = scene.put_on_floor(skeleton, subject, moved)
-        found.append(float(penetration_depth(take.cones, pairs).max()))
+        moved, _ = takes.choose_mixture(mover, CONFIG.seen_actions, TIMES, (0, 1, i))
+        found.append(float(takes.measure_depth(mover, moved).max()))
     assert sum(depth < 0.04 for depth in found) >= 5
 
 
-def test_records_of_mixtures_are_the_same_bytes_for_any_number_of_workers(tmp_path: Path):
+def test_records_of_mixtures_are_the_same_bytes_for_any_number_of_workers(
+    tmp_path: Path, people_folder: Path
+):
     config = replace(
-        CONFIG, train=1, validation=0, actions=("walking", "kicking"), seconds=0.2, fps=10.0, px=16
+        CONFIG,
+        train=1,
+        validation=0,
+        actions=("walking", "kicking"),
+        seconds=0.2,
+        fps=10.0,
+        px=16,
+        train_cameras=("R1",),
+        test_cameras=("PG1", "H1"),
     )
     made = [generate.make(config, tmp_path / str(workers), workers) for workers in (1, 2)]
     assert made[0] == made[1]
-    actions = records.read(tmp_path / "1" / "subject_002_PG1.arrow").column("action").tolist()
-    assert actions == ["walking"] * 2 + ["kicking"] * 2 + [MIXTURE] * 2
+    record = records.read(tmp_path / "1" / "subject_002_PG1.arrow")
+    assert record.column("action").tolist() == ["walking"] * 2 + ["kicking"] * 2 + [MIXTURE] * 2
+    parts = record.column("parts").tolist()
+    assert parts[:4] == [""] * 4
+    assert all(json.loads(each) for each in parts[4:])

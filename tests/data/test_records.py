@@ -41,12 +41,20 @@ def test_round_trip(tmp_path_factory, frames, subject):
     assert [record.jpeg(row) for row in range(frames)] == columns["image"]
 
 
+def test_records_without_the_parts_of_mixtures_are_read(tmp_path):
+    columns, metadata = example()
+    del columns["parts"]
+    path = tmp_path / records.file_name(3, "PG1")
+    records.write(path, columns, metadata)
+    assert records.read(path).column("parts").tolist() == [""] * len(columns["frame"])
+
+
 def test_same_content_gives_the_same_bytes(tmp_path):
     first, second = save(tmp_path / "a"), save(tmp_path / "b")
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_jpeg_keeps_the_picture():
+def test_jpeg_keeps_the_image():
     ramp = torch.linspace(40, 200, 32).expand(3, 32, 32).round().to(torch.uint8)
     (jpeg,) = records.encode(ramp[None])
     assert (records.decode(jpeg).float() - ramp.float()).abs().max() <= 3

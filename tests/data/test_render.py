@@ -227,7 +227,7 @@ def test_leading_axes_and_sizes_are_free() -> None:
     assert got.dtype == torch.uint8
 
 
-def test_a_distorted_full_picture_shows_the_ball_where_it_projects() -> None:
+def test_a_distorted_full_image_shows_the_ball_where_it_projects() -> None:
     camera = calibrated("PG1")
     cones = ball((1.2, 0.3, 1.5), 0.05)
     looks = dressed(cones)
@@ -245,7 +245,7 @@ def test_an_eye_outside_the_room_is_refused() -> None:
         render(cones, dressed(cones, GREY), looking_north(32, distance=7.0), 32, 32)
 
 
-def test_no_frames_or_nobody_in_the_picture() -> None:
+def test_no_frames_or_nobody_in_the_image() -> None:
     away = ball((2.9, 0.0, 1.0), 0.1)
     assert not person(away, dressed(away), looking_north(32), 32).any()
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,20 +13,25 @@ import torch
 
 from d3ke_lib.body.pose import Pose
 from d3ke_lib.data import records
-from d3ke_lib.data.camera import calibrated, pixels, project
+from d3ke_lib.data.camera import calibrated, project
 from d3ke_lib.data.datasets import FrameSet
 from d3ke_lib.data.records import RecordError
+from d3ke_lib.data.renderer.body_surface import pose_surface
 from d3ke_lib.data.schema import file_name
 from d3ke_lib.data.seeds import seed_generator
 from d3ke_lib.data.synthetic import generate as synthetic
-from d3ke_lib.data.synthetic import scene
+from d3ke_lib.data.synthetic import people_take, scene
 from d3ke_lib.data.synthetic.generate import DataConfig, load_body, make
-from d3ke_lib.data.synthetic.motion import ACTIONS, generate_motion
+from d3ke_lib.data.synthetic.mixtures import vary_motion
+from d3ke_lib.data.synthetic.motion import ACTIONS
 from d3ke_lib.files import sha256
 
+pytestmark = pytest.mark.usefixtures("people_folder")
+VIEWS = {"train_cameras": ("PG1", "PG2"), "test_cameras": ("PG1", "PG2")}
 TINY = DataConfig(
-    train=1, validation=0, test=1, actions=("walking", "jumping_jacks"), seconds=0.3, fps=10.0, px=32
+    train=1, validation=0, test=1, actions=("walking", "kicking"), seconds=0.3, fps=10.0, px=32, **VIEWS
 )
+TAKES = (2, 3)  # walking and a mixture; of the test subject kicking, too
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +46,16 @@ def hashes(folder: Path) -> dict[str, str]:
     return {path.name: sha256(path) for path in sorted(folder.iterdir()) if path.suffix != ".partial"}
 
 
-def take(action: str, subject: int = 1, seed: int = 0, frames: int = 12):
-    skeleton, surface = load_body()
-    person = scene.draw_subject(skeleton, surface, seed, subject)
+@cache
+def person(subject: int):
+    return people_take.draw_subject(load_body()[0], synthetic._load_people(), 0, subject)
+
+
+def take(action: str, subject: int = 1, frames: int = 12):
+    """A take and how far above the floor its subject hops."""
     t = torch.arange(frames, dtype=torch.float64) / 4
-    return person, scene.perform(skeleton, person, action, t, (seed, subject))
+    moved = vary_motion(action, person(subject).style, t, (0, subject))
+    return people_take.put_on_floor(load_body()[0], person(subject), moved), moved.hop
 
 
 # -- files ----------------------------------------------------------------------------------------------
@@ -58,11 +69,12 @@ def test_a_file_for_every_subject_and_camera_with_its_split(made):
         "subject_002_PG1.arrow": "test",
         "subject_002_PG2.arrow": "test",
     }
-    assert manifest["counts"]["train"] == {"files": 2, "subjects": 1, "frames": 12}
+    assert manifest["counts"]["train"] == {"files": 2, "subjects": 1, "frames": 2 * 3 * TAKES[0]}
+    assert manifest["counts"]["test"]["frames"] == 2 * 3 * TAKES[1]
     frames = FrameSet(made, "test", load_body()[0])
     batch = frames.load(range(6))
     assert batch.image.shape == (6, 3, 32, 32)
-    assert frames.actions == ("jumping_jacks", "walking")
+    assert frames.actions == ("kicking", "mixture", "walking")
     assert batch.frame.tolist() == list(range(6))
 
 
@@ -104,11 +116,11 @@ if __name__ == "__main__":
     assert hashes(tmp_path / "out") == hashes(made)
 
 
-def test_rendering_in_one_process_gives_the_same_pictures(made, tmp_path):
+def test_rendering_in_one_process_gives_the_same_images(made, tmp_path):
     """The way of a GPU, on the CPU."""
-    todo = [(1, "PG1"), (1, "PG2"), (2, "PG1")]
-    assert len(list(synthetic._run_on_device(TINY, tmp_path, todo, workers=2, device="cpu"))) == 3
-    for job in todo:
+    todo = [(1, ("PG1", "PG2")), (2, ("PG1",))]
+    assert len(list(synthetic._run_on_device(TINY, tmp_path, todo, workers=2, device="cpu"))) == 2
+    for job in ((1, "PG1"), (1, "PG2"), (2, "PG1")):
         one, other = (records.read(folder / file_name(*job)) for folder in (made, tmp_path))
         for name in ("angles", "joints", "markers", "R_camera_root", "box", "action", "frame"):
             assert (one.column(name) == other.column(name)).all() or np.allclose(
@@ -124,7 +136,14 @@ def test_a_folder_made_otherwise_is_refused(made):
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("actions", ("flying",)), ("cameras", ("PG1", "PG1")), ("px", 0), ("margin", 0.5)]
+    ("field", "value"),
+    [
+        ("actions", ("flying",)),
+        ("train_cameras", ("PG1", "PG1")),
+        ("test_cameras", ()),
+        ("px", 0),
+        ("margin", 0.5),
+    ],
 )
 def test_impossible_configurations_are_refused(field, value):
     with pytest.raises(ValueError, match=field):
@@ -165,29 +184,6 @@ def test_both_cameras_see_the_same_motion(made):
     np.testing.assert_allclose(roots[0], roots[1], atol=1e-5)
 
 
-@pytest.mark.parametrize("camera", ["PG1", "PG2"])
-@pytest.mark.parametrize("action", ["walking", "crawling", "crossing_legs_sitting", "random"])
-def test_labelled_joints_lie_on_the_rendered_figure(camera, action):
-    """The figure is what changes in the frame when its clothes do."""
-    px, (person, moved) = 128, take(action)
-    other = person._replace(
-        paint=person.paint._replace(
-            color=1 - person.paint.color, bare=1 - person.paint.bare, mix=0 * person.paint.mix
-        )
-    )
-    full = calibrated(camera, torch.float64)
-    renderings = []
-    for dressed in (person, other):
-        columns, images = scene.render_take(moved, dressed, full, px, 1.4, seed_generator(1))
-        renderings.append(images.int())
-    figure = (renderings[0] - renderings[1]).abs().amax(1) > 6
-    crop = scene.crop_camera(full, columns["box"], px, zoom=1 / 1.4)
-    seen = pixels(crop, columns["joints"]).floor().long()
-    hit = figure[torch.arange(len(seen))[:, None], seen[..., 1], seen[..., 0]]
-    assert hit.float().mean() > 0.95
-    assert 0.01 < figure.float().mean() < 0.3
-
-
 def test_box_holds_the_person_and_the_crop_shows_it_with_its_margin(made):
     for path in made.glob("*.arrow"):
         record = records.read(path)
@@ -198,7 +194,7 @@ def test_box_holds_the_person_and_the_crop_shows_it_with_its_margin(made):
         )
         half = 32 / 1.4 / 2
         assert np.abs(seen - 16).max() < half + 0.5
-        assert np.abs(seen - 16).max(axis=(1, 2)).min() > 0.8 * half
+        assert np.abs(seen - 16).max(axis=(1, 2)).min() > 0.7 * half
         box = record.column("box")
         np.testing.assert_allclose(box[:, 2] - box[:, 0], box[:, 3] - box[:, 1], rtol=1e-5)
         full = calibrated(record.metadata.camera)
@@ -221,7 +217,7 @@ def test_statures_are_believable_and_scales_inside_d3kes_range():
     scales = skeleton.spread_scales(unique)
     upright = torch.eye(3, dtype=torch.float64).expand(300, 3, 3)
     pose = Pose(torch.zeros(300, len(skeleton.coordinates), dtype=torch.float64), scales, upright)
-    cones = scene.pose_surface(surface, skeleton, pose, torch.zeros(300, 3, dtype=torch.float64))
+    cones = pose_surface(surface, skeleton, pose, torch.zeros(300, 3, dtype=torch.float64))
     top = torch.maximum(cones.a[..., 1] + cones.ra, cones.b[..., 1] + cones.rb).amax(-1)
     bottom = torch.minimum(cones.a[..., 1] - cones.ra, cones.b[..., 1] - cones.rb).amin(-1)
     stature = top - bottom
@@ -243,11 +239,7 @@ def test_left_and_right_are_nearly_alike():
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_nobody_sinks_into_the_floor_or_floats(action):
-    person, moved = take(action, subject=3)
-    bottom = torch.minimum(
-        moved.cones.a[..., 2] - moved.cones.ra, moved.cones.b[..., 2] - moved.cones.rb
-    ).amin(-1)
-    t = torch.arange(12, dtype=torch.float64) / 4
-    hop = generate_motion(action, person.style, t, (0, 3)).hop
+    moved, hop = take(action, subject=3, frames=4)
+    bottom = moved.vertices[:, person(3).person.dressed.triangles.unique(), 2].amin(-1)
     assert (bottom - hop).min() > -0.001
     assert (bottom - hop).max() < 0.02

@@ -81,7 +81,7 @@ def test_kill_9_while_writing_leaves_a_whole_checkpoint(tmp_path, after):
     assert values == {float(found.state["step"])}  # weights, moments and state are of one and the same step
 
 
-def test_a_failed_write_keeps_the_old_file_and_leaves_nothing_beside(tmp_path):
+def test_a_failed_write_keeps_the_old_file_and_leaves_nothing_else(tmp_path):
     path = artifacts.write_json(tmp_path / "a.json", {"x": 1})
     with pytest.raises(ValueError, match=r"nan|JSON"):
         artifacts.write_json(path, {"x": float("nan")})

@@ -12,8 +12,9 @@ from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.data.datasets import FrameSet
 from d3ke_lib.data.synthetic.generate import DataConfig
 from d3ke_lib.experiment import pipeline
-from d3ke_lib.experiment.evaluation import evaluate, references
-from d3ke_lib.experiment.evaluation.evaluate import Method
+from d3ke_lib.experiment.evaluation import comparisons, evaluate, frame_errors, references, scores
+from d3ke_lib.experiment.evaluation.action_means import Told
+from d3ke_lib.experiment.evaluation.methods import Method, pairs
 from d3ke_lib.experiment.evaluation.references import MEAN_POSE
 from d3ke_lib.experiment.report.method_names import methods_of
 from d3ke_lib.experiment.run import artifacts, log_table, stored_predictions
@@ -29,47 +30,67 @@ def truth(toy_records):
     return FrameSet(toy_records, "test", default_skeleton()).labels()
 
 
+@pytest.fixture(scope="module")
+def described(truth):
+    """With the first action in both conditions, and coordinates of which every second one moves."""
+    moving = torch.arange(69) % 2 == 0
+    masks = {"seen actions": truth.action == 0, "unseen actions": truth.action == 1}
+    return frame_errors.describe_truth(truth, ("PG1",), moving, masks, default_skeleton())
+
+
 def off_by(truth, degrees: float):
     """A prediction whose every angle is too large by so much, all else right."""
     pose = truth.pose._replace(angles=truth.pose.angles + np.radians(degrees))
     return pose, truth.points
 
 
-def test_scores_are_a_subject_s_means(truth):
-    answer = stored_predictions.points_of(default_skeleton(), truth.pose)
+def score_all(prediction, described) -> dict:
+    return scores.score(prediction, described, default_skeleton())[scores.ALL]
+
+
+def test_scores_are_a_subject_s_means(truth, described):
+    points = stored_predictions.points_of(default_skeleton(), truth.pose)
     per_subject = torch.tensor([{5: 1.0, 6: 2.0, 7: 6.0}[s] for s in truth.subject.tolist()])
     pose = truth.pose._replace(angles=truth.pose.angles + torch.deg2rad(per_subject)[:, None])
-    scores = evaluate.score((pose, answer), truth, default_skeleton())
-    np.testing.assert_allclose(scores["angle_mae_deg"], [1, 2, 6], rtol=1e-4)
-    np.testing.assert_allclose(scores["angle_rmse_deg"], [1, 2, 6], rtol=1e-4)
-    np.testing.assert_allclose(scores["angle_mae_deg/hip"], [1, 2, 6], rtol=1e-4)
-    np.testing.assert_allclose(scores["mpblpe_mm"], 0, atol=1e-2)
-    assert "angle_mse_deg2" not in scores
+    found = score_all((pose, points), described)
+    for name in ("angle_mae_deg", "angle_rmse_deg", "angle_mae_deg/hip", "moving_mae_deg"):
+        np.testing.assert_allclose(found[name], [1, 2, 6], rtol=1e-4)
+    np.testing.assert_allclose(found["flexion_mae_deg/elbow"], [1, 2, 6], rtol=1e-4)
+    np.testing.assert_allclose(found["mpblpe_mm"], 0, atol=1e-2)
+    assert "angle_mse_deg2" not in found
 
 
-def test_rmse_is_the_root_of_the_mean_square_not_a_mean_of_roots(truth):
+def test_rmse_is_the_root_of_the_mean_square_not_a_mean_of_roots(truth, described):
     error = torch.tensor([0.0, 4.0])[torch.arange(len(truth.time)) % 2]
     pose = truth.pose._replace(angles=truth.pose.angles + torch.deg2rad(error)[:, None])
-    scores = evaluate.score((pose, truth.points), truth, default_skeleton())
-    np.testing.assert_allclose(scores["angle_mae_deg"], 2, rtol=1e-3)
-    np.testing.assert_allclose(scores["angle_rmse_deg"], 8**0.5, rtol=1e-3)
+    found = score_all((pose, truth.points), described)
+    np.testing.assert_allclose(found["angle_mae_deg"], 2, rtol=1e-3)
+    np.testing.assert_allclose(found["angle_rmse_deg"], 8**0.5, rtol=1e-3)
 
 
 def test_coordinates(truth):
-    found = evaluate.by_coordinate(off_by(truth, 3)[0], truth, default_skeleton())
+    found = scores.by_coordinate(off_by(truth, 3)[0], truth, default_skeleton())
     assert list(found) == list(default_skeleton().coordinates)
     knee = found["knee_angle_r"]
     assert knee["mae_deg"] == pytest.approx(3, rel=1e-3)
     assert knee["bias_deg"] == pytest.approx(3, rel=1e-3)
     assert knee["r"] == pytest.approx(1, abs=1e-4)
-    assert len(knee["by_subject_deg"]) == 3
 
 
 def predict_references(records) -> tuple:
     """Their predictions for the training frames themselves, and those frames."""
     train = FrameSet(records, "train", default_skeleton())
-    found = references.predict_references(train.labels(), train.actions, train.labels(), train.actions)
-    return found, train.labels()
+    return predict(train.labels(), train.actions, train.labels(), train.actions), train.labels()
+
+
+def predict(train, train_actions, test, test_actions) -> dict:
+    return references.predict_references(
+        train, test, tell(train, train_actions), tell(test, test_actions), default_skeleton()
+    )
+
+
+def tell(labels, names) -> Told:
+    return Told([names[number] for number in labels.action.tolist()], [""] * len(labels.time))
 
 
 def test_mean_and_median_are_the_best_constants(toy_records):
@@ -99,10 +120,10 @@ def test_the_action_mean_is_a_table_of_means(toy_records):
 def test_an_action_that_training_lacks_gets_the_mean_pose(toy_records):
     train = FrameSet(toy_records, "train", default_skeleton())
     test = FrameSet(toy_records, "test", default_skeleton()).labels()
-    found = references.predict_references(train.labels(), train.actions, test, ("juggle", train.actions[1]))
+    found = predict(train.labels(), train.actions, test, ("juggle", train.actions[1]))
     unknown = test.action == 0
     table, mean = (found[name][0].angles for name in (references.ACTION_MEAN, MEAN_POSE))
-    assert torch.equal(table[unknown], mean[unknown])
+    torch.testing.assert_close(table[unknown], mean[unknown])
     assert not torch.isclose(table[~unknown], mean[~unknown]).all()
 
 
@@ -110,24 +131,22 @@ def test_mean_rotation_is_a_rotation_even_of_scattered_ones(truth):
     turns = torch.linalg.qr(torch.randn(len(truth.time), 3, 3, generator=torch.Generator().manual_seed(1)))[0]
     turns = turns * torch.linalg.det(turns).sign()[:, None, None]
     scattered = replace(truth, pose=truth.pose._replace(R_ground_root=turns))
-    found = references.predict_references(scattered, toy.ACTIONS, truth, toy.ACTIONS)
+    found = predict(scattered, toy.ACTIONS, truth, toy.ACTIONS)
     R = found[MEAN_POSE][0].R_ground_root[0]
     torch.testing.assert_close(R @ R.T, torch.eye(3), atol=1e-5, rtol=0)
     assert torch.linalg.det(R) > 0
 
 
-def test_comparisons_are_paired_and_of_means_over_seeds(truth):
+def test_comparisons_are_paired_and_of_means_over_seeds(truth, described):
+    small, large = (Method("frame", backbone) for backbone in BACKBONES)
     predictions = {
-        Method("frame", "resnext50_32x4d", 0): off_by(truth, 4),
-        Method("frame", "resnext50_32x4d", 1): off_by(truth, 6),
-        Method("frame", "resnext101_32x8d", 0): off_by(truth, 3),
-        Method("frame", "resnext101_32x8d", 1): off_by(truth, 3),
+        small._replace(seed=0): off_by(truth, 4),
+        small._replace(seed=1): off_by(truth, 6),
+        large._replace(seed=0): off_by(truth, 3),
+        large._replace(seed=1): off_by(truth, 3),
     }
-    scores = {
-        method: evaluate.score(prediction, truth, default_skeleton())
-        for method, prediction in predictions.items()
-    }
-    found = evaluate.results(truth, predictions, scores, default_skeleton())
+    trained = {m: scores.angle_by_subject(pose, truth) for m, (pose, _) in predictions.items()}
+    found = evaluate.results(described, predictions.items(), trained, default_skeleton())
     between = found["comparisons"][0]
     assert (between["first"], between["second"]) == ("frame/resnext50_32x4d", "frame/resnext101_32x8d")
     angle = between["metrics"]["angle_mae_deg"]
@@ -135,19 +154,42 @@ def test_comparisons_are_paired_and_of_means_over_seeds(truth):
     assert angle["n"] == 3
     assert angle["se_runs"] == pytest.approx(1, rel=1e-3)  # variances 2 and 0, pooled 1, over 2 runs each
     assert between["runs"]["angle_mae_deg"] == pytest.approx([-1, -3], rel=1e-3)
-    assert found["settings"]["frame/resnext50_32x4d"]["seeds"]["angle_mae_deg"] == pytest.approx(
-        [4, 6], rel=1e-3
-    )
+    assert between["conditions"]["unseen actions"]["angle_mae_deg"]["mean"] == pytest.approx(-2, rel=1e-3)
+    setting = found["settings"]["frame/resnext50_32x4d"]
+    assert setting["seeds"]["angle_mae_deg"] == pytest.approx([4, 6], rel=1e-3)
+    assert setting["runs"] == 2
     # The training scores given here are the test scores: no network overfits.
     assert found["overfitting"]["frame/resnext50_32x4d"]["gap"]["mean"] == pytest.approx(0, abs=1e-9)
+
+
+def entry(method: Method, angle: list[float]) -> dict:
+    """What `summarise` needs of a method."""
+    subjects = {"angle_mae_deg": np.array(angle)}
+    return {**method._asdict(), "subjects": subjects, "conditions": {}}
+
+
+def test_runs_are_compared_by_the_seeds_that_both_have():
+    frame, refined = Method("frame", "a"), Method("temporal", "a", refiner="tcn")
+    runs = [entry(frame._replace(seed=s), [5.0 + s, 6.0 + s]) for s in (0, 1, 2)]
+    runs += [entry(refined._replace(seed=s), [4.0 + s, 5.0 + 3 * s]) for s in (2, 1)]
+    found = comparisons.summarise(runs)["comparisons"][0]
+    assert found["runs"]["angle_mae_deg"].tolist() == [0, 1]  # seeds 1 and 2
+    assert found["metrics"]["angle_mae_deg"]["mean"] == pytest.approx(0.5)
+
+
+def test_a_variant_is_a_network_of_its_own():
+    trained = [Method("frame", backbone, 0) for backbone in ("a", "b", "a@longer")]
+    named = [(first.setting, second.setting) for first, second in pairs(trained)]
+    assert named[0] == ("frame/a", "frame/b")
+    assert {("frame/a", "frame/a@longer"), ("frame/a@longer", "frame/b")} <= {*named}
+    assert (references.ACTION_MEAN, "frame/a@longer") in named
 
 
 def test_every_pair_is_named_once():
     methods = [Method("frame", b, s) for b in BACKBONES for s in (0, 1)]
     methods += [Method("temporal", b, s, "tcn") for b in BACKBONES for s in (0, 1)]
-    pairs = evaluate.pairs(methods)
-    names = [(first.setting, second.setting) for first, second in pairs]
-    assert len(names) == len(set(names)) == 2 + 2 + 1 + 2 + 4
+    names = [(first.setting, second.setting) for first, second in pairs(methods)]
+    assert len(names) == len(set(names)) == 2 + 2 + 1 + 3 * 4
     assert names[0] == ("frame/resnext50_32x4d", "frame/resnext101_32x8d")
     assert ("frame/resnext50_32x4d", "temporal/tcn.resnext50_32x4d") in names
     assert ("temporal/tcn.resnext50_32x4d", "temporal/tcn.resnext101_32x8d") in names
@@ -158,7 +200,7 @@ def test_every_pair_is_named_once():
 def test_a_summary_derived_anew_is_the_recorded_one(evaluated):
     results = artifacts.read_json(evaluated[1])
     ordered = {name: results["methods"][name] for name in methods_of(results)}
-    again = evaluate.rounded(evaluate.summarise(ordered))
+    again = evaluate.rounded(comparisons.summarise(ordered.values()))
     for first, second in zip(again["comparisons"], results["comparisons"], strict=True):
         assert (first["first"], first["second"]) == (second["first"], second["second"])
         for name, found in first["metrics"].items():
@@ -201,7 +243,9 @@ def test_results_have_every_method_setting_and_cost(evaluated):
     assert results["synthetic"] is True
     assert results["subjects"] == toy.SPLITS["test"]
     assert results["data"]["counts"]["test"]["subjects"] == 3
-    assert len(results["comparisons"]) == 1 + 1 + 2 + 1 + 2 + 4
+    assert results["moving"]["threshold_deg"] == 5
+    assert "knee_angle_r" in results["moving"]["coordinates"]
+    assert len(results["comparisons"]) == 1 + 1 + 2 + 1 + 3 * 4
 
 
 def test_every_summary_is_its_subjects_mean_within_its_interval(evaluated):
@@ -220,7 +264,7 @@ def test_results_name_no_machine_and_no_path(evaluated):
     assert str(artifacts.REPOSITORY) not in text
 
 
-def test_test_answers_are_there_for_the_figures(evaluated):
+def test_test_predictions_are_there_for_the_figures(evaluated):
     _, path = evaluated
     for run in ("frame/resnext50_32x4d.0", "temporal/transformer.resnext101_32x8d.1"):
         folder = path.parent / run

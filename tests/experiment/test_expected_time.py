@@ -5,6 +5,7 @@ import json
 import time
 from pathlib import Path
 
+import expected_time
 import pytest
 import stage_times
 import torch
@@ -15,7 +16,6 @@ from d3ke_lib.data.synthetic.generate import DataConfig
 from d3ke_lib.experiment.run import config
 from d3ke_lib.experiment.run.artifacts import REPOSITORY
 from d3ke_lib.experiment.run.config import EvaluationConfig, Profile
-from d3ke_lib.experiment.studies import expected_time
 
 PROFILE = Profile("toy", DataConfig(px=46), toy.FRAME, toy.TEMPORAL, EvaluationConfig(batch=8), seeds=(0, 1))
 
@@ -25,22 +25,17 @@ def trials(monkeypatch) -> None:
     """Trials that cost nothing: small networks, no rendering, imports of ten seconds."""
     toy.shrink(monkeypatch)
     images = torch.zeros(12, 3, toy.STORED, toy.STORED, dtype=torch.uint8)
-    monkeypatch.setattr(expected_time.synthetic, "make_takes", lambda *_: iter([({}, images)]))
+    monkeypatch.setattr(
+        expected_time.synthetic, "make_takes", lambda _, job, *__: iter([{job[1][0]: ({}, images)}])
+    )
     monkeypatch.setattr(expected_time, "import_seconds", lambda: 10.0)
-
-
-def test_frames_of_the_demo():
-    demo = config.profile("demo")
-    everybody = demo.data.train + demo.data.validation + demo.data.test
-    assert expected_time.count_frames(demo, everybody) == 108 * 21 * 2 * 20
-    assert expected_time.count_frames(demo, 8) == 8 * 21 * 2 * 20
 
 
 def test_recordings_are_counted_as_synthetic_frames():
     profile = next(each for each in config.PROFILES.values() if isinstance(each.data, BmlmoviConfig))
     stand_in = expected_time.stand_in(profile, 700_000)
     subjects = sum(len(found) for found in profile.data.splits.values())
-    assert abs(expected_time.count_frames(stand_in, subjects) - 700_000) < 84 * 21 * 2
+    assert abs(stand_in.data.count_frames(range(1, subjects + 1)) - 700_000) < subjects * 29 * 2
 
 
 @pytest.mark.usefixtures("trials")

@@ -102,6 +102,14 @@ def test_tables_repeat_the_results(toy_profile: Path) -> None:
     assert own == pytest.approx(setting["summary"]["angle_mae_deg"]["mean"], rel=1e-3)
 
 
+def test_yaw_shares_add_up_in_every_camera(toy_profile: Path) -> None:
+    table = pd.read_csv(toy_profile / "figures/yaw.csv")
+    assert set(table.method) >= {"ResNeXt-50", "ResNeXt-101 + transformer"}
+    totals = table.groupby(["camera", "method"]).share.sum()
+    assert totals.to_numpy() == pytest.approx(100, rel=1e-4)
+    assert (table.yaw.min(), table.yaw.max()) == (-172.5, 172.5)
+
+
 def test_curves_hold_truth_and_every_method(toy_profile: Path) -> None:
     table = pd.read_csv(toy_profile / "figures/angle_curves.csv")
     assert set(table.coordinate) == set(figures.CURVES)
@@ -119,6 +127,9 @@ def test_labels() -> None:
     assert method_names.label("mean pose") == "mean pose"
     assert method_names.label("frame/resnext50_32x4d") == "ResNeXt-50"
     assert method_names.label("temporal/tcn.resnext101_64x4d") == "ResNeXt-101 64×4d + tcn"
+    assert method_names.label("frame/resnext50_32x4d@equal_compute") == "ResNeXt-50, equal compute"
+    assert method_names.label("temporal/lstm.resnet50@subjects_12") == "ResNet-50, 12 subjects + lstm"
+    assert method_names.label("frame/resnext50_32x8d@points") == "multi-step, ResNeXt-50 32×8d"
     assert method_names.setting_of("frame/resnext50_32x4d.2") == "frame/resnext50_32x4d"
     assert method_names.setting_of("mean pose") == "mean pose"
 

@@ -1,6 +1,7 @@
 """Labels made from the synthetic BMLmovi fit their markers as well as OpenSim's tool does."""
 
 import pytest
+from check_labels import compare_with_opensim, stored
 
 from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.data.bmlmovi import convert as bmlmovi
@@ -11,7 +12,6 @@ from d3ke_lib.data.records import RecordError
 from d3ke_lib.data.synthetic import generate as synthetic
 from d3ke_lib.data.synthetic.generate import DataConfig
 from d3ke_lib.experiment.run.artifacts import D3keError
-from d3ke_lib.experiment.studies.labels_vs_opensim import compare_with_opensim, stored
 
 
 @pytest.fixture(scope="module")

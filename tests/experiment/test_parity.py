@@ -1,9 +1,9 @@
 """What is recorded of the released networks is what is asked, and is what comes out again."""
 
+import parity
 import pytest
 
 from d3ke_lib.experiment.run.artifacts import REPOSITORY, D3keError, read_json
-from d3ke_lib.experiment.studies import parity
 
 INTERMEDIATE = "transformer, 243 intermediate frames"
 

@@ -1,4 +1,4 @@
-"""The picture of the body: what is in front is seen, and its size is right."""
+"""The image of the body: what is in front is seen, and its size is right."""
 
 import numpy as np
 import pytest
@@ -11,9 +11,9 @@ EXTENT = (-1.0, 1.0, -0.5, 0.5)
 
 def test_a_sphere_covers_its_disc_at_its_place() -> None:
     flesh = np.array([[9.0, 0.2, -0.5]]), np.array([0.25]), np.array([[1.0, 0.0, 0.0]])
-    picture = body_plots.shaded(flesh, *body_plots.VIEWS["front"], EXTENT, 200)
-    covered = picture[..., 3] > 0
-    assert picture.shape == (200, 400, 4)
+    image = body_plots.shaded(flesh, *body_plots.VIEWS["front"], EXTENT, 200)
+    covered = image[..., 3] > 0
+    assert image.shape == (200, 400, 4)
     assert covered.sum() / 200**2 == pytest.approx(np.pi * 0.25**2, rel=0.01)
     rows, columns = np.nonzero(covered)
     assert columns.mean() / 200 - 1 == pytest.approx(0.5, abs=0.005)  # z = -0.5, the viewer's right

@@ -29,10 +29,11 @@ from d3ke_lib.data.video import VideoError
 from d3ke_lib.data.video_writing import write_video
 from d3ke_lib.experiment.run import run_folder
 from d3ke_lib.experiment.run.config import FrameConfig, TemporalConfig
-from d3ke_lib.experiment.video import outputs, predict, request
+from d3ke_lib.experiment.video import methods, outputs, predict, request
 from d3ke_lib.experiment.video.networks import Networks
 from d3ke_lib.experiment.video.person import find_person
-from d3ke_lib.experiment.video.predict import Prediction, predict_video
+from d3ke_lib.experiment.video.predict import predict_video
+from d3ke_lib.experiment.video.prediction import Prediction
 from d3ke_lib.experiment.video.request import FOCAL, OUTPUTS, Request, check_request
 from d3ke_lib.files import D3keError
 from d3ke_lib.settings import REPOSITORY
@@ -127,7 +128,7 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
 
 
 def test_files_open_in_opensim_with_our_body(tmp_path: Path, networks: Networks, found: Prediction) -> None:
-    page = outputs.write_prediction(found, networks, tmp_path / "out" / "walk")
+    page = outputs.write_prediction(found, networks.skeleton, tmp_path / "out" / "walk")
     folder = page.parent
     assert sorted(path.name for path in folder.iterdir()) == sorted(OUTPUTS)
     motion = read_mot(folder / "angles.mot")
@@ -138,7 +139,7 @@ def test_files_open_in_opensim_with_our_body(tmp_path: Path, networks: Networks,
         assert values.max() <= coordinate.range[1] + 1e-6, coordinate.name
     assert read_trc(folder / "markers.trc").labels == default_skeleton().markers
     assert len(video.probe(folder / "overlay.mp4").times) == 40
-    assert "trained on synthetic images only" in page.read_text()
+    assert "trained on synthetic images" in page.read_text()
     assert "http" not in page.read_text()
     assert "repaired" not in page.read_text()
     assert Image.open(folder / "boxes.png").size == (6 * 320, 180 + 320)
@@ -152,7 +153,7 @@ def test_files_open_in_opensim_with_our_body(tmp_path: Path, networks: Networks,
 
 def test_what_the_networks_predict_is_what_is_written(tmp_path: Path, networks: Networks, walk: Path) -> None:
     found = predicted(walk, networks, box="0,0,320,180")
-    folder = outputs.write_prediction(found, networks, tmp_path / "walk").parent
+    folder = outputs.write_prediction(found, networks.skeleton, tmp_path / "walk").parent
     rows = rows_of(folder)
     knee = np.array([float(row["knee_angle_r_deg"]) for row in rows])
     assert len(rows) == 40
@@ -177,7 +178,7 @@ def test_the_motion_on_the_model_gives_the_markers(
     heading = roma.rotvec_to_rotmat(torch.linspace(0, 7, 40)[:, None] * torch.tensor([0.0, 1.0, 0.0]))
     angles = skeleton.angle_middle + 0.5 * skeleton.angle_half * swing
     pose = Pose(angles, scales.expand(40, -1, 3), found.pose.R_ground_root @ heading)
-    folder = outputs.write_prediction(found._replace(pose=pose), networks, tmp_path / "walk").parent
+    folder = outputs.write_prediction(found._replace(pose=pose), networks.skeleton, tmp_path / "walk").parent
     motion, markers = read_mot(folder / "angles.mot"), read_trc(folder / "markers.trc")
     alone = Skeleton(load_osim(folder / "person.osim")).double()
     assert motion.labels == alone.coordinates
@@ -205,7 +206,7 @@ def test_frames_without_the_person_are_marked_and_get_no_angles(tmp_path: Path, 
     frames = [room()] * 20 + list(crossing())
     frames[35:37] = [room()] * 2
     path = write_video(tmp_path / "late.mp4", frames, 30.0)
-    folder = outputs.write_prediction(predicted(path, networks), networks, tmp_path / "out").parent
+    folder = outputs.write_prediction(predicted(path, networks), networks.skeleton, tmp_path / "out").parent
     person = np.array([row["person"] for row in rows_of(folder)])
     assert len(person) == 60
     assert (person[:19] == "absent").all()
@@ -222,7 +223,7 @@ def test_frames_without_the_person_are_marked_and_get_no_angles(tmp_path: Path, 
 def test_uneven_times_reach_every_file(tmp_path: Path, networks: Networks) -> None:
     times = np.cumsum(np.r_[0, np.random.default_rng(1).uniform(0.02, 0.05, 39)])
     path = write_video(tmp_path / "phone.mp4", crossing(), 30.0, times)
-    folder = outputs.write_prediction(predicted(path, networks), networks, tmp_path / "out").parent
+    folder = outputs.write_prediction(predicted(path, networks), networks.skeleton, tmp_path / "out").parent
     for found in (
         read_mot(folder / "angles.mot").time,
         read_trc(folder / "markers.trc").time,
@@ -235,7 +236,8 @@ def test_uneven_times_reach_every_file(tmp_path: Path, networks: Networks) -> No
 def test_one_frame_and_two_frames_are_enough_with_a_box(tmp_path: Path, networks: Networks) -> None:
     for count in (1, 2):
         path = write_video(tmp_path / "short.mp4", [np.full((120, 160, 3), 90, np.uint8)] * count, 30.0)
-        outputs.write_prediction(predicted(path, networks, "10,10,60,100"), networks, tmp_path / "short")
+        found = predicted(path, networks, "10,10,60,100")
+        outputs.write_prediction(found, networks.skeleton, tmp_path / "short")
         assert len(read_mot(tmp_path / "short" / "angles.mot").time) == count
 
 
@@ -328,23 +330,28 @@ def out(tmp_path: Path, monkeypatch) -> Path:
 
 
 def test_a_request_resolves_runs_and_folder(out: Path, walk: Path) -> None:
-    asked = check_request(walk, "smoke")
+    asked = check_request(walk, "smoke", method="d3ke")
     assert asked.frame_run == out / "smoke/frame/resnext50_32x4d.0"
     assert asked.temporal_run == out / "smoke/temporal/transformer.resnext50_32x4d.0"
     shutil.rmtree(asked.temporal_run)
-    assert check_request(walk, "smoke").temporal_run is None
+    assert check_request(walk, "smoke", method="d3ke").temporal_run is None
+    lifted = check_request(walk)
+    assert lifted.frame_run is None
+    assert lifted.folder.parent == out / "predict"
+    assert lifted.folder.name.endswith(".lifted")
 
 
 def test_videos_of_one_name_in_two_folders_keep_apart(out: Path, walk: Path, monkeypatch) -> None:
     other = walk.parent / "other" / "walk.mp4"
     other.parent.mkdir()
     shutil.copy(walk, other)
-    here, there = (check_request(path, "smoke").folder for path in (walk, other))
+    here, there = (check_request(path, "smoke", method="d3ke").folder for path in (walk, other))
     assert here != there
     assert here.parent == there.parent == out / "smoke/predict"
     assert here.name.startswith("walk-")
     monkeypatch.chdir(walk.parent)
-    assert check_request(Path("walk.mp4"), "smoke").folder == here  # the same file, named otherwise
+    same = check_request(Path("walk.mp4"), "smoke", method="d3ke")  # the same file, named otherwise
+    assert same.folder == here
 
 
 BAD = [
@@ -362,14 +369,15 @@ BAD = [
     ({"box": "0,0,400,10"}, "BOX: expected a box inside 320×180"),
     ({"box": "1,2,3"}, "BOX: expected four numbers x,y,w,h in px, found '1,2,3'"),
     ({"focal": 3.0}, "FOCAL: expected px, near 384"),
-    ({"person": 0}, "PERSON: expected 1 for who moves most, .* found 0"),
+    ({"method": "magic"}, "METHOD: expected one of lifted, landmarks, d3ke, found 'magic'"),
+    ({"person": 0}, "PERSON: expected 1 for who is seen most, .* found 0"),
 ]
 
 
 @pytest.mark.parametrize(("wrong", "message"), BAD)
 def test_what_is_wrong_with_a_request_is_said(out: Path, walk: Path, wrong: dict, message: str) -> None:
     with pytest.raises(D3keError, match=message):
-        check_request(**{"video": walk, "profile": "smoke", **wrong})
+        check_request(**{"video": walk, "profile": "smoke", "method": "d3ke", **wrong})
 
 
 def test_a_folder_with_other_files_is_never_replaced(out: Path, walk: Path, tmp_path: Path) -> None:
@@ -390,7 +398,7 @@ def command(*words: object, out: Path) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.parametrize(
-    "words", [["no.mp4"], ["{walk}", "--profile", "dmeo"], ["{walk}", "--profile", "smoke", "--box", "1,2"]]
+    "words", [["no.mp4"], ["{walk}", "--method", "d3ke", "--profile", "dmeo"], ["{walk}", "--box", "1,2"]]
 )
 def test_a_typo_costs_no_torch_and_one_line(out: Path, walk: Path, words: list[str]) -> None:
     ran = command(*(word.format(walk=walk) for word in words), out=out)
@@ -410,15 +418,15 @@ def test_a_typo_costs_no_torch_and_one_line(out: Path, walk: Path, words: list[s
 def test_a_failure_leaves_the_earlier_prediction(
     tmp_path: Path, networks: Networks, found: Prediction, monkeypatch
 ) -> None:
-    outputs.write_prediction(found, networks, tmp_path / "out" / "walk")
+    outputs.write_prediction(found, networks.skeleton, tmp_path / "out" / "walk")
     before = (tmp_path / "out/walk/angles.mot").stat().st_mtime_ns
-    monkeypatch.setattr(outputs, "_page", lambda *_: 1 / 0)
+    monkeypatch.setattr(outputs, "make_page", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        outputs.write_prediction(found, networks, tmp_path / "out" / "walk")
+        outputs.write_prediction(found, networks.skeleton, tmp_path / "out" / "walk")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["walk"]
     assert (tmp_path / "out/walk/angles.mot").stat().st_mtime_ns == before
     monkeypatch.undo()
-    outputs.write_prediction(found, networks, tmp_path / "out" / "walk")
+    outputs.write_prediction(found, networks.skeleton, tmp_path / "out" / "walk")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["walk"]
     assert (tmp_path / "out/walk/angles.mot").stat().st_mtime_ns > before
 
@@ -433,7 +441,7 @@ def test_interrupted_while_drawing_everything_but_the_overlay_is_kept(
             yield item
 
     with pytest.raises(KeyboardInterrupt, match="has everything but overlay"):
-        outputs.write_prediction(found, networks, tmp_path / "out" / "walk", stop)
+        outputs.write_prediction(found, networks.skeleton, tmp_path / "out" / "walk", stop)
     kept = sorted(path.name for path in (tmp_path / "out" / "walk").iterdir())
     assert kept == sorted(set(OUTPUTS) - {"overlay.mp4"})
     assert len(read_mot(tmp_path / "out/walk/angles.mot").time) == 40
@@ -445,10 +453,10 @@ def test_interrupted_while_drawing_everything_but_the_overlay_is_kept(
 def main(out: Path, networks: Networks, monkeypatch):
     """The command with the networks above in place of trained ones."""
     module = script("predict")
-    monkeypatch.setattr(module.room, "load_networks", lambda *_: networks, raising=False)
+    monkeypatch.setattr(methods, "load_networks", lambda *_: networks)
 
     def run(*words: object) -> int:
-        monkeypatch.setattr("sys.argv", ["predict.py", *map(str, words)])
+        monkeypatch.setattr("sys.argv", ["predict.py", "--method", "d3ke", *map(str, words)])
         return module.main()
 
     return run
@@ -457,7 +465,8 @@ def main(out: Path, networks: Networks, monkeypatch):
 def test_the_command_from_a_video_to_a_page(main, out: Path, walk: Path, tmp_path: Path, capsys) -> None:
     assert main(walk, "--profile", "smoke", "--out", tmp_path / "mine") == 0
     said = capsys.readouterr()
-    assert said.out.startswith(f"{tmp_path / 'mine' / 'index.html'}  (trained on synthetic data")
+    page = tmp_path / "mine" / "index.html"
+    assert said.out.startswith(f"{page}  (METHOD=d3ke: trained on synthetic images")
     assert said.err == ""  # no bar and no control characters where there is no terminal
     assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == sorted(OUTPUTS)
 
@@ -481,7 +490,7 @@ def test_a_signal_while_reading_exits_130(out: Path, walk: Path) -> None:
         "    for item in show(stage, items, total):\n"
         "        print('reading', flush=True); time.sleep(0.1); yield item\n"
         "predict._show = slow\n"
-        f"sys.argv = ['predict.py', {str(walk)!r}, '--profile', 'smoke']\n"
+        f"sys.argv = ['predict.py', {str(walk)!r}, '--method', 'd3ke', '--profile', 'smoke']\n"
         "sys.exit(predict.main())"
     )
     process = subprocess.Popen(

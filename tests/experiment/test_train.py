@@ -1,5 +1,6 @@
 """Training learns, stops at nothing it should not, and goes on after any stop as if there had been none."""
 
+import hashlib
 import itertools
 import json
 import os
@@ -7,6 +8,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,8 +20,10 @@ import toy
 from d3ke_lib import files
 from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.data import augment, datasets, records
+from d3ke_lib.experiment.evaluation import cost
 from d3ke_lib.experiment.run import (
     artifacts,
+    devices,
     forward,
     run_folder,
     schedule,
@@ -32,7 +37,7 @@ from d3ke_lib.experiment.run.train_temporal import subjects_for, train_temporal
 from d3ke_lib.nets import losses
 
 pytestmark = pytest.mark.usefixtures("small_networks")
-TIMES = ("seconds", "per_second")
+TIMES = ("seconds", "core_seconds", "per_second")
 SKELETON = default_skeleton()
 
 
@@ -219,6 +224,39 @@ def test_an_interrupt_loses_no_step(undisturbed, toy_records, tmp_path):
     assert result["weights_sha256"] == artifacts.read_json(undisturbed / run_folder.RESULT)["weights_sha256"]
 
 
+def test_seconds_of_cores_are_kept_over_a_stop_and_pauses_are_not_counted(toy_records, tmp_path, monkeypatch):
+    """Two cores work in every step, 0.5 s each; nothing is counted between the stop and the resumption."""
+    spent, record = [100.0], run_folder.record_losses
+
+    def working(run, *values) -> None:
+        record(run, *values)
+        spent[0] += 1.0
+        if run.step == 5 and spent[0] < 200:
+            raise Killed
+
+    monkeypatch.setattr(run_folder, "record_losses", working)
+    monkeypatch.setattr(devices, "processor_seconds", lambda: spent[0])
+    with pytest.raises(Killed):
+        train_frame(toy.FRAME, toy_records, tmp_path, 1, SKELETON)
+    spent[0] = 1000.0
+    result = train_frame(toy.FRAME, toy_records, tmp_path, 1, SKELETON)
+    lines = artifacts.read_log(tmp_path / run_folder.LOG)
+    assert {line["step"]: line["core_seconds"] for line in lines if "total" in line} == {
+        step: float(step) for step in (2, 3, 4, 6, 8)
+    }
+    assert result["core_seconds"] == cost.training_cost(tmp_path)["core_seconds"] == 8.0
+
+
+def test_all_threads_of_a_process_count():
+    before, began = devices.processor_seconds(), time.perf_counter()
+    threads = [threading.Thread(target=hashlib.sha256, args=(bytes(40_000_000),)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 0.02 < devices.processor_seconds() - before < 2.5 * (time.perf_counter() - began)
+
+
 @pytest.mark.parametrize("damage", ["cut short", "changed"])
 def test_damaged_weights_are_trained_again(undisturbed, toy_records, tmp_path, damage):
     folder = shutil.copytree(undisturbed, tmp_path / "run")
@@ -261,10 +299,11 @@ def test_training_reads_no_test_subject(toy_records, tmp_path, monkeypatch):
     monkeypatch.setattr(records, "read", watched(read))
     monkeypatch.setattr(files, "sha256", watched(digest))
     frame = tmp_path / "frame"
-    train_frame(toy.FRAME, toy_records, frame, 1, SKELETON)
+    trained = train_frame(toy.FRAME, toy_records, frame, 1, SKELETON)
     for split, subjects in subjects_for(toy.TEMPORAL, toy_records).items():
         forward.predict_frames(frame, toy_records, split, subjects, SKELETON)
-    train_temporal(toy.TEMPORAL, toy_records, frame, tmp_path / "temporal", 1, SKELETON)
+    refined = train_temporal(toy.TEMPORAL, toy_records, frame, tmp_path / "temporal", 1, SKELETON)
+    assert refined["frame"] == trained["weights_sha256"]
     allowed = (*toy.SPLITS["train"], *toy.SPLITS["validation"])
     assert opened == {f"subject_{number:03d}_PG1.arrow" for number in allowed}
     assert [p.name for p in sorted((frame / "predictions" / "train").iterdir())] == [
@@ -316,6 +355,16 @@ def test_optimiser_and_masking_are_switches(undisturbed, toy_records, tmp_path):
     assert unmasked["weights_sha256"] == result["weights_sha256"]  # all toy labels are valid
     adam = train_frame(replace(toy.FRAME, optimizer="adam"), toy_records, tmp_path / "b", 1, SKELETON)
     assert adam["weights_sha256"] != result["weights_sha256"]
+
+
+def test_camera_values_are_a_switch(undisturbed, toy_records, tmp_path):
+    run = tmp_path / "run"
+    result = train_frame(replace(toy.FRAME, camera_input=True), toy_records, run, 1, SKELETON)
+    assert result["weights_sha256"] != artifacts.read_json(undisturbed / run_folder.RESULT)["weights_sha256"]
+    net, config = forward.load_frame_net(run, SKELETON)
+    assert config.camera_input
+    assert net.camera_head.weight.abs().max() > 0
+    forward.predict_frames(run, toy_records, "validation", [4], SKELETON)
 
 
 def test_growing_resolution_is_used(toy_records, tmp_path, monkeypatch):

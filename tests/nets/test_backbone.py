@@ -1,8 +1,11 @@
+from urllib.error import URLError
+
 import pytest
 import torch
 from safetensors.torch import save_file
 from torchvision.models import get_model
 
+from d3ke_lib.files import sha256
 from d3ke_lib.nets import backbone
 
 
@@ -44,6 +47,19 @@ def test_centred_shortcut_reads_odd_rows_and_columns():
     torch.nn.init.ones_(shortcut[0].weight)
     x = torch.arange(36.0).view(1, 1, 6, 6)
     assert torch.equal(shortcut(x), x[..., 1::2, 1::2])
+
+
+def test_blocks_without_their_branches_pass_image_and_gradient_on():
+    stage = backbone.build("resnext50_32x4d", seed=0).layer3.eval()
+    x = torch.randn(1, 1024, 4, 4).relu().requires_grad_()
+    for block in stage:
+        torch.nn.init.zeros_(block.bn3.weight)
+    same = stage[1:](x)
+    same.sum().backward()
+    assert torch.equal(same, x)
+    assert torch.equal(x.grad, (x > 0).float())
+    into = torch.randn(1, 512, 8, 8)
+    assert torch.equal(stage[0](into), torch.relu(stage[0].downsample(into)))
 
 
 def test_odd_map_before_stage_3_is_refused():
@@ -119,12 +135,39 @@ def test_a_file_that_is_cut_off_is_refused(tmp_path, suffix):
 
 def test_absent_file_and_absent_imagenet_weights_say_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise URLError("no route to host")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
     with pytest.raises(FileNotFoundError, match="no such file"):
         backbone.build("resnet50", weights=tmp_path / "none.pth")
-    with pytest.raises(FileNotFoundError, match=r"fetch https://\S+7cdf4587.pth and put it at .*checkpoints"):
+    with pytest.raises(FileNotFoundError, match=r"no route.*: fetch https://\S+7cdf4587.pth and put it at"):
         backbone.build("resnext50_32x4d", weights="imagenet")
     with pytest.raises(ValueError, match="no IMAGENET1K_V2 weights for resnext101_64x4d"):
         backbone.build("resnext101_64x4d", weights="imagenet_v2")
+
+
+def test_imagenet_weights_are_fetched_and_their_hash_checked(tmp_path, monkeypatch, torchvision_net):
+    """Through torch's own download, from a file: another file than torchvision's is not kept."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    torch.save(torchvision_net.state_dict(), tmp_path / "copy.pth")
+    digest = sha256(tmp_path / "copy.pth")
+    fetch = torch.hub.download_url_to_file
+    url = (tmp_path / "copy.pth").as_uri()
+    monkeypatch.setattr(torch.hub, "download_url_to_file", lambda _, *rest, **how: fetch(url, *rest, **how))
+    with pytest.raises(FileNotFoundError, match=f'fetched .*expected "7cdf4587", got "{digest}"'):
+        backbone.build("resnext50_32x4d", weights="imagenet")
+    cached = tmp_path / "hub/checkpoints/resnext50_32x4d-7cdf4587.pth"
+    assert not cached.exists()
+    monkeypatch.setattr(
+        torch.hub, "download_url_to_file", lambda _, path, __, **how: fetch(url, path, digest[:8], **how)
+    )
+    monkeypatch.setattr(backbone.weights_on_disk, "_check_digest", lambda path, expected: None)
+    assert torch.equal(
+        backbone.build("resnext50_32x4d", weights="imagenet").conv1.weight, torchvision_net.conv1.weight
+    )
+    assert cached.is_file()
 
 
 def test_imagenet_weights_come_from_torchs_cache_and_are_checked(tmp_path, monkeypatch, torchvision_net):

@@ -23,7 +23,9 @@ def test_names_of_the_rooms() -> None:
         "load_osim", "write_osim", "Skeleton", "Pose", "Points", "Validity", "D3KE", "default_skeleton",
         "solve", "read_mot", "write_mot", "read_trc", "write_trc",
     }  # fmt: skip
-    assert set(d3ke_lib.nets.__all__) == {"FrameNet", "build_refiner", "losses", "load_released"}
+    assert set(d3ke_lib.nets.__all__) == {
+        "FrameNet", "build_refiner", "losses", "load_released", "export_network", "load_network",
+    }  # fmt: skip
     for room in (d3ke_lib.body, d3ke_lib.nets):
         assert all(getattr(room, name) is not None for name in room.__all__)
 

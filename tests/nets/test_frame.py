@@ -5,7 +5,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from d3ke_lib.nets import frame, losses
+from d3ke_lib.nets import backbone, frame, losses
 from d3ke_lib.nets.frame import FrameNet
 from d3ke_lib.nets.released import checkpoints
 
@@ -32,6 +32,12 @@ def test_shapes_and_ranges_at_every_size_a_batch_of_one_included(net, skeleton):
         torch.testing.assert_close(points.joints[:, 0], torch.zeros(size[0], 3))
 
 
+def test_weights_are_the_backbones_and_one_linear_layers(net):
+    head = sum(weight.numel() for weight in net.head.parameters())
+    assert head == (6 + 51 + 69) * (backbone.CHANNELS + 1)
+    assert sum(weight.numel() for weight in net.skeleton.parameters()) == 0
+
+
 def test_frames_of_a_batch_do_not_see_each_other_in_evaluation(net):
     images = torch.rand(2, 3, 64, 64)
     with torch.no_grad():
@@ -53,6 +59,35 @@ def test_squash_after_the_mean_is_another_network_with_the_same_weights(skeleton
         FrameNet(skeleton, squash="never")
 
 
+def test_camera_values_are_off_by_default_and_change_nothing_at_first(skeleton, net):
+    with_camera = frame.build(skeleton, seed=1, camera_input=True).eval()
+    state, extended = net.state_dict(), with_camera.state_dict()
+    assert extended.keys() - state.keys() == {"camera_head.weight"}
+    assert extended["camera_head.weight"].shape == (126, frame.CAMERA_VALUES)
+    assert all(torch.equal(extended[key], value) for key, value in state.items())
+    image, camera = torch.rand(2, 3, 64, 64), torch.randn(2, frame.CAMERA_VALUES)
+    with torch.no_grad():
+        plain, seen = _fields(net(image)), _fields(with_camera(image, camera))
+        assert all(torch.equal(a, b) for a, b in zip(plain, seen))
+        with_camera.camera_head.weight[6:57, 0] = 0.1  # the unique scale factors'
+        (_, larger, *_), _ = with_camera(image, camera.abs())
+    assert (larger >= seen[1]).all()
+    assert (larger > seen[1]).float().mean() > 0.9  # some factors have no amplitude
+
+
+def test_camera_values_are_given_where_they_are_read(skeleton, net):
+    image = torch.rand(2, 3, 64, 64)
+    with pytest.raises(ValueError, match=r"camera values of the crops: expected None, found \(2, 4\)"):
+        net(image, torch.zeros(2, 4))
+    with_camera = frame.build(skeleton, seed=1, camera_input=True)
+    for camera, found in ((None, "None"), (torch.zeros(2, 3), r"\(2, 3\)")):
+        with pytest.raises(ValueError, match=rf"expected \(2, 4\), found {found}"):
+            with_camera(image, camera)
+    pose, _ = with_camera(image, torch.ones(2, 4))
+    pose.scales.sum().backward()
+    assert with_camera.camera_head.weight.grad.abs().sum() > 0
+
+
 def test_autocast_is_close_to_float32_and_its_geometry_is_float32(net):
     image = torch.rand(2, 3, 64, 64)
     with torch.no_grad():
@@ -67,7 +102,7 @@ def test_autocast_is_close_to_float32_and_its_geometry_is_float32(net):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_a_gpu_answers_as_the_cpu_does_and_trains_under_autocast(skeleton, labelled, monkeypatch):
+def test_a_gpu_predicts_as_the_cpu_does_and_trains_under_autocast(skeleton, labelled, monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     net, image = frame.build(deepcopy(skeleton), seed=1).eval(), torch.rand(2, 3, 64, 64)
     with torch.no_grad():

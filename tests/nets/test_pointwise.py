@@ -36,7 +36,7 @@ def test_random_numbers_stay_untouched():
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_answers_are_the_same_without_gradients():
+def test_predictions_are_the_same_without_gradients():
     torch.manual_seed(0)
     product = Pointwise(nn.Conv2d(4, 3, 1, 2)).double()
     x = torch.randn(2, 4, 5, 5, dtype=torch.float64)

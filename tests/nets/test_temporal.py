@@ -140,7 +140,7 @@ def test_rotation_is_asked_for(skeleton, labelled):
 
 
 @pytest.mark.parametrize("causal", [False, True])
-def test_tcn_answers_a_long_sequence_as_it_answers_each_of_its_windows(causal):
+def test_tcn_predicts_for_a_long_sequence_what_it_predicts_for_each_window(causal):
     net = TCN(11, 5, window=27, channels=16, causal=causal).eval()
     for module in net.modules():
         if isinstance(module, torch.nn.BatchNorm1d):

@@ -7,12 +7,14 @@ import pytest
 import torch
 import views
 
+from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.experiment.trial import reference
 from d3ke_lib.experiment.trial.association import Seen, associate
 from d3ke_lib.experiment.trial.calibration import read_calibration
 from d3ke_lib.files import D3keError
+from d3ke_lib.landmarks.multi_step import fit_skeleton
 
-RATE = 60.0
+RATE, FRAMES = 60.0, 8
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +24,7 @@ def calibration(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def seen(calibration: Path):
-    pose, points = views.motion(24)
+    pose, points = views.motion(FRAMES)
     return pose, views.look(read_calibration(calibration), points, 4.0)
 
 
@@ -32,7 +34,7 @@ def found(calibration: Path, seen) -> reference.Reference:
 
 
 def test_known_angles_come_back_within_the_stated_uncertainty(found, seen) -> None:
-    truth = reference.observable_deg(reference.landmark_skeleton(), seen[0])
+    truth = reference.observable_deg(fit_skeleton(default_skeleton().body), seen[0])
     error = found.angles_deg - truth
     assert np.abs(error).mean() < 2.5
     ratio = np.abs(error).mean() / found.se_deg.mean()
@@ -57,7 +59,7 @@ def test_views_in_the_wrong_order_are_refused(calibration: Path, seen) -> None:
 def test_persons_are_told_apart_by_where_views_meet(calibration: Path, seen) -> None:
     """A second person 0.8 m away, found in another order by each view, and a bystander in one view."""
     cameras, first = read_calibration(calibration), seen[1]
-    aside = views.motion(24)[1] + torch.tensor([0.0, 0.0, 0.8], dtype=torch.float64)
+    aside = views.motion(FRAMES)[1] + torch.tensor([0.0, 0.0, 0.8], dtype=torch.float64)
     second = views.look(cameras, aside, 4.0)
     people = []
     for view in range(4):

@@ -5,10 +5,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.body.pose import Pose
 from d3ke_lib.experiment.trial.association import Views
 from d3ke_lib.experiment.trial.calibration import CalibratedCamera, project
-from d3ke_lib.experiment.trial.reference import LANDMARKS, landmark_skeleton
+from d3ke_lib.landmarks.multi_step import fit_skeleton
 
 FOCAL, CENTER = 1680.0, (540.0, 955.0)
 RADIAL, TANGENTIAL = (-0.046, 0.14), (0.0006, -0.0007)
@@ -52,7 +53,7 @@ def _attributes(numbers: dict[str, float]) -> str:
 
 def motion(frames: int) -> tuple[Pose, Tensor]:
     """A pose per frame (hips, knees, ankles, elbows, shoulders move) and its 33 landmarks, m in ground."""
-    skeleton = landmark_skeleton()
+    skeleton = fit_skeleton(default_skeleton().body)
     phase = torch.linspace(0, 3.0, frames, dtype=torch.float64)[:, None]
     angles = torch.zeros(frames, len(skeleton.coordinates), dtype=torch.float64)
     waves = {
@@ -65,11 +66,7 @@ def motion(frames: int) -> tuple[Pose, Tensor]:
         angles[:, column] = size * (1.2 + torch.sin(phase[:, 0] + i)) / 1.5
     pose = Pose(angles, skeleton.generic_scales.expand(frames, -1, 3))
     R = torch.eye(3, dtype=torch.float64).expand(frames, 3, 3)
-    markers = skeleton(pose._replace(R_ground_root=R)).markers + _ROOT
-    points = torch.full((frames, 33, 3), torch.nan, dtype=torch.float64)
-    for name, landmark in LANDMARKS.items():
-        points[:, landmark] = markers[:, skeleton.markers.index(name)]
-    return pose, points
+    return pose, skeleton(pose._replace(R_ground_root=R)).markers + _ROOT
 
 
 def look(cameras: tuple[CalibratedCamera, ...], points: Tensor, noise_px: float) -> Views:

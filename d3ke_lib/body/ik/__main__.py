@@ -14,16 +14,16 @@ import torch
 from jaxtyping import Float
 from tqdm import tqdm
 
-from d3ke_lib.body.command_line import INCOMPLETE, command
 from d3ke_lib.body.ik.solve import Prior, Residuals, solve
 from d3ke_lib.body.ik.tasks import read_marker_weights
 from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.opensim.motion_files import Motion, Trajectories, read_trc, write_mot
 from d3ke_lib.body.opensim.read import load_osim
+from d3ke_lib.command_line import INCOMPLETE, command
 from d3ke_lib.files import write_text
 
 
-@command
+@command()
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     body = load_osim(options.model, options.markers)

@@ -15,7 +15,7 @@ from d3ke_lib.body.ik.normal_equations import is_even
 from d3ke_lib.body.ik.root_alignment import align_root
 
 KEY_EVERY = 8  # frames
-FULL_TURN = 2 * math.pi
+_FULL_TURN = 2 * math.pi
 OUTLYING = 1.5  # × the median error: a frame that fits so badly is tried again
 _JUMP = 0.6  # rad (m for slides) between key frames: more is not taken for motion without a trial
 NEAR = 1e-2  # the damping to begin with where a solution is near
@@ -61,15 +61,15 @@ def unwind(problem: Problem, unknown: Float[Tensor, "frame unknown"]) -> Float[T
     a frame that would leave the range stays.
     """
     axes, count = problem.axes, len(problem.low)
-    turns = ((unknown[1:] - unknown[:-1]) / FULL_TURN).round()
-    lap = ((unknown - problem.usual) / FULL_TURN).round()
+    turns = ((unknown[1:] - unknown[:-1]) / _FULL_TURN).round()
+    lap = ((unknown - problem.usual) / _FULL_TURN).round()
     if not bool(turns.any() | lap.any()):
         return unknown
     alone = ~torch.isin(torch.arange(count, device=unknown.device), axes.further)
     rotates = axes.amount[:count] < len(problem.skeleton.rotations)
-    wide = rotates & alone & (problem.high - problem.low > FULL_TURN)
-    near = unknown - FULL_TURN * torch.cat([torch.zeros_like(unknown[:1]), turns.cumsum(0)])
-    near = near - FULL_TURN * ((near.mean(0) - problem.usual) / FULL_TURN).round()
+    wide = rotates & alone & (problem.high - problem.low > _FULL_TURN)
+    near = unknown - _FULL_TURN * torch.cat([torch.zeros_like(unknown[:1]), turns.cumsum(0)])
+    near = near - _FULL_TURN * ((near.mean(0) - problem.usual) / _FULL_TURN).round()
     even = is_even(problem.drive, axes, unknown)
     return torch.where(wide & even & (near >= problem.low) & (near <= problem.high), near, unknown)
 

@@ -18,15 +18,15 @@ from d3ke_lib.body.ik.solve import Prior, Residuals, prepare, solve, solve_windo
 from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.pose import Pose
 
-FRAMES = 24  # that decide the size, evenly spread over those with a marker
+_FRAMES = 24  # that decide the size, evenly spread over those with a marker
 _RIDGE = 1e-6  # m²/rad²: directions of a frame's coordinates that no marker sees
 _DAMPING = 1e-3  # at the start, times the cost
-STEPS = 6  # of a round
+_STEPS = 6  # of a round
 _SAVED = 1e-3  # a step or round that saves less of the cost is the last
 _SMALLEST, _LARGEST = 0.3, 3.0  # ratios that a subject may have to the file
 
 
-class Size(NamedTuple):
+class _Size(NamedTuple):
     """Ratios to the file's factors, tied; `index` (body, 3) says which one scales which axis.
 
     The index after the last stands for bodies that a spec leaves out: they keep the file's factors.
@@ -39,10 +39,10 @@ class Size(NamedTuple):
         return generic * torch.cat([self.ratio, torch.ones_like(self.ratio[:1])])[self.index]
 
 
-class State(NamedTuple):
+class _State(NamedTuple):
     """Where the search stands; `cost` is Σ weight · distance² plus what straying from the file costs."""
 
-    size: Size
+    size: _Size
     unknown: Float[Tensor, "frame unknown"]
     cost: Float[Tensor, ""]
     damping: float
@@ -52,7 +52,7 @@ def solve_with_scales(
     skeleton: Skeleton,
     markers: Float[Tensor, "frame marker 3"],
     *,
-    weights: Float[Tensor, " marker"] | None = None,
+    weights: Float[Tensor, "*rows marker"] | None = None,
     prior: Prior | None = None,
     spread: float = 0.1,
     noise: float = 2e-3,
@@ -64,36 +64,55 @@ def solve_with_scales(
     off by about `spread` of itself, markers by `noise` (m, for weight 1): what they do not tell stays as in
     the file. Raises ValueError when no marker is seen at all.
     """
+    scales = find_scales(skeleton, markers, weights=weights, spread=spread, noise=noise, rounds=rounds)
+    return solve(skeleton, markers, weights=weights, scales=scales, prior=prior)
+
+
+def find_scales(
+    skeleton: Skeleton,
+    markers: Float[Tensor, "frame marker 3"],
+    *,
+    weights: Float[Tensor, " marker"] | None = None,
+    spread: float = 0.1,
+    noise: float = 2e-3,
+    rounds: int = 8,
+    prior: Prior | None = None,
+) -> Float[Tensor, "body 3"]:
+    """The scale factors of `solve_with_scales`, from a few of the frames, without the motion.
+
+    `prior`: what it believes of the poses of single frames.
+    """
     seen = torch.nonzero(markers.isfinite().all(-1).any(-1))[:, 0]
     if not len(seen):
         raise ValueError(f"{skeleton.body.source}: none of {len(markers)} frames has a marker")
-    some = seen[torch.linspace(0, len(seen) - 1, min(FRAMES, len(seen))).long().to(seen.device)]
-    problem = prepare(skeleton, markers[some], weights, None, "clamped", None)
-    size = fitted(problem, _tied(skeleton, problem), (noise / spread) ** 2, rounds)
-    return solve(skeleton, markers, weights=weights, scales=_of(skeleton, problem, size), prior=prior)
+    some = seen[torch.linspace(0, len(seen) - 1, min(_FRAMES, len(seen))).long().to(seen.device)]
+    own = weights[some] if weights is not None and weights.ndim == 2 else weights
+    problem = prepare(skeleton, markers[some], own, None, "clamped", prior)
+    size = _fitted(problem, _tied(skeleton, problem), (noise / spread) ** 2, rounds)
+    return _of(skeleton, problem, size)
 
 
-def fitted(problem: Problem, size: Size, firmness: float, rounds: int) -> Size:
+def _fitted(problem: Problem, size: _Size, firmness: float, rounds: int) -> _Size:
     """The size that, with the best pose found for each frame, costs least.
 
     One frame caught in a wrong pose (a shoulder turned over itself) bends the size for all; so poses are
     looked for anew at each better size, and each frame keeps the better of its two.
     """
     unknown = _afresh(problem, size)
-    state = State(size, unknown, _cost(problem, size, unknown, firmness), _DAMPING)
+    state = _State(size, unknown, _cost(problem, size, unknown, firmness), _DAMPING)
     for _ in range(rounds):
         before = state.cost
         state = _refined(problem, state, firmness)
         unknown = _better(_at(problem, state.size), state.unknown, _afresh(problem, state.size))
-        state = State(state.size, unknown, _cost(problem, state.size, unknown, firmness), _DAMPING)
+        state = _State(state.size, unknown, _cost(problem, state.size, unknown, firmness), _DAMPING)
         if before - state.cost < _SAVED * before:
             break
     return _refined(problem, state, firmness).size
 
 
-def _refined(problem: Problem, state: State, firmness: float) -> State:
+def _refined(problem: Problem, state: _State, firmness: float) -> _State:
     """Levenberg–Marquardt over ratios and all frames' coordinates."""
-    for _ in range(STEPS):
+    for _ in range(_STEPS):
         trial = _improved(problem, state, firmness)
         saved = state.cost - trial.cost
         if saved > 0:
@@ -105,7 +124,7 @@ def _refined(problem: Problem, state: State, firmness: float) -> State:
     return state
 
 
-def _afresh(problem: Problem, size: Size) -> Float[Tensor, "frame unknown"]:
+def _afresh(problem: Problem, size: _Size) -> Float[Tensor, "frame unknown"]:
     everything = slice(0, len(problem))
     return solve_window(_at(problem, size), None, (everything, everything), None, 40).unknown
 
@@ -115,42 +134,42 @@ def _better(problem: Problem, old: Tensor, new: Tensor) -> Float[Tensor, "frame 
     return torch.where(cheaper[:, None], new, old)
 
 
-def _tied(skeleton: Skeleton, problem: Problem) -> Size:
+def _tied(skeleton: Skeleton, problem: Problem) -> _Size:
     """Ratios of 1 for the bodies of the whole model; those that a spec leaves out stay as they are."""
     whole = problem.skeleton
     if skeleton.spec is None:
         index = torch.arange(3 * len(whole.bodies)).reshape(-1, 3)
-        return Size(torch.ones(index.numel()).to(whole.ranges), index.to(whole.ranges.device))
+        return _Size(torch.ones(index.numel()).to(whole.ranges), index.to(whole.ranges.device))
     count = len(skeleton.scale_middle)
     index = torch.full((len(whole.bodies), 3), count)
     index[[whole.bodies.index(name) for name in skeleton.bodies]] = skeleton.scale_index.cpu()
-    return Size(torch.ones(count).to(whole.ranges), index.to(whole.ranges.device))
+    return _Size(torch.ones(count).to(whole.ranges), index.to(whole.ranges.device))
 
 
-def _of(skeleton: Skeleton, problem: Problem, size: Size) -> Float[Tensor, "body 3"]:
+def _of(skeleton: Skeleton, problem: Problem, size: _Size) -> Float[Tensor, "body 3"]:
     rows = [problem.skeleton.bodies.index(name) for name in skeleton.bodies]
     return size.scales(problem.skeleton.generic_scales)[rows]
 
 
-def _improved(problem: Problem, state: State, firmness: float) -> State:
+def _improved(problem: Problem, state: _State, firmness: float) -> _State:
     """One damped Gauss–Newton step for both; then the coordinates settle at the new size."""
     by_size, by_angle = _steps(problem, state, firmness)
     size = state.size._replace(ratio=(state.size.ratio + by_size).clamp(_SMALLEST, _LARGEST))
     moved = problem.moved(state.unknown, by_angle.clamp(-STEP_CAP, STEP_CAP))
     unknown = descend(_at(problem, size), moved, 3).unknown
-    return State(size, unknown, _cost(problem, size, unknown, firmness), state.damping)
+    return _State(size, unknown, _cost(problem, size, unknown, firmness), state.damping)
 
 
-def _at(problem: Problem, size: Size) -> Problem:
+def _at(problem: Problem, size: _Size) -> Problem:
     scales = size.scales(problem.skeleton.generic_scales)
     return replace(problem, scales=scales, link=links(problem.skeleton, scales))
 
 
-def _cost(problem: Problem, size: Size, unknown: Tensor, firmness: float) -> Tensor:
+def _cost(problem: Problem, size: _Size, unknown: Tensor, firmness: float) -> Tensor:
     return _at(problem, size).cost(unknown).sum() + firmness * (size.ratio - 1).square().sum()
 
 
-def _steps(problem: Problem, state: State, firmness: float) -> tuple[Tensor, Tensor]:
+def _steps(problem: Problem, state: _State, firmness: float) -> tuple[Tensor, Tensor]:
     """Steps of ratios and coordinates from the joint normal equations; the active set stays."""
     size, unknown = state.size, state.unknown
     here = _at(problem, size)
@@ -173,7 +192,7 @@ def _steps(problem: Problem, state: State, firmness: float) -> tuple[Tensor, Ten
 
 
 def _columns(
-    problem: Problem, size: Size, unknown: Tensor
+    problem: Problem, size: _Size, unknown: Tensor
 ) -> tuple[Float[Tensor, "3 marker frame"], Float[Tensor, "tied 3 marker frame"]]:
     """Markers, and how they move with each ratio: differences are exact, as they are linear in the ratios."""
     markers, found = problem.markers(unknown), []

@@ -14,7 +14,7 @@ from d3ke_lib.body.kinematics import Skeleton
 
 STEP_CAP = 0.5  # rad (m for slides): a linearisation says nothing further away
 TOLERANCE = 1e-5  # m: nobody needs markers to fit closer
-STILL = 1e-4  # a frame rests when a step promises to save less than this share of its cost
+_STILL = 1e-4  # a frame rests when a step promises to save less than this share of its cost
 _SETTLED = 1e-3  # the same for frames solved together
 _NEARLY_ALL = 0.95  # of the frames: the others are worth steps of their own
 _EPSILON = 1e-6  # of the mean curvature: what keeps a direction that no marker sees from dividing by zero
@@ -158,7 +158,7 @@ def _improve(problem: Problem, state: _State) -> _State:
     trial = problem.moved(state.unknown, step)
     there = problem.equations(trial)
     better = there.cost < at.cost
-    little = promised < STILL * at.cost + problem.negligible
+    little = promised < _STILL * at.cost + problem.negligible
     done = little & ((state.damping < 10.0) | state.done)  # a frame at rest may well refuse further steps
     damping = (state.damping * torch.where(better, 0.2, 5.0)).clamp(1e-6, 1e6)
     if bool(better.all()):
@@ -207,7 +207,7 @@ def settle(
     Gauss–Newton with a little damping, until nearly all frames rest, or `everyone`.
     """
     damping, rested = 1e-3, torch.zeros(len(unknown), dtype=torch.bool, device=unknown.device)
-    at, bent = problem.equations(unknown), bending(unknown)
+    at, bent = problem.equations(unknown), _bending(unknown)
     stiffness = stiffness.expand_as(bent)
     for _ in range(iterations):
         descent = at.descent - _bending_adjoint(stiffness * bent)
@@ -216,7 +216,7 @@ def settle(
         step = _joint_step(at.hessian, active, damping * at.cost, stiffness, descent)
         rested = (descent * step).sum(-1) < _SETTLED * at.cost + problem.negligible
         trial = problem.moved(unknown, step.clamp(-STEP_CAP, STEP_CAP))
-        there, bent_there = problem.equations(trial), bending(trial)
+        there, bent_there = problem.equations(trial), _bending(trial)
         saved = (at.cost - there.cost).sum() + (stiffness * (bent.square() - bent_there.square())).sum()
         if saved > 0:
             unknown, at, bent = trial, there, bent_there
@@ -226,13 +226,13 @@ def settle(
     return Descent(unknown, at.cost, rested)
 
 
-def bending(rows: Float[Tensor, "frame unknown"]) -> Float[Tensor, "inner unknown"]:
+def _bending(rows: Float[Tensor, "frame unknown"]) -> Float[Tensor, "inner unknown"]:
     """Second differences over time."""
     return rows[2:] - 2 * rows[1:-1] + rows[:-2]
 
 
 def _bending_adjoint(bent: Float[Tensor, "inner unknown"]) -> Float[Tensor, "frame unknown"]:
-    """The transpose of `bending`."""
+    """The transpose of `_bending`."""
     return _spread(bent, (1, -2, 1))
 
 

@@ -17,21 +17,21 @@ from d3ke_lib.body.opensim.functions import Function
 from d3ke_lib.body.tree import PosedTree, pose_tree
 
 
-class Affine(NamedTuple):
+class _Affine(NamedTuple):
     """slope · rows[row] + offset, a constant where slope is 0."""
 
     row: int
     slope: float
     offset: float
 
-    def through(self, slope: float, offset: float) -> "Affine":
-        return Affine(self.row, slope * self.slope, slope * self.offset + offset)
+    def through(self, slope: float, offset: float) -> "_Affine":
+        return _Affine(self.row, slope * self.slope, slope * self.offset + offset)
 
 
 class _FunctionTable:
     """Piecewise polynomials evaluated together, each at `slope · rows[row] + offset`."""
 
-    def __init__(self, functions: list[Function], inputs: list[Affine], like: Tensor) -> None:
+    def __init__(self, functions: list[Function], inputs: list[_Affine], like: Tensor) -> None:
         pieces = max(len(f.knots) for f in functions)
         degree = max(len(row) for f in functions for row in f.coefficients)
         knots = torch.full((len(functions), pieces), torch.inf, dtype=torch.float64)
@@ -58,7 +58,7 @@ class _FunctionTable:
         return value, slope * self.slope
 
 
-def _columns(affine: list[Affine], like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _columns(affine: list[_Affine], like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     rows = torch.tensor([a.row for a in affine], dtype=torch.long, device=like.device)
     numbers = torch.tensor([(a.slope, a.offset) for a in affine], dtype=torch.float64).reshape(-1, 2)
     slope, offset = numbers.to(like).T[..., None].unbind(0)
@@ -136,11 +136,11 @@ def _joint_axes(skeleton: Skeleton) -> list[tuple[int, float, float, Function | 
 
 def _coordinate_columns(
     skeleton: Skeleton, free: list[int], rest: list[float]
-) -> tuple[list[Affine], list[_FunctionTable], list[int]]:
+) -> tuple[list[_Affine], list[_FunctionTable], list[int]]:
     """Columns of coordinate values by rows; what couplers append to the rows; the unknown behind a row."""
     order = {index: i for i, index in enumerate(free)}
     columns = [
-        Affine(order[given], 1.0, 0.0) if given in order else Affine(0, 0.0, ([*rest, 0.0])[given])
+        _Affine(order[given], 1.0, 0.0) if given in order else _Affine(0, 0.0, ([*rest, 0.0])[given])
         for given in skeleton.coordinate_source.tolist()
     ]
     parts = (getattr(skeleton, f"coupled_{part}").tolist() for part in ("source", "slope", "offset"))
@@ -154,13 +154,13 @@ def _coordinate_columns(
             columns[dependent] = _constant(function, at)
         else:
             tables.append(_FunctionTable([function], [at], skeleton.ranges))
-            columns[dependent] = Affine(len(owner), 1.0, 0.0)
+            columns[dependent] = _Affine(len(owner), 1.0, 0.0)
             owner.append(owner[at.row])
     return columns, tables, owner
 
 
-def _constant(function: Function, at: Affine) -> Affine:
-    return Affine(0, 0.0, float(function(torch.tensor(at.offset, dtype=torch.float64))))
+def _constant(function: Function, at: _Affine) -> _Affine:
+    return _Affine(0, 0.0, float(function(torch.tensor(at.offset, dtype=torch.float64))))
 
 
 class Links(NamedTuple):
@@ -175,9 +175,9 @@ class Links(NamedTuple):
 
 def links(skeleton: Skeleton, scales: Float[Tensor, "*frame body 3"]) -> Links:
     """Links and slides of the skeleton scaled by absolute `scales`, m."""
-    ratio = skeleton._ratios(scales.reshape(-1, *scales.shape[-2:]))
+    ratio = skeleton.scale_ratios(scales.reshape(-1, *scales.shape[-2:]))
     own = skeleton.link.T[..., None] * ratio.index_select(1, skeleton.link_source)
-    stretch = skeleton._stretch(ratio.index_select(1, skeleton.ratio_source))
+    stretch = skeleton.slide_stretch(ratio.index_select(1, skeleton.ratio_source))
     slide = skeleton.slide_direction[..., None] * stretch
     return Links(own, slide.index_select(2, skeleton.slide_slots))
 
@@ -202,4 +202,4 @@ def posed(
     if len(slides):
         moved = (link.slide * slides.unflatten(0, (3, -1))).sum(1)
         own = own.index_add(1, skeleton.slide_slots, moved)
-    return Posed(pose_tree(skeleton._tree("every", root_given=False), rotations, own), slope)
+    return Posed(pose_tree(skeleton.kinematic_tree("every", root_given=False), rotations, own), slope)

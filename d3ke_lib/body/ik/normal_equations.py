@@ -106,7 +106,7 @@ def _twists(
 ) -> Float[Tensor, "6 axis frame"]:
     """Angular velocity and the velocity of the point at the center, for unit speed of each unknown."""
     parent = at.tree.R.index_select(2, skeleton.parent_slots)
-    moving = skeleton._tree("every", root_given=False)
+    moving = skeleton.kinematic_tree("every", root_given=False)
     frames = axis_frames(moving, at.tree.rotations, parent)
     rotated = rotate(frames, moving.axis.expand(-1, -1, frames.shape[-1])).index_select(1, axes.rotation)
     kinds = [rotated]

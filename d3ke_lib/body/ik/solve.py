@@ -18,27 +18,14 @@ from d3ke_lib.body.ik.initialise import KEY_EVERY, NEAR, OUTLYING, initial_unkno
 from d3ke_lib.body.ik.least_squares import Descent, Problem, descend, settle
 from d3ke_lib.body.ik.linkage import links, transmission
 from d3ke_lib.body.ik.normal_equations import axes_of
+from d3ke_lib.body.ik.prior import Prior, pull_of
 from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.pose import Pose
 
 _SPEED = 4.0  # half ranges per s: what a coordinate may well do
-WINDOW, OVERLAP = 960, 24  # frames solved together, and how many of them are solved twice
-FULL_TURN = 6.3  # rad: ranges beyond this bound nothing
+_WINDOW, _OVERLAP = 960, 24  # frames solved together, and how many of them are solved twice
+_FULL_TURN = 6.3  # rad: ranges beyond this bound nothing
 _FARTHEST = 3.14  # rad or m: what counts as half of a wide range; who turns further comes round again
-
-
-class Prior(NamedTuple):
-    """What is believed before the markers are seen; they are off by `noise`, m, per axis (for weight 1).
-
-    Coordinates accelerate by about `acceleration` half ranges per s² and stand about `spread` half ranges off
-    their middle, which matters only where no marker sees them, or two turn about one axis (in D3KE's body
-    shoulder_rot and shoulder1_r2) and only their sum is seen. No half range counts for more than half a turn.
-    """
-
-    rate: float  # frames per second
-    noise: float = 2e-3
-    acceleration: float = 20.0
-    spread: float = 1.0
 
 
 class Residuals(NamedTuple):
@@ -63,7 +50,7 @@ def solve(
     skeleton: Skeleton,
     markers: Float[Tensor, "frame marker 3"],
     *,
-    weights: Float[Tensor, " marker"] | None = None,
+    weights: Float[Tensor, "*rows marker"] | None = None,
     scales: Float[Tensor, "*frame body 3"] | None = None,
     start: Float[Tensor, "*frame coord"] | None = None,
     bounds: Literal["clamped", "all", "none"] = "clamped",
@@ -73,13 +60,13 @@ def solve(
 ) -> tuple[Pose, Residuals]:
     """Coordinates (rad, m) that bring the skeleton's markers to `markers` (ground, m; NaN = missing).
 
-    Minimises Σ weight · distance² in each frame, plus what `prior` adds. Locked coordinates keep their
-    default, coupled ones follow; `bounds`: whose range holds, that of coordinates the file clamps (as in
-    OpenSim), of all, of none. With a spec the selected coordinates, the root's rotation and its place are
-    solved for. Runs in the dtype and on the device of the skeleton. Raises ValueError on wrong shapes,
-    for a model with loops of joints and when no marker is seen at all; warns of `UnseenFrames`. A frame that
-    did not converge is marked in the residuals. `progress` is called with the number of frames of each part
-    that is solved.
+    Minimises Σ weight · distance² in each frame, plus what `prior` adds; weights are per marker, or per
+    frame and marker. Locked coordinates keep their default, coupled ones follow; `bounds`: whose range
+    holds, that of coordinates the file clamps (as in OpenSim), of all, of none. With a spec the selected
+    coordinates, the root's rotation and its place are solved for. Runs in the dtype and on the device of
+    the skeleton. Raises ValueError on wrong shapes, for a model with loops of joints and when no marker is
+    seen at all; warns of `UnseenFrames`. A frame that did not converge is marked in the residuals.
+    `progress` is called with the number of frames of each part that is solved.
     """
     problem = prepare(skeleton, markers, weights, scales, bounds, prior)
     given = None if start is None else _given(skeleton, problem, start)
@@ -116,8 +103,9 @@ def _weights(skeleton: Skeleton, markers: Tensor, weights: Tensor | None) -> Flo
         raise ValueError(f"{source}: expected {count} markers, as skeleton.markers, found {markers.shape[1]}")
     if weights is None:
         weights = skeleton.marker_weights if skeleton.spec else torch.ones(count)
-    if len(weights) != count or not (weights >= 0).all():
-        raise ValueError(f"{source}: expected {count} weights of 0 or more, found {len(weights)}")
+    if weights.shape not in ((count,), markers.shape[:2]) or not (weights >= 0).all():
+        found = f"{tuple(weights.shape)}, least {weights.min():g}"
+        raise ValueError(f"{source}: expected {count} weights of 0 or more (or per frame), found {found}")
     weight = weights.to(markers) * markers.isfinite().all(-1)
     unseen = (weight == 0).all(-1)
     if unseen.all():
@@ -150,9 +138,9 @@ def _problem(
     bounded = {"clamped": clamped, "all": torch.ones_like(clamped), "none": torch.zeros_like(clamped)}[bounds]
     default = torch.tensor([known[name].default for name in names]).to(markers)
     # OpenSim, too, leaves a clamped coordinate that no marker sees in the middle of its range.
-    usual = torch.where(clamped & (high - low < 4 * FULL_TURN), (low + high) / 2, default)
+    usual = torch.where(clamped & (high - low < 4 * _FULL_TURN), (low + high) / 2, default)
     reach = ((high - low) / 2).clamp(0.05, _FARTHEST)
-    pull = (prior.noise / (prior.spread * reach)).square() if prior else torch.zeros_like(low)
+    usual, pull = pull_of(prior, skeleton.coordinates, names, usual, reach)
     rest, scales = _at_rest(skeleton, whole), _scales(skeleton, whole, scales)
     drive = transmission(whole, indices, rest)
     return Problem(
@@ -200,11 +188,11 @@ def _given(skeleton: Skeleton, problem: Problem, start: Tensor) -> Float[Tensor,
 
 def _windows(frames: int, prior: Prior | None) -> list[tuple[slice, slice]]:
     """(frames to solve together, which of those to keep); with a prior they overlap."""
-    overlap = OVERLAP if prior else 0
-    starts = range(0, max(frames - overlap, 1), WINDOW - overlap)
+    overlap = _OVERLAP if prior else 0
+    starts = range(0, max(frames - overlap, 1), _WINDOW - overlap)
     windows = []
     for first in starts:
-        last = min(first + WINDOW, frames)
+        last = min(first + _WINDOW, frames)
         end = frames - first if last == frames else last - first - overlap // 2
         windows.append((slice(first, last), slice(overlap // 2 if first else 0, end)))
     return windows
@@ -252,13 +240,13 @@ def _around(frames: Bool[Tensor, " frame"]) -> list[tuple[slice, slice]]:
     """(frames to solve again, which of those to keep) about the frames named, those nearby together."""
     parts, last = [], len(frames)
     for at in torch.nonzero(frames)[:, 0].tolist():
-        if parts and at - OVERLAP <= parts[-1][1]:
+        if parts and at - _OVERLAP <= parts[-1][1]:
             parts[-1][1] = at
         else:
             parts.append([at, at])
-    half, windows = OVERLAP // 2, []
+    half, windows = _OVERLAP // 2, []
     for first, final in parts:
-        start, stop = max(first - OVERLAP, 0), min(final + OVERLAP + 1, last)
+        start, stop = max(first - _OVERLAP, 0), min(final + _OVERLAP + 1, last)
         keep = slice(max(first - half, 0) - start, min(final + half + 1, last) - start)
         windows.append((slice(start, stop), keep))
     return windows

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from d3ke_lib.body.opensim.functions import Function
 from d3ke_lib.files import D3keError
 
-Vector = tuple[float, float, float]
+_Vector = tuple[float, float, float]
 IDENTITY_SCALE = (1.0, 1.0, 1.0)
 
 
@@ -19,9 +19,9 @@ class Segment:
 
     name: str
     mass: float
-    mass_center: Vector
+    mass_center: _Vector
     inertia: tuple[float, ...]
-    scale_factors: Vector
+    scale_factors: _Vector
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Offset:
     """A frame fixed to a body: translation m, orientation as XYZ body-fixed angles in rad."""
 
     body: str
-    translation: Vector
-    orientation: Vector
+    translation: _Vector
+    orientation: _Vector
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Axis:
     """A rotation about, or a translation along, `axis` by `function(coordinate)`."""
 
     coordinate: str | None
-    axis: Vector
+    axis: _Vector
     function: Function
 
 
@@ -83,7 +83,7 @@ class Marker:
 
     name: str
     body: str
-    location: Vector
+    location: _Vector
 
 
 @dataclass(frozen=True)

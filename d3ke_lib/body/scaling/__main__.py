@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from d3ke_lib.body.command_line import command
 from d3ke_lib.body.opensim.motion_files import read_trc
 from d3ke_lib.body.opensim.read import load_osim
 from d3ke_lib.body.opensim.write import write_osim
 from d3ke_lib.body.scaling.factors import D3KE_MEASUREMENTS, scale_factors
 from d3ke_lib.body.scaling.setup_file import ScaleSetup, read_scale_setup
+from d3ke_lib.command_line import command
 
 
-@command
+@command()
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     setup = ScaleSetup(D3KE_MEASUREMENTS, {}, None, None, True)

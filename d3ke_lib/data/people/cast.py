@@ -22,6 +22,7 @@ class People(NamedTuple):
     vertices: Chart
     texels: Chart
     joints: tuple[str, ...]  # the skeleton's
+    bodies: tuple[str, ...]  # the skeleton's
 
 
 class DressedSubject(NamedTuple):
@@ -35,7 +36,7 @@ def load_people(path: Path, skeleton: Skeleton) -> People:
     """`path`: from `prepare_template`; `skeleton`: our own body, float64. Raises as `load_template`."""
     template = load_template(path)
     vertices = chart_vertices(template, skeleton.bodies)
-    return People(template, vertices, chart_texels(vertices, template), skeleton.joints)
+    return People(template, vertices, chart_texels(vertices, template), skeleton.joints, skeleton.bodies)
 
 
 def draw_person(

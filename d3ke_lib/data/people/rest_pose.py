@@ -57,9 +57,9 @@ class _Fit:
     def __init__(self, source: MakeHuman, skeleton: Skeleton, vertices: Float[Tensor, "vertex 3"]) -> None:
         self.skeleton = skeleton
         self.inner, self.outer = find_joints(skeleton), find_skin_markers(skeleton)
-        self.joints = torch.from_numpy(centres(source, JOINTS.values())) @ vertices
+        self.joints = torch.from_numpy(centres(source, JOINTS.values(), vertices.numpy()))
         names = [f"{side}-finger-{finger}-1" for side in "lr" for finger in (2, 5)]
-        knuckles = torch.from_numpy(centres(source, names)) @ vertices
+        knuckles = torch.from_numpy(centres(source, names, vertices.numpy()))
         self.thumbwards = normalize(knuckles[0::2] - knuckles[1::2], dim=-1)
         self.wrists = [[skeleton.markers.index(f"{s}{end}WR") for s in "LR"] for end in "IO"]
         self.stiff = torch.tensor(

@@ -19,7 +19,7 @@ from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.data.people.correspondence import BODIES, JOINTS, SIDED
 from d3ke_lib.data.people.makehuman import MakeHuman, centres, open_makehuman
 from d3ke_lib.data.people.rest_pose import fit_rest_pose
-from d3ke_lib.files import D3keError, replacing
+from d3ke_lib.files import D3keError, locked, replacing
 
 FILE = "people.safetensors"
 AGES, SEXES, LEVELS = ("young", "old"), ("female", "male"), ("min", "average", "max")
@@ -87,9 +87,9 @@ def _make_template(source: MakeHuman, skeleton: Skeleton) -> Template:
     """From the assets; half a minute. `skeleton`: our own body, float64."""
     names = shape_names()
     shapes = np.stack([_shape_of(source, name) for name in names])
-    middle = source.vertices + np.tensordot(reference_weights().numpy(), shapes, 1)
+    # Products are summed one after the other: a matrix product's order depends on the processor.
+    middle = source.vertices + sum(w * shape for w, shape in zip(reference_weights().tolist(), shapes) if w)
     kept, triangles, part = _lighten(source, middle)
-    to_joints, to_landmarks = centres(source, JOINTS.values()), centres(source, LANDMARKS)
     reference = torch.from_numpy(middle)
     skin = torch.arange(_len_body(source))
     rest, surface_markers = fit_rest_pose(source, skeleton, reference, skin)
@@ -100,13 +100,13 @@ def _make_template(source: MakeHuman, skeleton: Skeleton) -> Template:
     return Template(
         torch.from_numpy(source.vertices[kept]),
         torch.from_numpy(shapes[:, kept]),
-        torch.from_numpy(to_joints @ source.vertices),
-        torch.from_numpy(to_joints @ shapes),
+        torch.from_numpy(centres(source, JOINTS.values(), source.vertices)),
+        torch.from_numpy(centres(source, JOINTS.values(), shapes)),
         torch.from_numpy(triangles),
         torch.from_numpy(part),
         body,
         weight,
-        torch.from_numpy(to_landmarks) @ reference,
+        torch.from_numpy(centres(source, LANDMARKS, middle)),
         torch.arange(len(kept) - len(under), len(kept)),
         rest.angles,
         rest.R_ground_root,
@@ -219,11 +219,19 @@ def blend(
 def prepare_template(folder: Path, skeleton: Skeleton) -> Path:
     """The template's file in `folder`, made where absent (half a minute, and a download of 48 MB).
 
-    `skeleton`: our own body in float64. Raises D3keError as `fetch_wheel`.
+    `skeleton`: our own body in float64. One process makes it, others wait. Raises D3keError as `fetch_wheel`.
     """
     path = folder / FILE
+    if path.is_file():
+        return path
+    with locked(folder / "people.lock"):
+        _write_template(path, skeleton)
+    return path
+
+
+def _write_template(path: Path, skeleton: Skeleton) -> None:
     if not path.is_file():
-        made = _make_template(open_makehuman(folder), skeleton)
+        made = _make_template(open_makehuman(path.parent), skeleton)
         exact = ("rest_angles", "rest_rotation")
         tensors = {
             name: (value if name in exact or not value.is_floating_point() else value.float()).contiguous()
@@ -231,7 +239,6 @@ def prepare_template(folder: Path, skeleton: Skeleton) -> Path:
         }
         with replacing(path) as partial:
             save_file(tensors, partial)
-    return path
 
 
 def load_template(path: Path) -> Template:

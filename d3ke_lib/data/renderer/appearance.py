@@ -79,15 +79,15 @@ class _Draw:
     """Named draws from one generator."""
 
     generator: torch.Generator
-    plausible: bool = False  # hues of inhabited rooms
+    held_out: bool = False  # hues that only held-out rooms have
 
     def within(self, low: int | float, high: int | float) -> float:
         return low + (high - low) * torch.rand((), generator=self.generator).item()
 
     def hue(self) -> float:
-        """0 to 1: any, or warm in three of four cases and else bluish."""
-        if not self.plausible:
-            return self.within(0, 1)
+        """0 to 1: warm in three of four cases and else bluish; held out: green or purple."""
+        if self.held_out:
+            return self.within(0.24, 0.42) if self.within(0, 1) < 0.5 else self.within(0.74, 0.9)
         return self.within(0.04, 0.14) if self.within(0, 1) < 0.75 else self.within(0.5, 0.64)
 
     def one(self, choices: tuple) -> object:
@@ -184,12 +184,13 @@ def draw_light(generator: torch.Generator) -> Light:
 _ROWS, _COLUMNS = 128, 256
 
 
-def draw_room(generator: torch.Generator, plausible: bool = False) -> Room:
+def draw_room(generator: torch.Generator, held_out: bool = False) -> Room:
     """A room around BMLmovi's cameras (about y = −5 m and x = −4 m); walls 2.2 to 5 m behind the origin.
 
-    `plausible`: the colours of inhabited rooms, mostly warm and pale, instead of any.
+    Colours are those of inhabited rooms, mostly warm and pale; `held_out`: more colourful, green or purple,
+    over a chequered floor.
     """
-    draw = _Draw(generator, plausible)
+    draw = _Draw(generator, held_out)
     low = torch.tensor([-draw.within(5.6, 8), -draw.within(5.6, 8)])
     high = torch.tensor([draw.within(2.2, 5), draw.within(2.2, 5)])
     texture = torch.cat((_wallpaper(draw), _flooring(draw)), 1)
@@ -208,9 +209,9 @@ def _wallpaper(draw: _Draw) -> Float[Tensor, "3 row column"]:
 
 
 def _tinted(draw: _Draw, saturation: float, low: float, high: float) -> Float[Tensor, "3 row column"]:
-    if draw.plausible:
-        saturation, low = 0.7 * saturation, (low + high) / 2
-    color = colorsys.hsv_to_rgb(draw.hue(), draw.within(0, saturation), draw.within(low, high))
+    pale, low = 0.7 * saturation, (low + high) / 2
+    strength = draw.within(0.7 * saturation, 1.2 * saturation) if draw.held_out else draw.within(0, pale)
+    color = colorsys.hsv_to_rgb(draw.hue(), strength, draw.within(low, high))
     return torch.tensor(color)[:, None, None].repeat(1, _ROWS, _COLUMNS)
 
 
@@ -219,9 +220,8 @@ def _clouds(draw: _Draw, strength: float) -> Float[Tensor, "3 row column"]:
     total = torch.zeros(3, _ROWS, _COLUMNS)
     for octave in range(3):
         shape = (1, 3, 4 * 2 ** (2 * octave), 8 * 2 ** (2 * octave))
-        noise = torch.randn(shape, generator=draw.generator)
-        tint = 0.05 if draw.plausible else 0.3
-        noise = (1 - tint) * noise.mean(1, keepdim=True) + tint * noise
+        noise = 2 * torch.rand(shape, generator=draw.generator) - 1
+        noise = 0.95 * noise[:, :1] + 0.05 * noise
         total += F.interpolate(noise, (_ROWS, _COLUMNS), mode="bilinear")[0] * strength / (1 + octave)
     return total
 
@@ -239,11 +239,15 @@ def _draw_framed(draw: _Draw, wall: Tensor) -> None:
 
 
 def _flooring(draw: _Draw) -> Float[Tensor, "3 row column"]:
-    """Carpet, planks along y, or tiles."""
+    """Carpet, planks along y, or tiles; chequers where held out."""
     floor = _tinted(draw, saturation=0.3, low=0.25, high=0.8) + _clouds(draw, 0.05)
-    kind = draw.one(("carpet", "planks", "tiles"))
+    kind = "chequers" if draw.held_out else draw.one(("carpet", "planks", "tiles"))
+    if kind == "chequers":
+        row, column = torch.arange(_ROWS)[:, None] // (_ROWS // 8), torch.arange(_COLUMNS) // (_COLUMNS // 16)
+        floor *= torch.where((row + column) % 2 == 0, 1.0, draw.within(0.45, 0.75))
     if kind == "planks":
-        floor *= (1 + 0.12 * torch.randn(16, generator=draw.generator)).repeat_interleave(_COLUMNS // 16)
+        shades = 1 + 0.4 * (torch.rand(16, generator=draw.generator) - 0.5)
+        floor *= shades.repeat_interleave(_COLUMNS // 16)
     if kind == "tiles":
         joint = draw.within(0.6, 0.95)
         floor[:, :: _ROWS // 4] *= joint

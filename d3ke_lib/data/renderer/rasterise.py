@@ -10,10 +10,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-NEAR = 0.05  # m; a triangle with a corner nearer to the eye, or behind it, is not drawn
+_NEAR = 0.05  # m; a triangle with a corner nearer to the eye, or behind it, is not drawn
 _DEPTH_STEPS = 2.0**31  # of 1/depth between 0 and 1/NEAR
 _NUMBERS = 2**31  # fragments that one call can tell apart
 _NOTHING = 2**62
+_SEAM = 1e-4  # share by which triangles overlap, so that rounding leaves no hole between two
 
 
 class Fragments(NamedTuple):
@@ -62,7 +63,7 @@ def rasterise(
     number = facing.number.index_select(0, each)
     frame = torch.div(number, len(triangles), rounding_mode="floor")
     pixel = (frame * height + row) * width + column
-    key = (-z * (NEAR * _DEPTH_STEPS)).to(torch.int64) * _NUMBERS + torch.arange(len(each), device=px.device)
+    key = (-z * (_NEAR * _DEPTH_STEPS)).to(torch.int64) * _NUMBERS + torch.arange(len(each), device=px.device)
     buffer = torch.full((len(px) * height * width,), _NOTHING, dtype=torch.int64, device=px.device)
     buffer.scatter_reduce_(0, pixel, key, "amin")
     shown = (buffer < _NOTHING).nonzero()[:, 0]
@@ -78,7 +79,7 @@ def _select(px: Tensor, depth: Tensor, triangles: Tensor, height: int, width: in
     area = (cx - ax) * (by - ay) - (cy - ay) * (bx - ax)  # twice the area; y is down
     (left, wide), (top, tall) = _span(ax, bx, cx, width), _span(ay, by, cy, height)
     before = (torch.minimum(torch.minimum(z0, z1), z2) > 0) & (
-        torch.maximum(torch.maximum(z0, z1), z2) < 1 / NEAR
+        torch.maximum(torch.maximum(z0, z1), z2) < 1 / _NEAR
     )
     chosen = (before & (area > 1e-8) & (wide * tall > 0)).flatten().nonzero()[:, 0]
 
@@ -116,7 +117,7 @@ def _cover(facing: _Facing) -> tuple[Tensor, ...]:
         dx * gx.index_select(0, each) + dy * gy.index_select(0, each)
         for gx, gy in ((facing.w1_x, facing.w1_y), (facing.w2_x, facing.w2_y))
     )
-    inside = ((w1 >= 0) & (w2 >= 0) & (w1 + w2 <= 1)).nonzero()[:, 0]
+    inside = ((w1 >= -_SEAM) & (w2 >= -_SEAM) & (w1 + w2 <= 1 + _SEAM)).nonzero()[:, 0]
     each, row, column, w1, w2 = (values.index_select(0, inside) for values in (each, row, column, w1, w2))
     z, z1, z2 = (values.index_select(0, each) for values in (facing.z, facing.z1, facing.z2))
     return each, row.to(torch.int64), column.to(torch.int64), w1, w2, z + w1 * z1 + w2 * z2

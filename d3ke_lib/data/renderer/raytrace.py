@@ -22,7 +22,7 @@ from d3ke_lib.data.renderer.culling import (
     square_rays,
     take_rays,
 )
-from d3ke_lib.data.renderer.room import Room, Shadows, cast_shadows, render_room
+from d3ke_lib.data.renderer.room import Room, Shadows, cast_shadows, largest_casters, render_room
 from d3ke_lib.data.renderer.round_cones import Cones, Ray, dot, make_ray, prepare_cones
 from d3ke_lib.data.renderer.shade import Light, Paint, prepare_shading, shade
 
@@ -100,7 +100,7 @@ def _render_chunk(
     grid = Grid(len(cones.ra), rows, columns)
     eye = -torch.stack([dot(camera.R[..., i], camera.t) for i in range(3)], -1)
     rays = square_rays(camera, grid, 1, 0.5, 0.5)
-    color = _render_rooms(room, cast_shadows(cones, light), rays, eye)
+    color = _render_rooms(room, cast_shadows(largest_casters(cones), light), rays, eye)
     a, b = cones.a - eye[:, None], cones.b - eye[:, None]
     far = dot(a, a).sqrt()
     reach = torch.maximum(far + cones.ra, dot(b, b).sqrt() + cones.rb)

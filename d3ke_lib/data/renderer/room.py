@@ -16,8 +16,7 @@ from d3ke_lib.data.renderer.shade import Light, triangle_wave
 # Half a period of the mirrored wallpaper and floor, m, and how far up the wallpaper reaches.
 _WALL_LENGTH, _FLOOR_LENGTH, _WALL_HEIGHT = 6.0, 3.0, 3.2
 _SHADOW = 0.55
-# Cones that throw a shadow: the largest ones.
-_MAX_SHADOWS = 8
+_MAP = 80  # points along each side of the map of a frame's shadow
 
 
 class Room(NamedTuple):
@@ -29,6 +28,15 @@ class Room(NamedTuple):
     low: Float[Tensor, "*batch 2"]
     high: Float[Tensor, "*batch 2"]
     texture: Float[Tensor, "*batch 3 height width"]
+
+
+class Casters(NamedTuple):
+    """Round cones that throw a shadow, m."""
+
+    a: Float[Tensor, "frame caster 3"]
+    b: Float[Tensor, "frame caster 3"]
+    ra: Float[Tensor, "frame caster"]
+    rb: Float[Tensor, "frame caster"]
 
 
 class Shadows(NamedTuple):
@@ -43,12 +51,17 @@ class Shadows(NamedTuple):
     bounds: Tensor  # (frame, 4): beyond these x, y the shadow cannot be seen
 
 
-def cast_shadows(cones: Cones, light: Light) -> Shadows:
-    """(frame, caster) shadows of the largest cones; blurred the more, the higher the cone is."""
+def largest_casters(cones: Cones, count: int = 8) -> Casters:
+    """Those of the cones that are largest."""
     size = (cones.ra + cones.rb) * ((dot(cones.b - cones.a, cones.b - cones.a)).sqrt() + cones.ra + cones.rb)
-    chosen = size.argsort(descending=True, stable=True)[:, :_MAX_SHADOWS]
+    chosen = size.argsort(descending=True, stable=True)[:, :count]
     a, b = (ends.take_along_dim(chosen[..., None], 1) for ends in (cones.a, cones.b))
-    ra, rb = (radii.take_along_dim(chosen, 1) for radii in (cones.ra, cones.rb))
+    return Casters(a, b, *(radii.take_along_dim(chosen, 1) for radii in (cones.ra, cones.rb)))
+
+
+def cast_shadows(casters: Casters, light: Light) -> Shadows:
+    """Shadows on the floor; blurred the more, the higher the cone is."""
+    a, b, ra, rb = casters
     slope = (light.towards[:, :2] / light.towards[:, 2:])[:, None]
     start, end = (point[..., :2] - slope * point[..., 2:] for point in (a, b))
     step = end - start
@@ -104,25 +117,28 @@ def _sample_texture(
 
 
 def _sunlit(shadows: Shadows, x: Tensor, y: Tensor, floor: Tensor) -> Float[Tensor, "frame n"]:
-    """Share of light that reaches (frame, n) points; 1 off the floor."""
-    left, near, right, far = (bound[:, None] for bound in shadows.bounds.unbind(-1))
-    dim = floor & (x > left) & (x < right) & (y > near) & (y < far)
-    frame, n = dim.nonzero(as_tuple=True)
-    pixel = frame * x.shape[1] + n
-    x, y = (value.flatten().index_select(0, pixel) for value in (x, y))
-    lit = torch.ones(dim.shape, dtype=x.dtype, device=x.device)
-    lit.view(-1).scatter_(0, pixel, _darkest_shadow(shadows, x, y, frame))
-    return lit
+    """Share of light that reaches (frame, n) points, by a map of each frame's shadow; 1 off the floor."""
+    low, high = shadows.bounds[:, :2], shadows.bounds[:, 2:]
+    steps = (torch.arange(_MAP, dtype=x.dtype, device=x.device) + 0.5) / _MAP
+    map_x, map_y = (low[:, i, None] + steps * (high - low)[:, i, None] for i in range(2))
+    shade = _darkest_shadow(shadows, map_x[:, None, :], map_y[:, :, None])
+    grid = torch.empty(*x.shape, 2, dtype=x.dtype, device=x.device)
+    for i, at in enumerate((x, y)):
+        grid[..., i] = (at - low[:, i, None]) * (2 / (high - low)[:, i, None]) - 1
+    found = F.grid_sample(shade[:, None], grid[:, None], align_corners=False)[:, 0, 0]
+    return 1 - found * floor
 
 
-def _darkest_shadow(shadows: Shadows, x: Tensor, y: Tensor, frame: Tensor) -> Float[Tensor, "n"]:
-    """The darkest of the shadows, never their sum; falls off with the fourth power of the distance."""
-    constants = torch.stack([constant.T for constant in shadows[:6]]).flatten(0, 1)
-    start_x, start_y, dx, dy, over_length, over_width = (
-        constants.index_select(1, frame).unflatten(0, (6, -1)).unbind(0)
-    )
-    px, py = x - start_x, y - start_y
-    s = (px * dx).add_(py * dy).mul_(over_length).clamp_(0, 1)
-    px, py = px.sub_(s * dx), py.sub_(s * dy)
-    least = px.square_().add_(py.square_()).mul_(over_width).amin(0)
-    return 1 - _SHADOW / (1 + least * least)
+def _darkest_shadow(shadows: Shadows, x: Tensor, y: Tensor) -> Float[Tensor, "frame row column"]:
+    """How dark the darkest of the shadows is at points (frame, …), never their sum.
+
+    It falls off with the fourth power of the distance.
+    """
+    least = None
+    for start_x, start_y, dx, dy, over_length, over_width in zip(*(part.unbind(1) for part in shadows[:6])):
+        px, py = x - start_x[:, None, None], y - start_y[:, None, None]
+        s = (px * dx[:, None, None] + py * dy[:, None, None]).mul_(over_length[:, None, None]).clamp_(0, 1)
+        px, py = px - s * dx[:, None, None], py - s * dy[:, None, None]
+        square = px.square_().add_(py.square_()).mul_(over_width[:, None, None])
+        least = square if least is None else torch.minimum(least, square)
+    return _SHADOW / (1 + least * least)

@@ -7,6 +7,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "generate": ["DataConfig", "describe", "make", "make_takes"],
         "motion": ["ACTIONS", "Motion", "Style", "draw_style", "generate_motion"],
-        "scene": ["Subject", "Take", "draw_subject", "perform", "put_on_floor", "render_take"],
+        "people_scene": ["PeopleSubject", "PeopleTake", "draw_subject", "put_on_floor", "render_take"],
     },
 )

@@ -1,4 +1,4 @@
-"""Synthetic subjects perform the actions in front of both cameras: subjects × actions × cameras → records.
+"""Synthetic subjects perform actions and mixtures in front of cameras: subjects × takes × cameras → records.
 
 A `DataConfig` determines the bytes: each subject, take and room has a random stream of its own, so that
 neither the number of workers nor interruptions change them.
@@ -7,12 +7,12 @@ neither the number of workers nor interruptions change them.
 import itertools
 import math
 from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import UInt8
@@ -21,26 +21,27 @@ from tqdm import tqdm
 
 from d3ke_lib import settings
 from d3ke_lib.body.kinematics import Skeleton, default_skeleton
-from d3ke_lib.body.spec import BODY_FILE, D3KE, body_file
+from d3ke_lib.body.spec import BODY_FILE, body_file
 from d3ke_lib.data import record_jobs, records
-from d3ke_lib.data.camera import calibrated
 from d3ke_lib.data.people.cast import People, load_people
 from d3ke_lib.data.people.template import prepare_template
+from d3ke_lib.data.portable.mode import portable
 from d3ke_lib.data.records import RecordError
 from d3ke_lib.data.renderer.body_surface import SURFACE_FILE, BodySurface, load_surface
 from d3ke_lib.data.schema import Metadata, file_name, names_of
-from d3ke_lib.data.seeds import seed_generator
-from d3ke_lib.data.synthetic import motion, people_scene, scene
+from d3ke_lib.data.synthetic import motion, people_scene, people_take, scene, takes
+from d3ke_lib.data.synthetic.cameras import LOOKS
 from d3ke_lib.data.synthetic.channels import ACTIONS_FILE, POSTURES_FILE
-from d3ke_lib.data.synthetic.collisions import separable_pairs
-from d3ke_lib.data.synthetic.mixtures import HELD_OUT, MIXTURE, draw_wide_style, vary_motion
+from d3ke_lib.data.synthetic.mixtures import HELD_OUT, MIXTURE
+from d3ke_lib.data.synthetic.surroundings import TakeKey
 
-_Job = tuple[int, str]  # subject, camera: of one file
-# Files that the records depend on, besides the configuration.
-_SOURCES = (BODY_FILE, SURFACE_FILE, ACTIONS_FILE)
-# Fields of `DataConfig` that came later, and the values that stand for how it was before.
-_FIRST = {"motion": "actions", "surface": "cones"}
-_FILES_AHEAD = 2  # rendered on the device while earlier ones are compressed
+_Job = tuple[int, tuple[str, ...]]  # subject, and the cameras of its files
+_Columns = dict[str, Any]
+# Columns and images of a take by one camera, and the quality of their JPEGs.
+_Shot = tuple[_Columns, UInt8[Tensor, "time 3 px px"], int]
+# Files that the records depend on, besides the configuration and the template of people.
+_SOURCES = (BODY_FILE, SURFACE_FILE, ACTIONS_FILE, POSTURES_FILE)
+_SUBJECTS_AHEAD = 2  # rendered on the device while earlier ones are compressed
 
 
 @dataclass(frozen=True)
@@ -55,31 +56,29 @@ class DataConfig:
     train: int = 66
     validation: int = 3
     test: int = 15
-    actions: tuple[str, ...] = motion.ACTIONS
-    cameras: tuple[str, ...] = ("PG1", "PG2")
-    seconds: float = 4.0  # of each action
+    actions: tuple[str, ...] = motion.ACTIONS  # those held out of training (mixtures.py) among them
+    train_cameras: tuple[str, ...] = ("R1", "R2")  # see cameras.py
+    test_cameras: tuple[str, ...] = ("PG1", "PG2", "R1", "H1")  # of validation subjects, too
+    seconds: float = 4.0  # of each take
     fps: float = 30.0
     px: int = 360  # side of a stored crop
     margin: float = 1.4  # its side over that of the network's crop
-    jpeg_quality: int = 92
-    motion: Literal["actions", "mixtures"] = "actions"  # its first and second version (mixtures.py)
-    surface: Literal["cones", "mesh"] = "cones"  # of subjects: round cones, or people (data.people)
 
     def __post_init__(self) -> None:
-        for name, known in (("actions", motion.ACTIONS), ("cameras", tuple(D3KE.cameras))):
+        for name, known in (
+            ("actions", motion.ACTIONS),
+            ("train_cameras", LOOKS),
+            ("test_cameras", LOOKS),
+        ):
             values = getattr(self, name)
             if not values or len({*values} & {*known}) != len(values):
                 raise ValueError(f"DataConfig.{name}: expected different ones of {known}, found {values}")
         for name in ("train", "frames", "px"):
             if getattr(self, name) < 1:
                 raise ValueError(f"DataConfig.{name}: expected 1 or more, found {getattr(self, name)}")
-        if self.surface not in ("cones", "mesh"):
-            raise ValueError(f"DataConfig.surface: expected cones or mesh, found {self.surface!r}")
         if self.margin < 1 or min(self.seed, self.validation, self.test) < 0:
             raise ValueError(f"DataConfig: expected margin >= 1 and no negative number, found {self}")
-        if self.motion not in ("actions", "mixtures"):
-            raise ValueError(f"DataConfig.motion: expected actions or mixtures, found {self.motion!r}")
-        if self.motion == "mixtures" and not self.seen_actions:
+        if not self.seen_actions:
             raise ValueError(f"DataConfig.actions: expected some not in {HELD_OUT}, found {self.actions}")
 
     @property
@@ -89,18 +88,29 @@ class DataConfig:
 
     @property
     def seen_actions(self) -> tuple[str, ...]:
-        """Actions of training subjects: with mixtures, those that are not held out."""
+        """Actions of training subjects: those that are not held out."""
         held_out = {name for names in HELD_OUT.values() for name in names}
-        return tuple(a for a in self.actions if self.motion == "actions" or a not in held_out)
+        return tuple(action for action in self.actions if action not in held_out)
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """Every camera that some subject is seen by."""
+        return tuple(dict.fromkeys((*self.train_cameras, *self.test_cameras)))
+
+    def list_cameras(self, subject: int) -> tuple[str, ...]:
+        return self.train_cameras if subject <= self.train else self.test_cameras
 
     def list_takes(self, subject: int) -> list[str]:
-        """Actions of a subject's takes, in the order of the file; with mixtures, a third are such."""
-        if self.motion == "actions":
-            return list(self.actions)
+        """Actions of a subject's takes, in the order of the file; a third are mixtures."""
         split = next(name for name, members in self.splits.items() if subject in members)
         performed = {*self.seen_actions, *HELD_OUT.get(split, ())}
         actions = [name for name in self.actions if name in performed]
         return actions + [MIXTURE] * math.ceil(len(actions) / 2)
+
+    def count_frames(self, subjects: Iterable[int]) -> int:
+        """Frames of all records of these subjects."""
+        counts = (len(self.list_takes(subject)) * len(self.list_cameras(subject)) for subject in subjects)
+        return self.frames * sum(counts)
 
     @property
     def splits(self) -> dict[str, list[int]]:
@@ -121,35 +131,28 @@ def make(config: DataConfig, out: Path, workers: int = 1, device: str = "cpu") -
     """
     if body_file() != BODY_FILE:
         raise RecordError(f"{body_file()}: synthetic images are of our own body; leave BODY out")
-    jobs = [(s, c) for subjects in config.splits.values() for s in subjects for c in config.cameras]
     description = describe(config)
     there = {p.name for p in sorted(out.glob("*.arrow")) if record_jobs.is_finished(p, description)}
-    todo = [job for job in jobs if file_name(*job) not in there]
+    todo: list[_Job] = []
+    for subject in itertools.chain.from_iterable(config.splits.values()):
+        missing = tuple(c for c in config.list_cameras(subject) if file_name(subject, c) not in there)
+        todo += [(subject, missing)] if missing else []
     done = (
-        record_jobs.run_jobs(_make_file, todo, workers, config, out)
+        record_jobs.run_jobs(_make_files, todo, workers, config, out)
         if device == "cpu"
         else _run_on_device(config, out, todo, workers, device)
     )
-    for _ in tqdm(done, total=len(todo), desc=f"records in {out.name}", unit="file", disable=not todo):
+    for _ in tqdm(done, total=len(todo), desc=f"records in {out.name}", unit="subject", disable=not todo):
         pass
     return records.write_manifest(out, description, config.splits)
 
 
 def describe(config: DataConfig) -> dict[str, Any]:
-    """The configuration and the hashes of `_SOURCES`, as JSON values."""
-    sources = list(_SOURCES)
-    if config.motion == "mixtures":
-        sources.append(POSTURES_FILE)
-    if config.surface == "mesh":
-        sources.append(_people_file())
-    description = record_jobs.describe_config(config, sources)
-    for field, first in _FIRST.items():  # records of the first version were made before there was a choice
-        if description[field] == first:
-            del description[field]
-    return description
+    """The configuration and the hashes of the files that records depend on, as JSON values."""
+    return record_jobs.describe_config(config, [*_SOURCES, _people_file()])
 
 
-# -- one file ------------------------------------------------------------------------------------------------
+# -- one subject --------------------------------------------------------------------------------------------
 
 
 @cache
@@ -158,96 +161,96 @@ def load_body() -> tuple[Skeleton, BodySurface]:
     return default_skeleton().double(), load_surface()
 
 
-@cache
-def _load_pairs() -> Tensor:
-    """Pairs of cones that mixtures may not let overlap."""
-    return separable_pairs(*load_body())
-
-
 def _people_file() -> Path:
     """The template of people, made on its first use; the wheel it is made of is fetched then."""
-    return prepare_template(settings.read().out / "people", load_body()[0])
+    return prepare_template(settings.read().people, load_body()[0])
 
 
 @cache
+@portable
 def _load_people() -> People:
     return load_people(_people_file(), load_body()[0])
 
 
-def make_takes(
-    config: DataConfig, job: _Job, device: str = "cpu"
-) -> Iterator[tuple[dict[str, Any], UInt8[Tensor, "time 3 px px"]]]:
-    """Columns and images of each action in turn; the motion is the same for every camera."""
-    subject, name = job
+def make_takes(config: DataConfig, job: _Job, device: str = "cpu") -> Iterator[dict[str, _Shot]]:
+    """Each take of a subject in turn, as every camera of the job sees it."""
+    subject, cameras = job
+    performer = portable(people_take.draw_subject)(load_body()[0], _load_people(), config.seed, subject)
+    for number in range(len(config.list_takes(subject))):
+        yield _make_take(config, performer, subject, number, cameras, device)
+
+
+@portable
+def _make_take(
+    config: DataConfig,
+    performer: people_take.PeopleSubject,
+    subject: int,
+    number: int,
+    cameras: tuple[str, ...],
+    device: str,
+) -> dict[str, _Shot]:
+    """A subject's take of that number by each camera."""
+    action, frames = config.list_takes(subject)[number], torch.arange(config.frames)
+    part = len(motion.ACTIONS) + number if action == MIXTURE else motion.ACTIONS.index(action)
+    key = TakeKey(action, (config.seed, subject, part), frames.double() / config.fps)
     skeleton, surface = load_body()
-    coned = performer = scene.draw_subject(skeleton, surface, config.seed, subject)
-    stage = people_scene if config.surface == "mesh" else scene
-    if stage is people_scene:
-        performer = stage.draw_subject(skeleton, _load_people(), config.seed, subject)
-    numbers = torch.arange(config.frames)
-    t = numbers.double() / config.fps
-    for i, action in enumerate(config.list_takes(subject)):
-        number = len(motion.ACTIONS) + i if action == MIXTURE else motion.ACTIONS.index(action)
-        stream = (config.seed, subject, number)
-        moved = _draw_motion(config, coned, action, t, (*stream, scene.TAKE))
-        take = stage.put_on_floor(skeleton, performer, moved)
-        room = seed_generator(*stream, scene.ROOM)
-        camera = calibrated(name, torch.float64)
-        columns, images = stage.render_take(take, performer, camera, config.px, config.margin, room, device)
-        columns |= {"frame": numbers + i * config.frames, "time": t, "action": [action] * config.frames}
-        yield columns, images
+    exposure = people_take.draw_exposure(key.seed)
+    mover = takes.Mover(skeleton, surface, performer.scales, performer.style)
+    instants, seed = people_take.list_instants(key.t, exposure), (*key.seed, scene.TAKE)
+    moved, parts = takes.draw_motion(mover, action, config.seen_actions, instants, seed)
+    take = people_take.perform(skeleton, performer, moved, action, exposure)
+    same = {"frame": frames + number * config.frames, "time": key.t, "action": [action] * config.frames}
+    same["parts"] = parts[:: len(parts) // config.frames]
+    shots = {}
+    for camera in cameras:
+        shot = people_scene.render_take(
+            skeleton, take, performer, key, camera, config.px, config.margin, device
+        )
+        shots[camera] = shot[0] | same, *shot[1:]
+    return shots
 
 
-def _draw_motion(
-    config: DataConfig, performer: scene.Subject, action: str, t: Tensor, seed: tuple[int, ...]
-) -> motion.Motion:
-    """What the subject does; mixtures are kept apart from themselves by the subject's cones."""
-    if config.motion == "actions":
-        return motion.generate_motion(action, performer.style, t, seed)
-    performer = performer._replace(style=draw_wide_style((*seed[:2], scene.STYLE)))
-    if action == MIXTURE:
-        skeleton, _ = load_body()
-        return scene.choose_mixture(skeleton, performer, config.seen_actions, t, seed, _load_pairs())
-    return vary_motion(action, performer.style, t, seed)
-
-
-def _write_file(config: DataConfig, out: Path, job: _Job, parts: list[dict[str, Any]]) -> None:
+def _write_file(config: DataConfig, out: Path, subject: int, camera: str, takes: list[_Columns]) -> None:
     """Write a file from the columns of its takes."""
-    subject, camera = job
-    frames = len(parts) * config.frames
-    columns: dict[str, Any] = {"subject": [subject] * frames}
-    for name, first in parts[0].items():
-        values = [part[name] for part in parts]
+    frames = len(takes) * config.frames
+    columns: _Columns = {"subject": [subject] * frames}
+    for name, first in takes[0].items():
+        values = [take[name] for take in takes]
         whole = torch.is_tensor(first)
         columns[name] = torch.cat(values).numpy() if whole else list(itertools.chain.from_iterable(values))
     names = names_of(load_body()[0])
     metadata = Metadata(subject, camera, config.px, config.margin, names, describe(config))
-    records.write(out / file_name(*job), columns, metadata)
+    records.write(out / file_name(subject, camera), columns, metadata)
 
 
-def _make_file(config: DataConfig, out: Path, job: _Job) -> None:
-    parts = [c | {"image": records.encode(i, config.jpeg_quality)} for c, i in make_takes(config, job)]
-    _write_file(config, out, job, parts)
+def _make_files(config: DataConfig, out: Path, job: _Job) -> None:
+    made: dict[str, list[_Columns]] = {camera: [] for camera in job[1]}
+    for shots in make_takes(config, job):
+        for camera, (columns, images, quality) in shots.items():
+            made[camera].append(columns | {"image": records.encode(images, quality)})
+    for camera, columns in made.items():
+        _write_file(config, out, job[0], camera, columns)
 
 
-# -- many files ----------------------------------------------------------------------------------------------
+# -- many subjects -------------------------------------------------------------------------------------------
 
 
 def _run_on_device(
     config: DataConfig, out: Path, todo: list[_Job], workers: int, device: str
 ) -> Iterator[None]:
     """Rendered here on a GPU, compressed by threads (which leave the interpreter free)."""
-    waiting: deque[tuple[_Job, list]] = deque()
+    waiting: deque[tuple[int, dict[str, list[tuple[_Columns, Future[list[bytes]]]]]]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         for job in [*todo, None]:
-            while waiting and (job is None or len(waiting) >= _FILES_AHEAD):
-                ready, parts = waiting.popleft()
-                _write_file(
-                    config, out, ready, [columns | {"image": jpegs.result()} for columns, jpegs in parts]
-                )
+            while waiting and (job is None or len(waiting) >= _SUBJECTS_AHEAD):
+                subject, files = waiting.popleft()
+                for camera, shots in files.items():
+                    columns = [each | {"image": jpegs.result()} for each, jpegs in shots]
+                    _write_file(config, out, subject, camera, columns)
                 yield
             if job:
-                shot = make_takes(config, job, device)
-                waiting.append(
-                    (job, [(c, pool.submit(records.encode, i, config.jpeg_quality)) for c, i in shot])
-                )
+                made = {camera: [] for camera in job[1]}
+                for shots in make_takes(config, job, device):
+                    for camera, (columns, *shot) in shots.items():
+                        made[camera].append((columns, pool.submit(records.encode, *shot)))
+                waiting.append((job[0], made))

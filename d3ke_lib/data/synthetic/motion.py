@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from d3ke_lib.data.portable.mode import portable
 from d3ke_lib.data.seeds import seed_generator
 from d3ke_lib.data.synthetic.channels import (
     CHANNELS,
@@ -142,25 +143,26 @@ def _cycle(action: str) -> Float[np.ndarray, "sample channel"]:
 
 
 @cache
+@portable
 def _fourier_series(action: str) -> tuple[Tensor, Tensor]:
-    """Fourier coefficients (harmonic, channel) of the blurred cycle, and of the beat (channel,)."""
-    order = np.arange(_HARMONICS)[:, None]
-    smooth = np.exp(-2 * (np.pi * _BLUR * order) ** 2) * np.where(order, 2.0, 1.0)
-    coefficients = np.fft.rfft(_cycle(action), axis=0)[:_HARMONICS] / _SAMPLES * smooth
+    """Coefficients (cosine and sine, harmonic, channel) of the blurred cycle, and of the beat (channel,)."""
+    order = torch.arange(_HARMONICS, dtype=torch.float64)[:, None]
+    smooth = torch.exp(-2 * (math.pi * _BLUR * order) ** 2) * torch.where(order > 0, 2.0, 1.0)
+    found = torch.from_numpy(np.fft.rfft(_cycle(action), axis=0)[:_HARMONICS] / _SAMPLES)
     beat = [float(look_up(TABLES[action].get("beat", {}), name, 0.0)) for name in CHANNELS]
-    return torch.from_numpy(coefficients), torch.tensor(beat, dtype=torch.float64)
+    coefficients = torch.stack([found.real * smooth, -found.imag * smooth])
+    return coefficients, torch.tensor(beat, dtype=torch.float64)
 
 
 def _perform_action(action: str, style: Style, take: torch.Generator, t: Tensor) -> Tensor:
     """Channels (time, channel) of one take in degrees: cycles that vary in phase and amplitude."""
     table = TABLES[action]
     phase = uniform(take, 0.0, 1.0) + t * style.tempo / table["period"] + 0.03 * wander(take, t, 1)[:, 0]
-    coefficients, beat = _fourier_series(action)
-    harmonics = torch.arange(len(coefficients), dtype=torch.float64)
-    waves = torch.polar(torch.ones((), dtype=torch.float64), 2 * math.pi * phase[:, None] * harmonics)
-    curves = (waves @ coefficients).real
+    (cosines, sines), beat = _fourier_series(action)
+    angle = 2 * math.pi * phase[:, None] * torch.arange(_HARMONICS, dtype=torch.float64)
+    curves = torch.cos(angle) @ cosines + torch.sin(angle) @ sines
     envelope = curves[:, CHANNELS.index("beat"), None]
-    middle = coefficients[0].real
+    middle = cosines[0]
     gains = torch.tensor(style.gains, dtype=torch.float64) * uniform(take, 0.94, 1.06, len(CHANNELS))
     gains = gains * (1 + 0.08 * wander(take, t, len(CHANNELS)))
     beating = torch.sin(2 * math.pi * table.get("beats", 0) * phase)[:, None] * beat * envelope

@@ -1,109 +1,48 @@
-"""A dressed subject performs an action in a room, and its images and labels by camera: scene.py with a mesh.
+"""A take of a dressed subject as one look sees it: images and labels."""
 
-World: z up, the floor at 0, m; float64 except in rendering.
-"""
-
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from d3ke_lib.body.kinematics import Skeleton
-from d3ke_lib.body.pose import Points, Pose
 from d3ke_lib.data.batch import apply
 from d3ke_lib.data.camera import Camera, crop_camera, pixels, to_camera
-from d3ke_lib.data.people.cast import DressedSubject, People, draw_person
-from d3ke_lib.data.people.subject import pose_surface
-from d3ke_lib.data.renderer.appearance import draw_light, draw_room
 from d3ke_lib.data.renderer.mesh import Mesh, render_mesh
-from d3ke_lib.data.renderer.round_cones import Cones
+from d3ke_lib.data.renderer.room import Casters
 from d3ke_lib.data.seeds import seed_generator
-from d3ke_lib.data.synthetic.motion import Motion, Style, draw_style
-from d3ke_lib.data.synthetic.scene import CLOTHES, SIZE, STYLE, draw_scales, label_columns, square_around
+from d3ke_lib.data.synthetic.cameras import LOOKS
+from d3ke_lib.data.synthetic.people_take import PeopleSubject, PeopleTake
+from d3ke_lib.data.synthetic.scene import label_columns, square_around
+from d3ke_lib.data.synthetic.sensor import develop, draw_sensor
+from d3ke_lib.data.synthetic.surroundings import Scenery, TakeKey, list_casters, set_scene
 
-# m, of a soft minimum over the vertices: the pelvis moves smoothly when another one becomes the lowest.
-_SOFTNESS = 0.001
-# What casts a shadow on the floor: round cones between two joints, radii in m.
-_CASTERS = (
-    ("L5_S1_IVDjnt", "T1_head_neck", 0.14, 0.13),
-    ("C7_skull", "C7_skull", 0.11, 0.11),
-    ("hip_r", "knee_r", 0.08, 0.06),
-    ("hip_l", "knee_l", 0.08, 0.06),
-    ("knee_r", "ankle_r", 0.06, 0.05),
-    ("knee_l", "ankle_l", 0.06, 0.05),
-    ("shoulder2", "radiocarpal", 0.05, 0.04),
-    ("shoulder2_l", "radiocarpal_l", 0.05, 0.04),
-)
-
-
-class _PeopleSubject(NamedTuple):
-    """Scale factors, style of motion and surface: the same in all takes and cameras."""
-
-    scales: Float[Tensor, "body 3"]
-    style: Style
-    person: DressedSubject
-    people: People
-
-
-class PeopleTake(NamedTuple):
-    """One subject's action over time, in the world."""
-
-    pose: Pose  # R_ground_root = R_world_root
-    points: Points
-    vertices: Float[Tensor, "time vertex 3"]
-    normals: Float[Tensor, "time vertex 3"]
-
-
-def draw_subject(skeleton: Skeleton, people: People, seed: int, number: int) -> _PeopleSubject:
-    """Subject `number` of a data set of this seed; `skeleton` in float64. Sizes and style are scene.py's."""
-    unique = draw_scales(skeleton, seed_generator(seed, number, SIZE))
-    scales = skeleton.spread_scales(unique)
-    person = draw_person(people, skeleton, scales, seed_generator(seed, number, CLOTHES))
-    return _PeopleSubject(scales, draw_style((seed, number, STYLE)), person, people)
-
-
-def put_on_floor(skeleton: Skeleton, subject: _PeopleSubject, motion: Motion) -> PeopleTake:
-    """The motion on the floor: the lowest vertex is `hop` (m) above it."""
-    pose = Pose(motion.angles, subject.scales.expand(len(motion.hop), -1, -1), motion.R_world_root)
-    vertices, normals = pose_surface(subject.person.surface, subject.people.template, skeleton, pose)
-    bottom = vertices[:, _worn(subject), 2]
-    lowest = -_SOFTNESS * torch.logsumexp(-bottom / _SOFTNESS, -1)
-    root = torch.cat([motion.xy, (motion.hop - lowest)[:, None]], -1)[:, None]
-    return PeopleTake(pose, Points(*(part + root for part in skeleton(pose))), vertices + root, normals)
+_SENSOR = 14  # purpose of a random stream, after those of surroundings.py
 
 
 def render_take(
+    skeleton: Skeleton,
     take: PeopleTake,
-    subject: _PeopleSubject,
-    full: Camera,
+    subject: PeopleSubject,
+    key: TakeKey,
+    look: str,
     px: int,
     margin: float,
-    room: torch.Generator,
     device: str = "cpu",
-) -> tuple[dict[str, Any], UInt8[Tensor, "time 3 px px"]]:
-    """Labels (columns of a record) and images of a take by the camera `full`; as scene.render_take."""
-    box = _bound(full, take.vertices[:, _worn(subject)])
-    crop = crop_camera(full, box, px, zoom=1 / margin)
-    dressed = subject.person.dressed
-    mesh = Mesh(take.vertices, take.normals, dressed.triangles, dressed.texels)
-    shadow, walls, light, camera = (
-        apply(lambda tensor: tensor.to(device, torch.float32), value)
-        for value in (
-            _cast_shadow(subject.people, take),
-            draw_room(room, plausible=True),
-            draw_light(room),
-            crop,
-        )
-    )
-    mesh = Mesh(*(field.to(device) for field in mesh))
-    images = render_mesh(mesh, shadow, walls, light, camera, px, px).cpu()
-    return label_columns(take.pose, take.points, crop, box), images
+) -> tuple[dict[str, Any], UInt8[Tensor, "time 3 px px"], int]:
+    """Labels (columns of a record), images, and the quality of their JPEGs, of a take by a look's camera.
 
-
-def _worn(subject: _PeopleSubject) -> Tensor:
-    """Vertices that a triangle is drawn between."""
-    return subject.person.dressed.triangles.unique()
+    The crop is D3KE's: the camera rotated towards the subject's box, undistorted, `margin` x the box's side
+    wide. It is rendered in that camera instead of resampled from a video frame.
+    """
+    scenery = set_scene(skeleton, take, subject, key, look)
+    box = _bound(scenery.camera, take.vertices[:, subject.worn])
+    crop = crop_camera(scenery.camera, box, px, zoom=1 / margin)
+    images = _render(take, subject, scenery, crop, px, device)
+    stream = seed_generator(*key.seed, _SENSOR, LOOKS.index(look))
+    sensor = draw_sensor(stream)
+    return label_columns(take.pose, take.points, crop, box), develop(images, sensor, stream), sensor.quality
 
 
 def _bound(camera: Camera, vertices: Float[Tensor, "time vertex 3"]) -> Float[Tensor, "time 4"]:
@@ -112,10 +51,40 @@ def _bound(camera: Camera, vertices: Float[Tensor, "time vertex 3"]) -> Float[Te
     return square_around(px.amin(-2), px.amax(-2))
 
 
-def _cast_shadow(people: People, take: PeopleTake) -> Cones:
-    start, end = (
-        take.points.joints[:, [people.joints.index(caster[i]) for caster in _CASTERS]] for i in (0, 1)
+def _render(
+    take: PeopleTake, subject: PeopleSubject, scenery: Scenery, crop: Camera, px: int, device: str
+) -> UInt8[Tensor, "time 3 px px"]:
+    ends, radii = list_casters(subject.people, take, scenery)
+    ends, radii = torch.stack(list(ends), 1), ends[0].new_tensor(radii).expand(len(ends[0]), -1)
+    shadow = Casters(ends[:, ::2], ends[:, 1::2], radii[:, ::2], radii[:, 1::2])
+    mesh = Mesh(*(None if field is None else field.to(device) for field in _join(take, subject, scenery)))
+    shadow, room, light, camera = (
+        apply(lambda tensor: tensor.to(device, torch.float32), value)
+        for value in (shadow, scenery.room, scenery.light, crop)
     )
-    radii = (start.new_tensor([c[i] for c in _CASTERS]).expand(start.shape[:-1]) for i in (2, 3))
-    R = torch.eye(3, dtype=start.dtype).expand(*start.shape[:-1], 3, 3)
-    return Cones(start, end, *radii, R, start)
+    return render_mesh(mesh, shadow, room, light, camera, px, px).cpu()
+
+
+def _join(take: PeopleTake, subject: PeopleSubject, scenery: Scenery) -> Mesh:
+    """The subject, who stands behind, and the furniture as one mesh."""
+    frames, dressed = len(take.vertices), subject.person.dressed
+    parts = [Mesh(take.vertices, take.normals, dressed.triangles, dressed.texels)]
+    if scenery.bystander:
+        other, stood = scenery.bystander
+        worn = other.person.dressed
+        parts.append(Mesh(stood.vertices, stood.normals, worn.triangles, worn.texels))
+    for prop in scenery.props:
+        vertices, normals = (part.expand(frames, -1, -1) for part in (prop.vertices, prop.normals))
+        parts.append(Mesh(vertices, normals, prop.triangles, prop.texels))
+    sizes = [part.vertices.shape[1] for part in parts]
+    first = [sum(sizes[:i]) for i in range(len(parts))]
+    moved = take.moved
+    if moved is not None:
+        moved = torch.cat([moved, moved.new_zeros(frames, sum(sizes[1:]), 3)], 1)
+    return Mesh(
+        torch.cat([part.vertices for part in parts], 1),
+        torch.cat([part.normals for part in parts], 1),
+        torch.cat([part.triangles + start for part, start in zip(parts, first)]),
+        torch.cat([part.texels for part in parts]),
+        moved,
+    )

@@ -3,7 +3,7 @@
 Predictions are stored with the runs, so that figures are drawn from the same ones.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,8 +12,13 @@ from d3ke_lib.data import records
 from d3ke_lib.data.datasets import FrameSet
 from d3ke_lib.data.synthetic.generate import DataConfig
 from d3ke_lib.experiment.evaluation import cost
-from d3ke_lib.experiment.evaluation.evaluate import Method, Scores, results, score, with_points
+from d3ke_lib.experiment.evaluation.action_means import Prediction, Told
+from d3ke_lib.experiment.evaluation.comparisons import TrainingScores
+from d3ke_lib.experiment.evaluation.conditions import find_conditions
+from d3ke_lib.experiment.evaluation.evaluate import Method, results, with_points
+from d3ke_lib.experiment.evaluation.frame_errors import MOVING_DEG, describe_truth, find_moving
 from d3ke_lib.experiment.evaluation.references import predict_references
+from d3ke_lib.experiment.evaluation.scores import angle_by_subject
 from d3ke_lib.experiment.run import stored_predictions
 from d3ke_lib.experiment.run.code_hash import code_hash
 from d3ke_lib.experiment.run.codec import fingerprint, to_values
@@ -47,24 +52,49 @@ def identify(profile: Profile, data: Path, runs: Runs) -> str:
 def measure(profile: Profile, data: Path, runs: Runs, skeleton: Skeleton) -> dict[str, Any]:
     """The content of results.json (evaluate.py describes it)."""
     train, test = (FrameSet(data, split, skeleton) for split in ("train", "test"))
-    truth = test.labels()
-    references = predict_references(train.labels(), train.actions, truth, test.actions)
-    subjects = stored_predictions.subjects_of(data, "test")
-    found = {Method(name): prediction for name, prediction in references.items()}
-    for method, run in runs.items():
-        identity = _store_predictions(profile, run, method, data, "test", subjects, skeleton)
-        pose = stored_predictions.load(run.folder, "test", subjects, identity, skeleton)
-        found[method] = with_points(pose, skeleton)
-    trained = _score_training(profile, data, runs, skeleton)
+    moving = find_moving(train.labels().pose.angles)
+    conditions = find_conditions(test, train.actions)
+    truth = describe_truth(test.labels(), test.cameras, moving, conditions, skeleton)
+    predictions = _predict(profile, data, runs, train, test, skeleton)
+    names = [name for name, moves in zip(skeleton.coordinates, moving.tolist(), strict=True) if moves]
     return {
-        **results(truth, found, trained, skeleton),
+        **results(truth, predictions, _score_training(profile, data, runs, skeleton), skeleton),
         **provenance(),
         "profile": to_values(profile),
         "fingerprint": identify(profile, data, runs),
         "synthetic": isinstance(profile.data, DataConfig),
+        "moving": {"threshold_deg": MOVING_DEG, "coordinates": names},
         "data": {"records": records_hash(data), "counts": records.load_manifest(data)["counts"]},
         "cost": _measure_costs(profile, runs, skeleton),
     }
+
+
+def _predict(
+    profile: Profile, data: Path, runs: Runs, train: FrameSet, test: FrameSet, skeleton: Skeleton
+) -> Iterator[tuple[Method, Prediction]]:
+    """Predictions for the test frames, those of the references first."""
+    told = (_tell(data, split, frames) for split, frames in (("train", train), ("test", test)))
+    labels = (train.labels(), test.labels())
+    references = predict_references(*labels, *told, skeleton)
+    yield from ((Method(name), prediction) for name, prediction in references.items())
+    subjects = stored_predictions.subjects_of(data, "test")
+    for method, run in runs.items():
+        identity = _store_predictions(profile, run, method, data, "test", subjects, skeleton)
+        pose = stored_predictions.load(run.folder, "test", subjects, identity, skeleton)
+        yield method, with_points(pose, skeleton)
+
+
+def _tell(data: Path, split: str, frames: FrameSet) -> Told:
+    """What the mean pose of the action is told of a split's frames."""
+    actions = [frames.actions[number] for number in frames.labels().action.tolist()]
+    entries = sorted(records.load_manifest(data)["files"].items())
+    tables = [records.read(data / name).table for name, entry in entries if entry["split"] == split]
+    parts = [
+        text or ""
+        for table in tables
+        for text in (table["parts"].to_pylist() if "parts" in table.column_names else [""] * len(table))
+    ]
+    return Told(actions, parts)
 
 
 def _store_predictions(
@@ -84,7 +114,9 @@ def _store_predictions(
     return predict_windows(run.folder, run.source, data, split, subjects, skeleton)
 
 
-def _score_training(profile: Profile, data: Path, runs: Runs, skeleton: Skeleton) -> dict[Method, Scores]:
+def _score_training(
+    profile: Profile, data: Path, runs: Runs, skeleton: Skeleton
+) -> dict[Method, TrainingScores]:
     """The frame networks on the training subjects whose predictions the refiners learnt from."""
     subjects = stored_predictions.subjects_of(data, "train", profile.temporal.subjects)
     truth = FrameSet(data, "train", skeleton, subjects=subjects).labels()
@@ -93,7 +125,7 @@ def _score_training(profile: Profile, data: Path, runs: Runs, skeleton: Skeleton
         if method.kind == "frame":
             identity = _store_predictions(profile, run, method, data, "train", subjects, skeleton)
             pose = stored_predictions.load(run.folder, "train", subjects, identity, skeleton)
-            found[method] = score(with_points(pose, skeleton), truth, skeleton)
+            found[method] = angle_by_subject(pose, truth)
     return found
 
 

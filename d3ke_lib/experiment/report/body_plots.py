@@ -1,4 +1,4 @@
-"""Pictures and a table of the body itself: its flesh shaded, joints and markers over it, its coordinates."""
+"""Images and a table of the body itself: its flesh shaded, joints and markers over it, its coordinates."""
 
 import json
 import re

@@ -52,6 +52,8 @@ def list_claims(
 def command(results: Results) -> str:
     """What to call for these results."""
     name, seeds = results["profile"]["name"], results["profile"]["seeds"]
+    if name == "study":
+        return "make study"
     usual = PROFILES[name].seeds if name in PROFILES else (0,)
     chosen = "" if tuple(seeds) == usual else f' SEEDS="{" ".join(map(str, seeds))}"'
     return f"make reproduce P={name}{chosen}"

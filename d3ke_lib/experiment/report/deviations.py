@@ -27,17 +27,21 @@ def read(home: Path) -> list[dict[str, Any]]:
     ]
 
 
+# What a switch is about, where that is not angles and landmarks.
+_ABOUT = {"camera_input": (("scale_sum", "in body scale (Σ of 3 axes)"), ("mpblpe_mm", "mm in landmarks"))}
+_USUAL = (("angle_mae_deg", "° in angles"), ("mpblpe_mm", "mm in landmarks"))
+
+
 def effect(result: Result | None, switch: str) -> str:
-    """The difference in angles and landmarks, its interval over seeds, and the budget behind it."""
+    """The difference in the two metrics it is about, its interval over seeds, and the budget behind it."""
     if result is None or switch not in result["switches"]:
         return "not measured yet"
     found = result["switches"][switch]
-    angle, landmarks = (
-        bracketed(found["metrics"][name], SHOWN[name][1], "+") for name in ("angle_mae_deg", "mpblpe_mm")
+    parts = (
+        f"{bracketed(found['metrics'][name], SHOWN[name][1], '+')}{'' if unit[0] == '°' else ' '}{unit}"
+        for name, unit in _ABOUT.get(switch, _USUAL)
     )
-    return (
-        f"{found['label']}: {angle}° in angles, {landmarks} mm in landmarks ({budget(result, found['base'])})"
-    )
+    return f"{found['label']}: {', '.join(parts)} ({budget(result, found['base'])})"
 
 
 def budget(result: Result, name: str) -> str:

@@ -38,6 +38,25 @@ def mean_of(results: Results, setting: str, metric: str = ANGLE) -> float:
     return results["settings"][setting]["summary"][metric]["mean"]
 
 
+def estimate_of(results: Results, setting: str, metric: str, condition: str | None = None) -> Effect | None:
+    """A setting's estimate over all test frames or those of a condition; None where it was not computed."""
+    found = results["settings"][setting]
+    if condition:
+        return found.get("conditions", {}).get(condition, {}).get(metric)
+    return found["summary"].get(metric)
+
+
+def condition_effect(results: Results, first: str, second: str, condition: str) -> Effect | None:
+    """The estimate of second − first of the angle error in a condition; None where there is none."""
+    found = find_comparison(results, first, second)
+    return found.get("conditions", {}).get(condition, {}).get(ANGLE) if found else None
+
+
+def count_runs(results: Results, setting: str) -> int:
+    """How often the setting was trained; 1 for a reference."""
+    return len(results["settings"][setting]["seeds"][ANGLE])
+
+
 def backbone_pairs(results: Results, kind: str) -> list[tuple[str, str]]:
     """(first, other) settings of a kind ("frame", "temporal") that differ in the backbone only."""
     pairs = [(c["first"], c["second"]) for c in results["comparisons"]]
@@ -50,12 +69,33 @@ def counts_lower(comparison: dict[str, Any], unit: Literal["subjects", "runs"]) 
     return sum(value < 0 for value in differences), len(differences)
 
 
-def training_seconds(results: Results, setting: str) -> float:
-    """Mean over runs; of a refined network with the frame network that it refines."""
+def training_seconds(results: Results, setting: str, key: str = "seconds") -> float | None:
+    """Mean over runs; of a refined network with the frame network that it refines; None: not recorded.
+
+    key: seconds of the clock, or core_seconds of all processors together.
+    """
     runs = results["cost"]["training"]
-    own = [run["seconds"] for name, run in runs.items() if name.rpartition(".")[0] == setting]
-    frame = f"frame/{setting.rpartition('.')[2]}" if setting.startswith("temporal/") else None
-    return sum(own) / len(own) + (training_seconds(results, frame) if frame else 0.0)
+    own = [run.get(key) for name, run in runs.items() if name.rpartition(".")[0] == setting]
+    if not own or None in own:
+        return None
+    if not setting.startswith("temporal/"):
+        return sum(own) / len(own)
+    frame = training_seconds(results, frame_of(setting), key)
+    return None if frame is None else sum(own) / len(own) + frame
+
+
+def frame_of(setting: str) -> str:
+    """The frame network that a temporal setting refines."""
+    return f"frame/{setting.rpartition('.')[2]}"
+
+
+def milliseconds(results: Results, setting: str) -> float | None:
+    """Of one image by itself (for a refined network with its window); None for a reference."""
+    networks = results["cost"]["networks"]
+    if setting not in networks:
+        return None
+    own = networks[setting]["latency_ms"]
+    return own + milliseconds(results, frame_of(setting)) if setting.startswith("temporal/") else own
 
 
 def name_data(results: Results) -> str:

@@ -18,7 +18,9 @@ from d3ke_lib.data.datasets import FrameSet
 from d3ke_lib.experiment.report import drawing, image_grids, plots
 from d3ke_lib.experiment.report.effects import ANGLE, backbone_pairs, degrees, effect_of, interval
 from d3ke_lib.experiment.report.figure_data import FigureData, gather
+from d3ke_lib.experiment.report.front import draw_front, draw_latency
 from d3ke_lib.experiment.report.method_names import label, methods_of, setting_of, settings_of
+from d3ke_lib.experiment.report.yaw import yaw_table
 from d3ke_lib.experiment.run import artifacts, run_folder
 from d3ke_lib.experiment.run.code_hash import code_hash
 from d3ke_lib.experiment.run.codec import fingerprint
@@ -149,28 +151,22 @@ def _differences(results: dict[str, Any], seed: int, first: str, second: str) ->
     return pd.DataFrame({"subject": results["subjects"], "seed": seed, "difference": other - one})
 
 
+def front(shown: FigureData) -> Drawn:
+    machine = shown.results["machine"]
+    return draw_front(shown.results, f"{shown.note} · {machine['gpu'] or machine['processor']}")
+
+
 def cost(shown: FigureData) -> Drawn:
-    networks, rows = shown.results["cost"]["networks"], []
-    for setting in [setting for setting in settings_of(shown.results) if setting in networks]:
-        network = networks[setting]
-        frame = (
-            networks[f"frame/{setting.rpartition('.')[2]}"] if setting.startswith("temporal/") else network
-        )
-        own = network["latency_ms"] if setting.startswith("temporal/") else 0.0
-        rows.append(
-            {
-                "method": label(setting),
-                "cost": 1e3 / frame["images_per_second"] + own,
-                "parameters": frame["parameters"] + (network["parameters"] if own else 0),
-                "multiply_adds": frame["multiply_adds"] + (network["multiply_adds"] if own else 0),
-                **_interval(shown.results["settings"][setting], ANGLE),
-            }
-        )
-    table, machine = pd.DataFrame(rows), shown.results["machine"]
-    note = f"{shown.note} · {machine['gpu'] or machine['processor']}"
-    return plots.accuracy_against_cost(
-        table, "time per frame [ms]", "°", note, "Accuracy against cost"
-    ), table
+    machine = shown.results["machine"]
+    return draw_latency(shown.results, f"{shown.note} · {machine['gpu'] or machine['processor']}")
+
+
+def yaw(shown: FigureData) -> Drawn | None:
+    """Signed yaw errors of the pelvis by camera, of the frame networks and their first refinements."""
+    table = yaw_table(shown.results)
+    if table is None:
+        return None
+    return plots.yaw_histogram(table, shown.note, "Where the pelvis is predicted to face"), table
 
 
 # --- from logs --------------------------------------------------------------------------------------------
@@ -287,12 +283,14 @@ def bland_altman(shown: FigureData) -> Drawn:
 FIGURES: dict[str, Callable[[FigureData], Drawn | None]] = {
     "paired": paired,
     "paired_refined": paired_refined,
+    "front": front,
     "groups": groups,
     "cost": cost,
     "skeletons": skeletons,
     "angle_curves": angle_curves,
     "coordinates": coordinates,
     "subjects": subjects,
+    "yaw": yaw,
     "bland_altman": bland_altman,
     "training": training,
     "training_temporal": training_temporal,

@@ -1,19 +1,23 @@
-"""What results.json means in words: the question, the answer, what limits it, the conclusion.
+"""What results.json means in words: the question, the answer, the conclusion (limits.py: what limits it).
 
 No number is typed: every sentence is chosen by intervals and written from results.
 """
 
-from d3ke_lib.experiment.evaluation.references import ACTION_MEAN, MEAN_POSE
-from d3ke_lib.experiment.report.claims import LEAST_RUNS, MARGIN_DEG, SUPPORTED, decide
+from d3ke_lib.experiment.evaluation.conditions import SEEN, UNSEEN
+from d3ke_lib.experiment.evaluation.references import ACTION_MEAN, LANDMARKS, MEDIAN_POSE
+from d3ke_lib.experiment.report.claims import MARGIN_DEG, SUPPORTED, decide
 from d3ke_lib.experiment.report.effects import (
     ANGLE,
     Effect,
     Results,
     backbone_pairs,
+    condition_effect,
     counts_lower,
     degrees,
     effect_of,
+    estimate_of,
     find_comparison,
+    frame_of,
     interval,
     is_smoke,
     mean_of,
@@ -22,9 +26,8 @@ from d3ke_lib.experiment.report.effects import (
     sign,
     training_seconds,
 )
-from d3ke_lib.experiment.report.method_names import label, settings_of
-
-_ACCEPTABLE_DEG = 2.0  # McGinley et al. 2009, a review of gait analysis' reliability
+from d3ke_lib.experiment.report.front import cost_of
+from d3ke_lib.experiment.report.method_names import EQUAL_COMPUTE, label, settings_of
 
 
 def question(results: Results) -> str:
@@ -33,30 +36,37 @@ def question(results: Results) -> str:
 
 
 def answer(results: Results) -> list[str]:
-    """Sentences: the verdict with its numbers, the cheaper alternative, the strongest reference."""
+    """Sentences: the verdict with its numbers, equal compute, the cheaper alternative, the references."""
     pairs = backbone_pairs(results, "frame")
     if not pairs:
         return ["Only one backbone was trained: the question stays open."]
     said = [_verdict(results), _difference(results, *pairs[0]), _certainty(results, *pairs[0])]
-    return [*said, *_refined(results), *_alternative(results), *_compare_with_table(results)]
+    said += [*_equal_compute(results), *_refined(results), *_alternative(results)]
+    return [*said, *_compare_with_table(results), *_unseen(results), *_bound(results)]
 
 
 def _verdict(results: Results) -> str:
-    """One word, or the warning that a smoke run's numbers mean nothing."""
+    """One word and whether a reference is better than all networks, or the warning of a smoke run."""
     if is_smoke(results):
         return "A test of the path, whose numbers mean nothing."
     found = find_comparison(results, *backbone_pairs(results, "frame")[0])
     verdict = decide(found["metrics"][ANGLE], found["runs"][ANGLE]).partition(";")[0]
-    return {SUPPORTED: "Yes.", "contradicted": "No."}.get(verdict, "Undecided.")
+    word = {SUPPORTED: "Yes", "contradicted": "No"}.get(verdict, "Undecided")
+    better, networks = _better_than(results, ACTION_MEAN, SEEN)
+    if networks and not better:
+        return f"{word}, and no network beats the mean pose of the action."
+    return f"{word}."
 
 
 def _difference(results: Results, first: str, second: str) -> str:
     change = effect_of(results, first, second)["mean"]
     side = "lower" if change < 0 else "higher"
-    hours = training_seconds(results, second) / training_seconds(results, first)
+    key, _ = cost_of(results)
+    times = training_seconds(results, second, key) / training_seconds(results, first, key)
+    unit = "core-minutes" if key == "core_seconds" else "training time"
     against = f"{degrees(mean_of(results, second))} against {degrees(mean_of(results, first))}"
     return (
-        f"On {name_data(results)}, with equal images and {hours:.1f} times the training time, the angle "
+        f"On {name_data(results)}, with equal images and {times:.1f} times the {unit}, the angle "
         f"error of {label(second)} was {degrees(abs(change))} {side} than that of {label(first)} ({against})."
     )
 
@@ -71,6 +81,20 @@ def _certainty(results: Results, first: str, second: str) -> str:
         f"It was lower in {runs} of {of_runs} runs and for {subjects} of {of_subjects} test subjects; the "
         f"95 % interval over {over} is {interval(effect)} and {holds}."
     )
+
+
+def _equal_compute(results: Results) -> list[str]:
+    """The larger backbone and the smaller one that was trained for as long."""
+    for comparison in results["comparisons"]:
+        first, second = comparison["first"], comparison["second"]
+        if first.startswith("frame/") and first.endswith(f"@{EQUAL_COMPUTE}"):
+            lower, of_runs = counts_lower(comparison, "runs")
+            return [
+                "With as many core-minutes for the smaller network the difference is "
+                f"{_numbers(comparison['metrics'][ANGLE])}; {label(second)} was better in {lower} of "
+                f"{of_runs} runs."
+            ]
+    return []
 
 
 def _refined(results: Results) -> list[str]:
@@ -94,7 +118,8 @@ def _alternative(results: Results) -> list[str]:
     for comparison in results["comparisons"]:
         first, second = comparison["first"], comparison["second"]
         if first.startswith("temporal/") and second.startswith("frame/"):
-            share = 100 * training_seconds(results, first) / training_seconds(results, second)
+            key, _ = cost_of(results)
+            share = 100 * training_seconds(results, first, key) / training_seconds(results, second, key)
             return [
                 f"{label(second)} − ({label(first)}) is {_numbers(comparison['metrics'][ANGLE])}: the "
                 f"smaller network and its {_refiner_of(first)} take {share:.0f} % of the training time."
@@ -102,132 +127,67 @@ def _alternative(results: Results) -> list[str]:
     return []
 
 
+def _better_than(results: Results, reference: str, condition: str) -> tuple[list[str], list[str]]:
+    """Networks whose interval lies below the reference's error, and all compared; in the condition if any."""
+    found = {}
+    for setting in settings_of(results):
+        effect = condition_effect(results, reference, setting, condition)
+        found[setting] = effect or effect_of(results, reference, setting)
+    compared = {setting: effect for setting, effect in found.items() if effect}
+    return [name for name, effect in compared.items() if sign(effect) == "lower"], list(compared)
+
+
 def _compare_with_table(results: Results) -> list[str]:
     """Whether networks have a lower error than the mean pose of the action, which sees no image."""
-    effects = {s: effect_of(results, ACTION_MEAN, s) for s in settings_of(results)}
-    effects = {setting: effect for setting, effect in effects.items() if effect}
-    if not effects:
+    better, networks = _better_than(results, ACTION_MEAN, SEEN)
+    if not networks:
         return []
-    better = [label(setting) for setting, effect in effects.items() if sign(effect) == "lower"]
-    subject = "None of the networks" if not better else "Only " + " and ".join(better)
-    subject = "Every network" if len(better) == len(effects) else subject
-    verb = "have" if len(better) > 1 and len(better) < len(effects) else "has"
-    table = degrees(mean_of(results, ACTION_MEAN))
+    error = estimate_of(results, ACTION_MEAN, ANGLE, SEEN)
+    where = "On seen actions " if error else ""
+    table = degrees((error or estimate_of(results, ACTION_MEAN, ANGLE))["mean"])
     return [
-        f"{subject} {verb} a lower error than the mean pose of the action ({table}), which is told the "
-        "action and sees no image."
+        f"{_capital(where + _name_group(better, networks))} a lower error than the mean pose of the action "
+        f"({table}), which is told the action and sees no image."
     ]
 
 
-# --- limits -------------------------------------------------------------------------------------------------
+def _name_group(chosen: list[str], everyone: list[str]) -> str:
+    """Subject and verb of a sentence on networks."""
+    if not chosen:
+        return "none of the networks has"
+    if len(chosen) == len(everyone):
+        return "every network has"
+    names = (
+        " and ".join(map(label, chosen)) if len(chosen) < 4 else f"{len(chosen)} of {len(everyone)} networks"
+    )
+    return f"only {names} {'has' if len(chosen) == 1 else 'have'}"
 
 
-def caveats(results: Results) -> list[str]:
-    """What limits the answer, one sentence each."""
-    return [
-        _data_and_budget(results),
-        *_runs(results),
-        *_width(results),
-        *_relevance(results),
-        *_learnt(results),
-    ]
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
-def _data_and_budget(results: Results) -> str:
-    frame = results["profile"]["frame"]
-    budget = f"{frame['images']:,} images" if frame["images"] else f"{frame['epochs']} epochs"
-    start = "random weights" if frame["weights"] is None else f"weights from {frame['weights']}"
-    trained = f"The networks started from {start} and saw {budget} of {frame['px']} px"
-    if results["synthetic"]:
-        return (
-            f"All subjects are rendered. {trained}; nothing here supports or contradicts the paper's numbers "
-            "on recordings."
-        )
-    return f"The subjects are BMLmovi's. {trained}."
-
-
-def _runs(results: Results) -> list[str]:
-    """What the runs differ by, and the backbones in each."""
-    count = len(results["profile"]["seeds"])
-    if count == 1:
-        return [
-            "One run of each: how much runs differ is not known and may exceed what the backbones differ by; "
-            "intervals are over subjects alone."
-        ]
-    few = f" A verdict needs {LEAST_RUNS} or more." if count < LEAST_RUNS else ""
-    found = [f"{count} runs of each network.{few}"]
-    for first, second in backbone_pairs(results, "frame")[:1] + backbone_pairs(results, "temporal")[:1]:
-        changes = find_comparison(results, first, second)["runs"][ANGLE]
-        effect = effect_of(results, first, second)
-        by_run = ", ".join(degrees(change, True) for change in changes)
-        found.append(
-            f"{label(second)} − {label(first)} by run: {by_run}; standard error from subjects "
-            f"{effect['se_subjects']:.3f}°, from runs {effect['se_runs']:.3f}°."
-        )
-    return found
-
-
-def _width(results: Results) -> list[str]:
-    if not {"resnext50_32x4d", "resnext101_32x8d"} <= set(results["profile"]["backbones"]):
+def _unseen(results: Results) -> list[str]:
+    """Actions that training lacks, against the best constant."""
+    error = estimate_of(results, MEDIAN_POSE, ANGLE, UNSEEN) if MEDIAN_POSE in results["settings"] else None
+    better, networks = _better_than(results, MEDIAN_POSE, UNSEEN)
+    if not (error and networks):
         return []
     return [
-        "ResNeXt-101 32×8d is deeper than ResNeXt-50 32×4d and its groups are twice as wide: the comparison "
-        "cannot tell depth from width."
+        f"On actions that were never trained on {_name_group(better, networks)} a lower error than the "
+        f"median pose ({degrees(error['mean'])})."
     ]
 
 
-def _relevance(results: Results) -> list[str]:
-    """Whether the networks differ by less than what gait analysis commonly regards as acceptable."""
-    errors = [mean_of(results, setting) for setting in settings_of(results) if "/" in setting]
-    largest = max(errors) - min(errors)
-    if largest >= _ACCEPTABLE_DEG:
+def _bound(results: Results) -> list[str]:
+    """What could be read from the points' true positions."""
+    known = [name for name in LANDMARKS.values() if name in results["settings"]]
+    if not known:
         return []
     return [
-        f"No two networks differ by more than {degrees(largest)}; gait analysis commonly regards errors "
-        f"up to {_ACCEPTABLE_DEG:.0f}° as acceptable (McGinley et al., doi 10.1016/j.gaitpost.2008.09.003)."
+        f"From the true positions of the points in the crop, with 1 px of noise, a small network reads the "
+        f"angles to {degrees(mean_of(results, known[-1]))}."
     ]
-
-
-def _learnt(results: Results) -> list[str]:
-    """Whether the frame networks are better than the mean pose: if not, a comparison means little."""
-    said = []
-    for setting in settings_of(results):
-        effect = effect_of(results, MEAN_POSE, setting)
-        if effect:
-            words = {"lower": "lower than", "higher": "higher than", "unclear": "not shown to differ from"}
-            ours, constant = (degrees(mean_of(results, one)) for one in (setting, MEAN_POSE))
-            better, coordinates = _count_better_coordinates(results, setting)
-            pose = (
-                f"The error of {label(setting)} is {words[sign(effect)]} that of the mean pose ({ours} "
-                f"against {constant}), in {better} of {coordinates} coordinates."
-            )
-            said.append(" ".join([pose, *_sizes(results, setting)]))
-    return said
-
-
-def _count_better_coordinates(results: Results, setting: str) -> tuple[int, int]:
-    """In how many coordinates, and of how many, the setting's mean over runs is closer than the mean pose."""
-    runs = [m["coordinates"] for n, m in results["methods"].items() if n.rpartition(".")[0] == setting]
-    constant = results["methods"][MEAN_POSE]["coordinates"]
-    lower = [
-        sum(run[name]["mae_deg"] for run in runs) / len(runs) < constant[name]["mae_deg"] for name in constant
-    ]
-    return sum(lower), len(lower)
-
-
-def _sizes(results: Results, setting: str) -> list[str]:
-    """A network may estimate poses and not sizes: its scale factors are no better than the mean ones."""
-    effect = effect_of(results, MEAN_POSE, setting, "scale_sum")
-    if sign(effect) == "lower":
-        return []
-    ours, constant = (mean_of(results, one, "scale_sum") for one in (setting, MEAN_POSE))
-    return [
-        f"It is not shown to learn body sizes: the error of its scale factors is {ours:.3f}, that of the "
-        f"mean ones {constant:.3f} (summed over three axes)."
-    ]
-
-
-# --- conclusion ---------------------------------------------------------------------------------------------
 
 
 def conclusion(results: Results) -> list[str]:
@@ -251,9 +211,9 @@ def _costs(results: Results) -> list[str]:
 def _temporal(results: Results) -> list[str]:
     said = []
     for setting in settings_of(results):
-        effect = effect_of(results, f"frame/{setting.rpartition('.')[2]}", setting)
+        effect = effect_of(results, frame_of(setting), setting)
         if setting.startswith("temporal/") and effect:
-            landmarks = effect_of(results, f"frame/{setting.rpartition('.')[2]}", setting, "mpblpe_mm")
+            landmarks = effect_of(results, frame_of(setting), setting, "mpblpe_mm")
             low, mean, high = (f"{landmarks[key]:+.1f}".replace("-", "−") for key in ("low", "mean", "high"))
             said.append(
                 f"The temporal network changes the angle error of {name_backbone(setting)} by "

@@ -12,6 +12,7 @@ from d3ke_lib.experiment.report.drawing import (
     COLOURS,
     MARKERS,
     NARROW,
+    QUIET,
     TEXT,
     TRUTH,
     figure,
@@ -34,6 +35,7 @@ __all__ = [
     "show",
     "small",
     "training_curves",
+    "yaw_histogram",
 ]
 
 # --- errors ----------------------------------------------------------------------------------------------
@@ -193,9 +195,12 @@ def training_curves(table: pd.DataFrame, panels: dict[str, str], x: str, note: s
 
 
 def accuracy_against_cost(table: pd.DataFrame, cost: str, unit: str, note: str, title: str) -> Figure:
-    """Lower left is better. Columns: method, cost, mean, low, high; `cost`: axis label with unit."""
+    """Lower left is better. Columns: method, cost, mean, low, high; `cost`: axis label with unit.
+
+    With a column `front` those marked are joined, and the error's axis does not begin at 0.
+    """
     methods = list(table.method)
-    with figure(NARROW, 4.0, note) as drawn:
+    with figure(NARROW, 4.0 + 0.1 * len(methods), note) as drawn:
         axes = drawn.add_subplot()
         for row in table.itertuples():
             spread = [[row.mean - row.low], [row.high - row.mean]]
@@ -205,6 +210,33 @@ def accuracy_against_cost(table: pd.DataFrame, cost: str, unit: str, note: str, 
             )
         axes.set(xlabel=cost, ylabel=f"mean absolute error [{unit}]")
         axes.set_xlim(left=0)
-        axes.set_ylim(bottom=0)
+        if "front" in table:
+            best = table[table.front].sort_values("cost")
+            axes.step(best.cost, best["mean"], where="post", color=QUIET, linewidth=1, zorder=0)
+        else:
+            axes.set_ylim(bottom=0)
         head(drawn, title, axes)
+    return drawn
+
+
+def yaw_histogram(table: pd.DataFrame, note: str, title: str) -> Figure:
+    """A panel per camera. Columns: camera, method, yaw (bin's middle, °), share (% of frames)."""
+    cameras, methods = list(table.camera.unique()), list(table.method.unique())
+    columns = min(2, len(cameras))
+    rows = -(-len(cameras) // columns)
+    with figure(NARROW, 1.2 + 1.9 * rows + 0.1 * len(methods), note) as drawn:
+        panels = drawn.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+        for axes, camera in zip(panels, cameras):
+            for method, part in table[table.camera == camera].groupby("method", sort=False):
+                colour = style_of(methods)[method]["color"]
+                axes.step(part.yaw, part.share, where="mid", color=colour, label=method)
+            axes.set(title=camera, yscale="symlog", xticks=(-180, -90, 0, 90, 180))
+            axes.axvline(0, color=QUIET, linewidth=0.8, zorder=0)
+        for axes in panels[len(cameras) :]:
+            axes.set_visible(False)
+        drawn.supylabel("frames [%]", fontsize=TEXT)
+        for axes in panels[max(0, len(cameras) - columns) : len(cameras)]:
+            axes.set_xlabel("signed yaw error [°]")
+            axes.tick_params(labelbottom=True)
+        head(drawn, title, panels[0], 1)
     return drawn

@@ -1,28 +1,50 @@
-"""Recorded benchmarks (data/results/*.json) as the tables that notebooks show."""
+"""results.json in the short form that may be committed (data/results/*.json)."""
 
-import json
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-import pandas as pd
-from IPython.display import Markdown, display
+from d3ke_lib.experiment.report.effects import ANGLE, Results
+
+# Of comparisons: what tables, findings and claims speak of.
+_COMPARED = (
+    *(ANGLE, "moving_mae_deg", "humerus_deg", "mpblpe_mm", "mpjpe_mm", "pelvis_deg", "turned_percent"),
+    *("scale_sum", "size_percent", "acceleration_mps2"),
+)
+_ESTIMATE = ("mean", "low", "high")  # of conditions
+_OF_METHOD = ("kind", "refiner", "backbone", "seed", "sizes")
 
 
-def show_recorded(path: Path, table: Callable[[dict[str, Any]], pd.DataFrame]) -> None:
-    """The table of a recorded benchmark and how it was taken, or that it is not recorded."""
-    if not path.is_file():
-        display(Markdown(f"data/results/{path.name} is not recorded"))
-        return
-    found = json.loads(path.read_text(encoding="utf-8"))
-    load = f"system load at the end {found['load']:.1f}"
-    display(Markdown(f"{found['threads']} threads on a CPU unless it says cuda; {load}"))
-    display(table(found))
+def reduce_results(results: Results) -> Results:
+    """results.json without what no document needs, so that it may be committed: under 1 MB for a study.
+
+    Of methods the angle error by subject and by coordinate; of comparisons fewer metrics; of conditions the
+    intervals alone.
+    """
+    methods = {name: _reduce_method(method) for name, method in results["methods"].items()}
+    settings = {name: _reduce_conditions(setting) for name, setting in results["settings"].items()}
+    comparisons = [_reduce_conditions(_reduce_comparison(each)) for each in results["comparisons"]]
+    return {**results, "methods": methods, "settings": settings, "comparisons": comparisons}
 
 
-def skeleton_times(found: dict[str, Any]) -> pd.DataFrame:
-    """Milliseconds by device, kind and batch of `scripts/bench_skeleton.py`."""
-    rows = pd.DataFrame(found["rows"])
-    rows["kind"] = rows["kind"].replace({"plain": "loop over joints", "compiled": "torch.compile"})
-    rows = rows.rename(columns={"forward": "forward, ms", "backward": "with backward, ms"})
-    return rows.set_index(["device", "kind", "batch"]).unstack("batch").round(2)
+def _reduce_method(method: Mapping[str, Any]) -> dict[str, Any]:
+    coordinates = {name: {"mae_deg": each["mae_deg"]} for name, each in method["coordinates"].items()}
+    about = {key: method[key] for key in _OF_METHOD if key in method}
+    return {**about, "subjects": _choose(method["subjects"], (ANGLE,)), "coordinates": coordinates}
+
+
+def _reduce_comparison(found: Mapping[str, Any]) -> dict[str, Any]:
+    metrics = _choose(found["metrics"], _COMPARED)
+    by_unit = {unit: _choose(found[unit], (ANGLE,)) for unit in ("subjects", "runs")}
+    return {**found, "metrics": metrics, **by_unit}
+
+
+def _reduce_conditions(found: Mapping[str, Any]) -> dict[str, Any]:
+    conditions = {
+        name: {metric: _choose(estimate, _ESTIMATE) for metric, estimate in metrics.items()}
+        for name, metrics in found.get("conditions", {}).items()
+    }
+    return {**found, "conditions": conditions}
+
+
+def _choose(values: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: values[name] for name in names if name in values}

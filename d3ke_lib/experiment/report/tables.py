@@ -4,20 +4,46 @@ import html
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from d3ke_lib.experiment.evaluation.conditions import SEEN, UNSEEN
 from d3ke_lib.experiment.evaluation.references import MEAN_POSE
 from d3ke_lib.experiment.report.claims import Claim
-from d3ke_lib.experiment.report.effects import ANGLE, Results, counts_lower, mean_of
-from d3ke_lib.experiment.report.method_names import label, methods_of, setting_of, settings_of
+from d3ke_lib.experiment.report.effects import (
+    ANGLE,
+    Results,
+    count_runs,
+    counts_lower,
+    estimate_of,
+    mean_of,
+    milliseconds,
+    training_seconds,
+)
+from d3ke_lib.experiment.report.method_names import is_reference, label, methods_of, setting_of, settings_of
 
 METRICS = {  # what is shown, with its name and digits after the point
     ANGLE: ("angle MAE [°]", 2),
-    "angle_rmse_deg": ("angle RMSE [°]", 2),
+    "moving_mae_deg": ("moving coordinates [°]", 2),
+    "humerus_deg": ("humerus direction [°]", 1),
     "mpblpe_mm": ("bony landmarks [mm]", 1),
+    "pelvis_deg": ("pelvis rotation [°]", 1),
+    "turned_percent": ("pelvis off by > 90° [% of frames]", 1),
+}
+_ACTIONS = (SEEN, UNSEEN)  # conditions with a column in the main table
+_DETAILS = {
+    "angle_rmse_deg": ("angle RMSE [°]", 2),
+    "flexion_mae_deg/hip": ("hip flexion [°]", 1),
+    "flexion_mae_deg/knee": ("knee flexion [°]", 1),
+    "flexion_mae_deg/ankle": ("ankle flexion [°]", 1),
+    "flexion_mae_deg/shoulder": ("shoulder elevation [°]", 1),
+    "flexion_mae_deg/elbow": ("elbow flexion [°]", 1),
     "mpjpe_mm": ("joints [mm]", 1),
     "pa_mpjpe_mm": ("joints, aligned [mm]", 1),
-    "pelvis_deg": ("pelvis rotation [°]", 2),
+    "acceleration_mps2": ("acceleration [m/s²]", 1),
     "scale_sum": ("body scale, Σ of 3 axes", 3),
+    "size_percent": ("overall size [%]", 1),
+    "size_sd_percent": ("its SD within a subject [%]", 1),
+    "proportions_percent": ("proportions [%]", 1),
 }
+_NONE = "–"
 
 
 class Table(NamedTuple):
@@ -53,49 +79,106 @@ def bracketed(estimate: Mapping[str, Any], digits: int, plus: str = "") -> str:
 
 
 def results_table(results: Results) -> Table:
-    """Settings by metrics, mean [95 % interval over subjects and runs]; skill: 1 − MAE / MAE(mean pose)."""
-    rows, constant = [], mean_of(results, MEAN_POSE)
-    for setting in settings_of(results):
-        summary = results["settings"][setting]["summary"]
-        cells = [bracketed(summary[name], digits) for name, (_, digits) in METRICS.items()]
-        skill = f"{100 * (1 - summary[ANGLE]['mean'] / constant):.0f} %".replace("-", "−")
-        rows.append((label(setting), cells[0], skill, *cells[1:]))
-    titles = [title for title, _ in METRICS.values()]
-    return Table(("method", titles[0], "skill", *titles[1:]), tuple(rows))
+    """Settings by the main metrics, mean [95 % interval over subjects and runs].
+
+    Skill: 1 − MAE / MAE of the mean pose. Columns that these results have nothing for are left out.
+    """
+    settings, constant = settings_of(results), mean_of(results, MEAN_POSE)
+    skills = [f"{100 * (1 - mean_of(results, each) / constant):.0f} %".replace("-", "−") for each in settings]
+    columns = {
+        "runs": [_NONE if is_reference(each) else str(count_runs(results, each)) for each in settings],
+        METRICS[ANGLE][0]: _cells(results, settings, ANGLE),
+        "skill": skills,
+        **{f"{name} [°]": _cells(results, settings, ANGLE, name) for name in _ACTIONS},
+        **{METRICS[name][0]: _cells(results, settings, name) for name in METRICS if name != ANGLE},
+        "training [core-min]": [_minutes(results, each) for each in settings],
+        "one image [ms]": [_number(milliseconds(results, each), 0) for each in settings],
+    }
+    return _table("method", settings, columns)
+
+
+def details_table(results: Results) -> Table:
+    """Settings by the other metrics."""
+    settings = settings_of(results)
+    return _table(
+        "method", settings, {title: _cells(results, settings, name) for name, (title, _) in _DETAILS.items()}
+    )
+
+
+def conditions_table(results: Results, metric: str = ANGLE) -> Table | None:
+    """Settings by condition: one metric's mean [interval]; None where the results have no conditions."""
+    if not results.get("conditions"):
+        return None
+    settings, title = settings_of(results), METRICS[metric][0]
+    columns = {f"{name}: {title}": _cells(results, settings, metric, name) for name in results["conditions"]}
+    return _table("method", settings, columns)
+
+
+def _cells(results: Results, settings: list[str], metric: str, condition: str | None = None) -> list[str]:
+    digits = (METRICS | _DETAILS)[metric][1]
+    found = (estimate_of(results, each, metric, condition) for each in settings)
+    return [bracketed(estimate, digits) if estimate else _NONE for estimate in found]
+
+
+def _minutes(results: Results, setting: str) -> str:
+    """Core-minutes of one run's training."""
+    seconds = None if is_reference(setting) else training_seconds(results, setting, "core_seconds")
+    return _number(seconds and seconds / 60, 0)
+
+
+def _number(value: float | None, digits: int) -> str:
+    return _NONE if value is None else f"{value:.{digits}f}"
+
+
+def _table(first: str, settings: list[str], columns: Mapping[str, list[str]]) -> Table:
+    """Settings by columns, those without any entry left out."""
+    shown = {title: cells for title, cells in columns.items() if {*cells} != {_NONE}}
+    rows = zip(map(label, settings), *shown.values(), strict=True)
+    return Table((first, *shown), tuple(rows))
 
 
 def seeds_table(results: Results) -> Table | None:
     """The angle error of every run, where there are several of a setting."""
-    seeds = [str(seed) for seed in results["profile"]["seeds"]]
-    if len(seeds) < 2:
-        return None
     values = {name: results["settings"][name]["seeds"][ANGLE] for name in settings_of(results)}
+    values = {name: runs for name, runs in values.items() if len(runs) > 1}
+    if not values:
+        return None
+    most = max(map(len, values.values()))
     rows = tuple(
-        (label(name), *(f"{value:.2f}" for value in runs)) for name, runs in values.items() if len(runs) > 1
+        (label(name), *(f"{value:.2f}" for value in runs), *[_NONE] * (most - len(runs)))
+        for name, runs in values.items()
     )
-    return Table(("angle MAE [°]", *(f"seed {seed}" for seed in seeds)), rows)
+    return Table(("angle MAE [°]", *(f"run {number + 1}" for number in range(most))), rows)
 
 
-def comparisons_table(results: Results, skip: str | None = None) -> Table:
+def comparisons_table(results: Results, of_networks: bool = False) -> Table:
     """second − first, paired by subject; the two parts of the standard error; how often it is below 0.
 
-    Comparisons with `skip` are left out.
+    of_networks: without the comparisons with references.
     """
-    shown, rows = (ANGLE, "mpblpe_mm", "mpjpe_mm"), []
-    for found in (each for each in results["comparisons"] if each["first"] != skip):
-        effects = {name: found["metrics"][name] for name in shown}
-        cells = (bracketed(effects[name], METRICS[name][1], "+") for name in shown)
-        parts = (effects[ANGLE][key] for key in ("se_subjects", "se_runs"))
-        errors = " / ".join("–" if part is None else f"{part:.3f}" for part in parts)
-        counts = (counts_lower(found, unit) for unit in ("subjects", "runs"))
-        often = (f"{lower} of {total}" for lower, total in counts)
-        names = (
-            f"({name})" if " + " in name else name for name in (label(found["second"]), label(found["first"]))
-        )
-        rows.append((" − ".join(names), *cells, errors, *often))
-    titles = [METRICS[name][0] for name in shown]
-    header = ("difference", *titles, "SE of the angle MAE: subjects / runs", "lower: subjects", "lower: runs")
-    return Table(header, tuple(rows))
+    shown = [each for each in results["comparisons"] if not (of_networks and is_reference(each["first"]))]
+    conditions = [name for name in _ACTIONS if name in results.get("conditions", {})]
+    header = (
+        "difference",
+        METRICS[ANGLE][0],
+        *(f"{name} [°]" for name in conditions),
+        METRICS["mpblpe_mm"][0],
+        "SE of the angle MAE: subjects / runs",
+        "lower: subjects",
+        "lower: runs",
+    )
+    return Table(header, tuple(_comparison_row(found, conditions) for found in shown))
+
+
+def _comparison_row(found: Mapping[str, Any], conditions: list[str]) -> tuple[str, ...]:
+    angle, landmarks = (found["metrics"][name] for name in (ANGLE, "mpblpe_mm"))
+    by_condition = (bracketed(found["conditions"][name][ANGLE], 2, "+") for name in conditions)
+    errors = " / ".join(_number(angle[key], 3) for key in ("se_subjects", "se_runs"))
+    often = (f"{lower} of {total}" for lower, total in (counts_lower(found, u) for u in ("subjects", "runs")))
+    names = (label(found[key]) for key in ("second", "first"))
+    names = (f"({name})" if " + " in name or ", " in name else name for name in names)
+    cells = (bracketed(angle, 2, "+"), *by_condition, bracketed(landmarks, 1, "+"))
+    return (" − ".join(names), *cells, errors, *often)
 
 
 def overfitting_table(results: Results) -> Table:
@@ -175,3 +258,8 @@ def deviations_table(deviations: list[dict[str, Any]]) -> Table:
     return Table(
         header, tuple(tuple((row[key] or "").replace("`", "") for key in keys) for row in deviations)
     )
+
+
+def published_table(rows: list[dict[str, str]]) -> Table:
+    """Published figures (data/published.json), in a table of their own."""
+    return Table(("who", "what", "error"), tuple((row["who"], row["what"], row["value"]) for row in rows))

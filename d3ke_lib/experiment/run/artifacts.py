@@ -4,11 +4,11 @@ Nothing is ever unpickled: tensors are safetensors, all else is JSON.
 """
 
 import fcntl
-import hashlib
 import json
 import os
+import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
@@ -20,22 +20,15 @@ from torch import Tensor
 
 from d3ke_lib import settings
 from d3ke_lib.files import D3keError, replacing, sha256, write_text
+from d3ke_lib.nets.weights import digest
 from d3ke_lib.settings import REPOSITORY
 
-__all__ = ["REPOSITORY", "D3keError", "replacing", "sha256"]  # imported from here, too
+__all__ = ["REPOSITORY", "D3keError", "digest", "replacing", "sha256"]  # imported from here, too
 
 
 def out_root() -> Path:
     """Where runs are written: the environment's D3KE_OUT, else `out/` in the repository."""
     return settings.read().out
-
-
-def raw_folder() -> Path:
-    """Where BMLmovi's downloads are: the environment's D3KE_RAW. Raises D3keError where it is not set."""
-    raw = settings.read().raw
-    if raw is None:
-        raise D3keError("BMLmovi: say where the downloads are: RAW=folder (data/README.md)")
-    return raw
 
 
 def git_revision() -> str:
@@ -51,15 +44,6 @@ def git_revision() -> str:
         return git("rev-parse", "HEAD") + ("+changes" if changed else "")
     except (OSError, subprocess.SubprocessError):
         return "unknown"
-
-
-def digest(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 of names, types, shapes and values, whatever file they are in and however laid out."""
-    total = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        total.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return total.hexdigest()
 
 
 # --- JSON and tensors ---
@@ -188,6 +172,29 @@ def set_aside(folder: Path) -> Path:
     while (old := folder.with_name(f"{folder.name}.old{number if number > 1 else ''}")).exists():
         number += 1
     return folder.rename(old)
+
+
+def adopt(folder: Path, home: Path, is_wanted: Callable[[Path], bool]) -> None:
+    """Links the same folder of another profile than that in `home`, if there is one that is wanted.
+
+    Nothing happens where `folder` exists. Links are hard links: nothing takes room twice, either profile can
+    be removed, and as files are replaced, never changed, neither changes the other.
+    """
+    if folder.exists():
+        return
+    for other in sorted(home.parent.glob(f"*/{folder.relative_to(home)}")):
+        if is_wanted(other):
+            partial = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+            shutil.copytree(other, partial, copy_function=_link, ignore=shutil.ignore_patterns(".*"))
+            partial.rename(folder)
+            return
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copy2(source, target)
 
 
 def open_log(path: Path, offset: int) -> TextIO:

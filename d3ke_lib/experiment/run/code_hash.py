@@ -22,19 +22,22 @@ _DATA_SUFFIXES = {".json", ".toml", ".html", ".osim", ".csv"}
 
 
 @cache
-def code_hash(*modules: str) -> str:
+def code_hash(*modules: str, without: str | None = None) -> str:
     """SHA-256 over the sources of these modules of the library, given by their dotted names."""
-    return hash_files(sources(*map(path_of, modules)))
+    return hash_files(sources(*map(path_of, modules), without=without))
 
 
-def sources(*starts: Path) -> list[Path]:
-    """`starts` (modules, scripts, notebooks) and all that lies behind them, sorted."""
+def sources(*starts: Path, without: str | None = None) -> list[Path]:
+    """`starts` (modules, scripts, notebooks) and all that lies behind them, sorted.
+
+    without: a module that the result does not depend on, such as one that only describes it.
+    """
     found: set[Path] = set()
-    waiting = set(starts)
+    waiting, ends = set(starts), {path_of(name) for name in (_CONFIGURATION, without) if name}
     while waiting:
         found |= waiting
         behind = {file for path in waiting for file in (*_imports(path), *_data_files(path))}
-        waiting = behind - found - {path_of(_CONFIGURATION)}
+        waiting = behind - found - ends
     return sorted(found)
 
 

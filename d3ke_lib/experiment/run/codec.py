@@ -89,6 +89,17 @@ def check_types(config: Any) -> None:
         _value(hints[field.name], getattr(config, field.name), f"{type(config).__name__}.{field.name}")
 
 
+def check_known(what: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise D3keError(f"unknown {what} {value!r}; known: {', '.join(known)}")
+
+
+def check_positive(config: Any, *names: str) -> None:
+    for name in names:
+        if (value := getattr(config, name)) < 1:
+            raise D3keError(f"{type(config).__name__}.{name} must be 1 or more, found {value}")
+
+
 def fingerprint(*parts: Any) -> str:
     """SHA-256 of configurations, hashes and numbers: equal for equal content, whatever wrote it.
 

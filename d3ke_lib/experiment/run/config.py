@@ -3,7 +3,6 @@
 Sources: P paper (Sensors 2023, 23(1), 341), C the released code, where the paper's text is silent.
 """
 
-import math
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -11,33 +10,15 @@ from d3ke_lib import settings
 from d3ke_lib.data.augment import AugmentConfig, ViewConfig
 from d3ke_lib.data.bmlmovi.config import BmlmoviConfig
 from d3ke_lib.data.synthetic.generate import DataConfig
-from d3ke_lib.data.synthetic.motion import ACTIONS
-from d3ke_lib.experiment.run import overrides
-from d3ke_lib.experiment.run.codec import check_types
+from d3ke_lib.experiment.run import cells, overrides
+from d3ke_lib.experiment.run.codec import check_known, check_positive, check_types
+from d3ke_lib.experiment.run.schedule import Phase, Resolution, check_phases
 from d3ke_lib.files import D3keError
 from d3ke_lib.nets import backbone, temporal
 from d3ke_lib.nets.losses import LossWeights, Norm
 from d3ke_lib.settings import Settings
 
-# Fields that do not change a run's result: left out of fingerprints.
-_HOW = {"how": True}
-
-
-@dataclass(frozen=True)
-class Phase:
-    """A stretch of training and its learning rate, which falls exponentially within it."""
-
-    share: float  # of all steps
-    start: float
-    end: float
-
-
-@dataclass(frozen=True)
-class Resolution:
-    """Training crops have `px` pixels a side until `until`, a share of all steps."""
-
-    until: float
-    px: int
+_HOW = {"how": True}  # fields that do not change a run's result: left out of fingerprints
 
 
 @dataclass(frozen=True)
@@ -51,6 +32,7 @@ class FrameConfig:
     images: int | None = None  # budget in images seen, instead of epochs; whole batches of it are used
     every: int = 2  # training uses every n-th frame (C) …
     moved: float = 0.02  # … of those in which some marker moved so far, m (C)
+    subjects: int | None = None  # train on the first so many training subjects; None: all
     optimizer: Literal["adamw", "adam"] = "adamw"  # C; P: "Adam, weight decay 0.001"
     weight_decay: float = 1e-3  # P, C
     phases: tuple[Phase, ...] = (Phase(28 / 30, 5e-4, 3.33e-5), Phase(2 / 30, 3.33e-6, 1e-6))  # P
@@ -59,6 +41,8 @@ class FrameConfig:
     mask_angles: bool = True  # leave out angles whose labels are marked wrong (C)
     center_striding: bool = True  # C
     squash: Literal["before_mean", "after_mean"] = "before_mean"  # C
+    camera_input: bool = False  # the head reads the crop camera's focal length and attitude, too (not D3KE)
+    head: Literal["pose", "points"] = "pose"  # points: a multi-step pipeline finds the pose (body.ik)
     weights: str | None = "imagenet"  # what the backbone starts from (C); None: random numbers
     precision: Literal["fp32", "bf16"] = "fp32"  # C; bf16: autocast, weights stay in float32
     ema: float | None = None  # decay per step of the weights' moving average, which is then the result
@@ -74,10 +58,10 @@ class FrameConfig:
 
     def __post_init__(self) -> None:
         check_types(self)
-        _check_known("backbone", self.backbone, backbone.NAMES)
-        _check_phases(self.phases)
+        check_known("backbone", self.backbone, backbone.NAMES)
+        check_phases(self.phases)
         counts = ("px", "batch", "epochs", "every", "validations", "checkpoint_every", "log_every")
-        _check_positive(self, *counts)
+        check_positive(self, *counts)
         until = [resolution.until for resolution in self.resolutions]
         if until and (until != sorted(until) or until[-1] != 1.0):
             raise D3keError(f"FrameConfig.resolutions: `until` must grow to 1.0, found {until}")
@@ -90,6 +74,7 @@ class TemporalConfig:
     kind: str = "transformer"
     window: int = 243  # frames (C)
     causal: bool = False  # the target is the window's last frame; C: its middle
+    head: Literal["pose", "points"] = "pose"  # what the frame network predicts, and this one refines
     batch: int = 128  # windows (C)
     epochs: int = 50  # C
     phases: tuple[Phase, ...] = (Phase(1.0, 1e-3, 5e-6),)  # C
@@ -109,9 +94,9 @@ class TemporalConfig:
 
     def __post_init__(self) -> None:
         check_types(self)
-        _check_known("temporal network", self.kind, tuple(temporal.KINDS))
-        _check_phases(self.phases)
-        _check_positive(self, "window", "batch", "epochs", "validations", "checkpoint_every", "log_every")
+        check_known("temporal network", self.kind, tuple(temporal.KINDS))
+        check_phases(self.phases)
+        check_positive(self, "window", "batch", "epochs", "validations", "checkpoint_every", "log_every")
 
 
 @dataclass(frozen=True)
@@ -123,7 +108,7 @@ class EvaluationConfig:
 
     def __post_init__(self) -> None:
         check_types(self)
-        _check_positive(self, "batch", "timing_batches")
+        check_positive(self, "batch", "timing_batches")
 
 
 @dataclass(frozen=True)
@@ -138,31 +123,14 @@ class Profile:
     backbones: tuple[str, ...] = ("resnext50_32x4d", "resnext101_32x8d")  # the paper's, and the question's
     refiners: tuple[str, ...] = ("transformer",)
     seeds: tuple[int, ...] = (0,)
+    plan: str | None = None  # of a study (cells.py): its cells are trained, not all combinations of the above
 
     def __post_init__(self) -> None:
         check_types(self)
-        for name in self.backbones:
-            _check_known("backbone", name, backbone.NAMES)
+        for name in map(cells.architecture_of, self.backbones):
+            check_known("backbone", name, backbone.NAMES)
         for kind in self.refiners:
-            _check_known("temporal network", kind, tuple(temporal.KINDS))
-
-
-def _check_known(what: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise D3keError(f"unknown {what} {value!r}; known: {', '.join(known)}")
-
-
-def _check_positive(config: object, *names: str) -> None:
-    for name in names:
-        if (value := getattr(config, name)) < 1:
-            raise D3keError(f"{type(config).__name__}.{name} must be 1 or more, found {value}")
-
-
-def _check_phases(phases: tuple[Phase, ...]) -> None:
-    if not math.isclose(sum(phase.share for phase in phases), 1.0, abs_tol=1e-9):
-        raise D3keError(f"phases: shares must sum to 1, found {[phase.share for phase in phases]}")
-    if any(min(phase.start, phase.end) <= 0 for phase in phases):
-        raise D3keError("phases: learning rates must be above 0 to fall exponentially")
+            check_known("temporal network", kind, tuple(temporal.KINDS))
 
 
 # --- profiles: what differs from the paper, and why ---
@@ -173,8 +141,9 @@ SMOKE = Profile(
         train=4,  # enough for batches of two sizes and a subset
         validation=1,  # one is enough to take the path
         test=3,  # fewer would leave the bootstrap nothing to draw from
-        actions=ACTIONS[:3],  # several motions a file, so that windows end somewhere
-        seconds=1.2,  # 12 frames, longer than the window
+        actions=("walking", "jogging", "kicking"),  # the last is performed by test subjects alone
+        test_cameras=("PG1", "H1"),  # several views of a subject
+        seconds=1.0,  # 10 frames, longer than the window
         fps=10.0,  # as the demo
         px=46,  # 7 px of margin on each side of 32
         margin=46 / 32,  # exact, so that plain crops need no resampling
@@ -211,7 +180,7 @@ DEMO = Profile(
     data=DataConfig(
         train=96,  # many subjects, each for a short time: what unseen subjects need is more subjects
         validation=4,
-        test=8,
+        test=24,  # intervals come from subjects
         seconds=2.0,  # a cycle or two of each action
         fps=10.0,  # 30 frames per second look alike
         px=90,  # 13 px of margin on each side of 64
@@ -248,12 +217,19 @@ DEMO = Profile(
     ),
 )
 
+STUDY = replace(
+    DEMO,
+    name="study",  # which backbone, and why? the demo's data and recipe, all cells of the plan
+    frame=replace(DEMO.frame, images=24_000),  # three runs of each cell fit a night on two cores
+    plan="study_plan.toml",
+)
+
 GPU = Profile(
     name="gpu",  # the paper's image size and recipe on synthetic subjects; half an hour on one H100
     data=DataConfig(
         train=48,
         validation=4,
-        test=15,
+        test=24,  # as the demo
         fps=10.0,  # 30 frames per second look alike
         margin=360 / 256,  # exact, so that plain crops need no resampling
     ),
@@ -285,7 +261,7 @@ BMLMOVI = Profile(
     frame=FrameConfig(workers=8),  # threads that decode JPEGs of 360 px
 )
 
-PROFILES = {profile.name: profile for profile in (SMOKE, DEMO, GPU, BMLMOVI)}
+PROFILES = {profile.name: profile for profile in (SMOKE, DEMO, GPU, BMLMOVI, STUDY)}
 
 
 def profile(name: str, asked: Settings | None = None) -> Profile:
@@ -293,7 +269,9 @@ def profile(name: str, asked: Settings | None = None) -> Profile:
 
     Overrides change the profile's name: `bmlmovi.tiny`. Raises D3keError naming what is unknown.
     """
-    _check_known("profile", name, tuple(PROFILES))
+    check_known("profile", name, tuple(PROFILES))
     asked = asked or settings.read()
     found = overrides.apply(PROFILES[name], asked.overrides)
+    if found.plan:
+        return cells.apply(found, asked.seeds)
     return replace(found, seeds=asked.seeds) if asked.seeds else found

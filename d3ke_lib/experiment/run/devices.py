@@ -48,6 +48,12 @@ def describe() -> dict[str, Any]:
     }
 
 
+def processor_seconds() -> float:
+    """Processor time of this process, all its threads and its ended children, user and system, s."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
+
+
 def _processor() -> str:
     facts = Path("/proc/cpuinfo")
     lines = facts.read_text().splitlines() if facts.is_file() else []

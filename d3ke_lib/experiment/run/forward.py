@@ -14,10 +14,11 @@ from d3ke_lib.experiment.run.temporal_windows import open_windows, target_frame
 from d3ke_lib.experiment.run.train_frame import build_frame
 from d3ke_lib.experiment.run.train_temporal import build_temporal
 from d3ke_lib.nets.frame import FrameNet
+from d3ke_lib.nets.points import PointsNet
 from d3ke_lib.nets.temporal import Refiner
 
 
-def load_frame_net(run: Path, skeleton: Skeleton) -> tuple[FrameNet, FrameConfig]:
+def load_frame_net(run: Path, skeleton: Skeleton) -> tuple[FrameNet | PointsNet, FrameConfig]:
     """A finished frame run's network, in evaluation mode on the device its configuration names."""
     config = from_values(FrameConfig, artifacts.read_json(run / run_folder.RESULT)["config"])
     net = run_folder.load_weights(build_frame(config, skeleton), run)

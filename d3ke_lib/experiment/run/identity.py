@@ -5,9 +5,12 @@ from typing import Any
 
 from d3ke_lib.data import records
 from d3ke_lib.experiment.run import artifacts, devices
+from d3ke_lib.experiment.run.code_hash import code_hash
 from d3ke_lib.experiment.run.codec import fingerprint, to_values
 from d3ke_lib.experiment.run.config import FrameConfig, TemporalConfig
 from d3ke_lib.files import sha256
+
+_METRICS = "d3ke_lib.nets.metrics"
 
 
 def run_identity(
@@ -21,6 +24,16 @@ def run_identity(
     name = config.backbone if isinstance(config, FrameConfig) else config.kind
     identity = {"kind": kind, "name": name, "config": to_values(config), "seed": seed, **inputs}
     return identity | {"fingerprint": fingerprint(kind, config, seed, inputs)}
+
+
+def training_code(module: str) -> str:
+    """Hash of the code that decides a run's weights: not of the metrics, by which nothing is chosen."""
+    return code_hash(module, without=_METRICS)
+
+
+def metrics_code() -> str:
+    """Hash of the code behind the validations in a run's log and result."""
+    return code_hash(_METRICS)
 
 
 def provenance() -> dict[str, Any]:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from d3ke_lib.experiment.run import artifacts, run_folder
 
-_ABOUT = ("step", "seconds")  # of a line; all else in it is a quantity
+_ABOUT = ("step", "seconds", "core_seconds")  # of a line; all else in it is a quantity
 
 
 def table(run: Path, name: str) -> pd.DataFrame:

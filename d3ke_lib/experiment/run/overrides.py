@@ -36,6 +36,11 @@ def apply(profile: T, path: Path | None) -> T:
     return dataclasses.replace(changed, name=f"{profile.name}.{path.stem}")
 
 
+def replace(config: T, changes: dict[str, Any]) -> T:
+    """`config` with other values; D3keError for unknown fields and values of another type."""
+    return from_values(type(config), _merge(to_values(config), changes))
+
+
 def _merge(values: Any, changes: Any) -> Any:
     if isinstance(values, dict) and isinstance(changes, dict):
         return values | {key: _merge(values.get(key), changed) for key, changed in changes.items()}

@@ -1,6 +1,7 @@
 """The life of a training run in its folder: found finished, resumed or begun; logged, saved, finished.
 
-    run.json               the result; there only when the run is finished
+    run.json               the result; there only when the run is finished. seconds: of the clock;
+                           core_seconds: processor time of the process that writes it, all threads together
     model.safetensors      the weights
     log.jsonl              one line every few steps, one line per validation
     checkpoint.safetensors weights, optimiser, average and state between two steps; gone when finished
@@ -25,7 +26,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from d3ke_lib import settings
-from d3ke_lib.experiment.run import artifacts
+from d3ke_lib.experiment.run import artifacts, devices
 from d3ke_lib.experiment.run.artifacts import Checkpoint
 from d3ke_lib.experiment.run.distributed import ProcessGroup
 from d3ke_lib.files import D3keError
@@ -33,6 +34,11 @@ from d3ke_lib.nets import weights
 from d3ke_lib.nets.losses import Losses
 
 MODEL, RESULT, LOG, CHECKPOINT = "model.safetensors", "run.json", "log.jsonl", "checkpoint.safetensors"
+_CLOCKS = ("seconds", "core_seconds")
+
+
+def _read_clocks() -> dict[str, float]:
+    return dict(zip(_CLOCKS, (time.perf_counter(), devices.processor_seconds()), strict=True))
 
 
 @dataclass
@@ -47,10 +53,10 @@ class Run:
     ema: float | None
     log: TextIO
     step: int  # steps done
-    seconds: float  # up to the last start; see `elapsed`
+    before: dict[str, float]  # what `spent` was at the last start
     is_main: bool = True  # whether this process validates and writes
     validation: dict[str, float] = field(default_factory=dict)  # the last one's
-    began: float = field(default_factory=time.perf_counter)
+    began: dict[str, float] = field(default_factory=_read_clocks)
     pending: list[Tensor] = field(default_factory=list)  # losses of steps not yet in the log
     logged: float = field(default_factory=time.perf_counter)  # when the last line was written
 
@@ -59,8 +65,9 @@ class Run:
         """What the run is for: the average where one is kept."""
         return self.net if self.average is None else self.average
 
-    def elapsed(self) -> float:
-        return self.seconds + time.perf_counter() - self.began
+    def spent(self) -> dict[str, float]:
+        """Seconds of the clock and of all cores together, pauses left out."""
+        return {name: self.before[name] + now - self.began[name] for name, now in _read_clocks().items()}
 
 
 def find_finished(folder: Path, fingerprint: str) -> dict[str, Any] | None:
@@ -112,16 +119,17 @@ def open_run(
 ) -> Iterator[Run]:
     """A run at its last checkpoint, or at step 0; closes its log, which only the main process writes."""
     average = copy.deepcopy(net).requires_grad_(False) if ema else None
-    step, seconds, offset = 0, 0.0, 0
+    step, before, offset = 0, dict.fromkeys(_CLOCKS, 0.0), 0
     if (folder / CHECKPOINT).is_file():
         saved = artifacts.read_checkpoint(folder / CHECKPOINT)
         weights.fit(net, saved.model, str(folder / CHECKPOINT))
         artifacts.load_optimizer(optimizer, saved.optimizer)
         if average:
             weights.fit(average, saved.average, str(folder / CHECKPOINT))
-        step, seconds, offset = (saved.state[key] for key in ("step", "seconds", "log_offset"))
+        step, offset = saved.state["step"], saved.state["log_offset"]
+        before = {name: saved.state[name] for name in _CLOCKS}
     with artifacts.open_log(folder / LOG, offset) if is_main else open(os.devnull, "w") as log:
-        yield Run(folder, identity, net, optimizer, average, ema, log, step, seconds, is_main)
+        yield Run(folder, identity, net, optimizer, average, ema, log, step, before, is_main)
 
 
 @contextmanager
@@ -184,7 +192,7 @@ def log_losses(run: Run, rate: float, batch: int, bar: tqdm) -> None:
     mean = dict(zip((*Losses._fields, "total"), values.mean(0).tolist()))
     now = time.perf_counter()
     speed = len(values) * batch / (now - run.logged)
-    line = {"step": run.step, "lr": rate, **mean, "per_second": speed, "seconds": run.elapsed()}
+    line = {"step": run.step, "lr": rate, **mean, "per_second": speed, **run.spent()}
     artifacts.append(run.log, line)
     bar.set_postfix_str(f"loss {mean['total']:.3f}, {speed:.0f} per second", refresh=False)
     bar.update(len(values))
@@ -193,7 +201,7 @@ def log_losses(run: Run, rate: float, batch: int, bar: tqdm) -> None:
 
 def log_validation(run: Run, values: dict[str, float]) -> None:
     run.validation = values
-    artifacts.append(run.log, {"step": run.step, "validation": values, "seconds": run.elapsed()})
+    artifacts.append(run.log, {"step": run.step, "validation": values, **run.spent()})
     run.logged = time.perf_counter()
 
 
@@ -206,7 +214,7 @@ def save(run: Run) -> None:
     state = {
         **run.identity,
         "step": run.step,
-        "seconds": run.elapsed(),
+        **run.spent(),
         "log_offset": artifacts.settle(run.log),
     }
     average = run.average.state_dict() if run.average else {}
@@ -223,7 +231,7 @@ def finish(run: Run) -> dict[str, Any]:
     result = {
         **run.identity,
         "step": run.step,
-        "seconds": run.elapsed(),
+        **run.spent(),
         "validation": run.validation,
         "weights_sha256": artifacts.digest(state),
     }

@@ -2,14 +2,38 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from d3ke_lib.data.datasets import epoch_order
-from d3ke_lib.experiment.run.config import Phase, Resolution
 from d3ke_lib.files import D3keError
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training and its learning rate, which falls exponentially within it."""
+
+    share: float  # of all steps
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """Training crops have `px` pixels a side until `until`, a share of all steps."""
+
+    until: float
+    px: int
+
+
+def check_phases(phases: tuple[Phase, ...]) -> None:
+    if not math.isclose(sum(phase.share for phase in phases), 1.0, abs_tol=1e-9):
+        raise D3keError(f"phases: shares must sum to 1, found {[phase.share for phase in phases]}")
+    if any(min(phase.start, phase.end) <= 0 for phase in phases):
+        raise D3keError("phases: learning rates must be above 0 to fall exponentially")
 
 
 def learning_rate(phases: Sequence[Phase], warmup: int, step: int, steps: int) -> float:

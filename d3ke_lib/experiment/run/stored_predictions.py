@@ -3,7 +3,7 @@
     <run>/predictions/<split>/subject_003.safetensors  angles, unique scales, R_camera_root; one row per frame
 
 Rows are in the order of FrameSet(data, split, subjects=[3]): by camera, motion and time. Points are not
-stored: the skeleton layer gives them back.
+stored: the skeleton layer gives them back; but of a network with the head "points" they are all there is.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,29 +23,34 @@ from d3ke_lib.experiment.run import artifacts, devices
 from d3ke_lib.experiment.run.codec import fingerprint
 from d3ke_lib.files import D3keError
 from d3ke_lib.nets import metrics
+from d3ke_lib.nets.frame import FrameNet
+from d3ke_lib.nets.points import PointsNet
 
 _CHUNK = 1024  # frames the skeleton layer takes at once
+Predicted = Pose | Points  # what a network's head gives: a pose, or points relative to the pelvis joint (m)
 
 
 @torch.no_grad()
 def predict(
-    net: nn.Module,
+    net: FrameNet | PointsNet,
     frames: FrameSet,
     indices: Int[Tensor, " frame"],
     px: int,
     precision: str,
     batch: int = 64,
     workers: int = 2,
-) -> Pose:
+) -> Predicted:
     """A frame network's predictions for plain centred crops, on the CPU; the net's mode is left as it was."""
     device, training = next(net.parameters()).device, net.training
     net.eval()
+    reads_camera = isinstance(net, FrameNet) and net.camera_head is not None
     predictions = []
     for loaded in stream(frames, indices.split(batch), workers):
-        image, _ = augment.crop(loaded.to(device), px)
+        image, labels = augment.crop(loaded.to(device), px)
+        camera = (augment.camera_values(labels, px),) if reads_camera else ()
         with devices.autocast(device, precision):
-            pose, _ = net(image.contiguous(memory_format=torch.channels_last))
-        predictions.append(apply(Tensor.cpu, pose))
+            pose, points = net(image.contiguous(memory_format=torch.channels_last), *camera)
+        predictions.append(apply(Tensor.cpu, points if pose is None else pose))
     net.train(training)
     return concatenate(predictions)
 
@@ -53,7 +58,7 @@ def predict(
 @torch.no_grad()
 def refine(
     net: nn.Module, windows: TemporalSet, indices: Int[Tensor, " frame"], target: int, batch: int = 256
-) -> Pose:
+) -> Predicted:
     """A temporal network's predictions for the target frames, on the CPU.
 
     target: as `temporal_windows.target_frame` gives it.
@@ -63,27 +68,34 @@ def refine(
     predictions = []
     for some in indices.split(batch):
         pose, points, _ = windows.load(some)
-        refined, _ = net(*(apply(lambda tensor: tensor.to(device), part) for part in (pose, points)))
+        pose, points = net(*(apply(lambda tensor: tensor.to(device), part) for part in (pose, points)))
+        refined = points if pose is None else pose
         predictions.append(apply(lambda tensor: tensor[:, target].cpu(), refined))
     net.train(training)
     return concatenate(predictions)
 
 
-def concatenate(poses: Iterable[Pose]) -> Pose:
-    return Pose(*(torch.cat(parts) for parts in zip(*poses)))
+def concatenate(predictions: Iterable[Predicted]) -> Predicted:
+    predictions = list(predictions)
+    return type(predictions[0])(*(torch.cat(parts) for parts in zip(*predictions)))
 
 
 @torch.no_grad()
-def points_of(skeleton: Skeleton, pose: Pose) -> Points:
-    """Points of many frames, in pieces that stay in the cache."""
+def points_of(skeleton: Skeleton, pose: Predicted) -> Points:
+    """Points of many frames, in pieces that stay in the cache; points stay as they are."""
+    if isinstance(pose, Points):
+        return pose
     pieces = zip(*(part.split(_CHUNK) for part in pose))
     return Points(*(torch.cat(parts) for parts in zip(*(skeleton(Pose(*piece)) for piece in pieces))))
 
 
-def mean_metrics(pose: Pose, truth: Batch, skeleton: Skeleton) -> dict[str, float]:
-    """Plain means over frames; not by group of joints."""
-    found = (pose, points_of(skeleton, pose))
-    values = metrics.per_frame(found, (truth.pose, truth.points), skeleton)
+def mean_metrics(pose: Predicted, truth: Batch, skeleton: Skeleton) -> dict[str, float]:
+    """Plain means over frames; not by group of joints. Of points alone those that compare positions."""
+    if isinstance(pose, Points):
+        values = metrics.points_per_frame(pose, truth.points, skeleton)
+    else:
+        found = (pose, points_of(skeleton, pose))
+        values = metrics.per_frame(found, (truth.pose, truth.points), skeleton)
     return {name: float(value.mean()) for name, value in values.items() if "/" not in name}
 
 
@@ -118,16 +130,19 @@ def find_missing(run: Path, split: str, subjects: Iterable[int], identity: str) 
     ]
 
 
-def write(path: Path, pose: Pose, identity: str, skeleton: Skeleton) -> None:
-    tensors = {
-        "angles": pose.angles,
-        "unique_scales": skeleton.unique_scales(pose.scales),
-        "R_camera_root": pose.R_ground_root,
-    }
+def write(path: Path, pose: Predicted, identity: str, skeleton: Skeleton) -> None:
+    if isinstance(pose, Points):
+        tensors = pose._asdict()
+    else:
+        tensors = {
+            "angles": pose.angles,
+            "unique_scales": skeleton.unique_scales(pose.scales),
+            "R_camera_root": pose.R_ground_root,
+        }
     artifacts.write_tensors(path, tensors, {"identity": identity})
 
 
-def load(run: Path, split: str, subjects: Sequence[int], identity: str, skeleton: Skeleton) -> Pose:
+def load(run: Path, split: str, subjects: Sequence[int], identity: str, skeleton: Skeleton) -> Predicted:
     """The subjects' predictions, lowest number first, as FrameSet lists them.
 
     Raises D3keError where a file is missing or was written by another network or from other records.
@@ -135,8 +150,10 @@ def load(run: Path, split: str, subjects: Sequence[int], identity: str, skeleton
     return concatenate(_read(path_of(run, split, each), identity, skeleton) for each in sorted(subjects))
 
 
-def _read(path: Path, identity: str, skeleton: Skeleton) -> Pose:
+def _read(path: Path, identity: str, skeleton: Skeleton) -> Predicted:
     tensors, about = artifacts.read_tensors(path)
     if about.get("identity") != identity:
         raise D3keError(f"{path} was written by another network or from other records; delete it")
+    if "joints" in tensors:
+        return Points(tensors["joints"], tensors["markers"])
     return Pose(tensors["angles"], skeleton.spread_scales(tensors["unique_scales"]), tensors["R_camera_root"])

@@ -29,8 +29,9 @@ def open_windows(
     """Windows over the predictions stored in the frame run `source`, and the labels of their targets."""
     labels = FrameSet(data, split, skeleton, subjects=subjects).labels()
     identity = stored_predictions.identity(artifacts.read_json(source / run_folder.RESULT))
-    pose = stored_predictions.load(source, split, subjects, identity, skeleton)
-    return TemporalSet(pose, stored_predictions.points_of(skeleton, pose), labels, window, causal), labels
+    found = stored_predictions.load(source, split, subjects, identity, skeleton)
+    pose, points = None if isinstance(found, Points) else found, stored_predictions.points_of(skeleton, found)
+    return TemporalSet(pose, points, labels, window, causal), labels
 
 
 def rate_hz(labels: Batch) -> float:
@@ -56,7 +57,7 @@ def _other_frames(kind: str, window: int, causal: bool = False) -> list[int]:
 
 
 def window_losses(
-    config: TemporalConfig, refined: tuple[Pose, Points], truth: Batch, skeleton: Skeleton
+    config: TemporalConfig, refined: tuple[Pose | None, Points], truth: Batch, skeleton: Skeleton
 ) -> tuple[Losses, Tensor]:
     """The target frame's four terms, and the loss: those and, where there are any, the other frames'."""
 
@@ -78,7 +79,7 @@ def window_losses(
 
 
 def _frames_of(part, frames: list[int]):
-    """Some frames of a Pose, Points or Validity with axes (window, time, …)."""
+    """Some frames of a Pose, Points or Validity with axes (window, time, …); of None, None."""
     return apply(lambda tensor: tensor[:, frames], part)
 
 

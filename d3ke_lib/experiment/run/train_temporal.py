@@ -12,11 +12,16 @@ from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.data.batch import Batch
 from d3ke_lib.data.datasets import TemporalSet
 from d3ke_lib.experiment.run import artifacts, devices, run_folder, schedule, stored_predictions
-from d3ke_lib.experiment.run.code_hash import code_hash
 from d3ke_lib.experiment.run.config import TemporalConfig
 from d3ke_lib.experiment.run.distributed import ProcessGroup
 from d3ke_lib.experiment.run.fit import fit
-from d3ke_lib.experiment.run.identity import provenance, records_hash, run_identity
+from d3ke_lib.experiment.run.identity import (
+    metrics_code,
+    provenance,
+    records_hash,
+    run_identity,
+    training_code,
+)
 from d3ke_lib.experiment.run.temporal_windows import (
     dropout_of_step,
     on,
@@ -25,6 +30,7 @@ from d3ke_lib.experiment.run.temporal_windows import (
     target_frame,
     window_losses,
 )
+from d3ke_lib.files import D3keError
 from d3ke_lib.nets import temporal
 from d3ke_lib.nets.losses import Losses
 
@@ -37,6 +43,7 @@ def train_temporal(
     Otherwise as `train_frame`, in one process.
     """
     identity = identify(config, data, source, seed)
+    _check_head(config, source)
     if result := run_folder.find_finished(folder, identity["fingerprint"]):
         return result
     device = devices.choose(config.device)
@@ -51,7 +58,7 @@ def train_temporal(
             net.parameters(), lr=0.0, weight_decay=config.weight_decay, amsgrad=amsgrad
         )
         per_epoch, steps = schedule.budget(len(windows[0]), config.batch, config.epochs, None, "windows")
-        about = identity | provenance() | {"rate_hz": rate_hz(windows[1])}
+        about = identity | provenance() | {"metrics": metrics_code()} | {"rate_hz": rate_hz(windows[1])}
         with run_folder.open_run(folder, about, net, optimizer) as run:
             batches = schedule.pieces(len(windows[0]), config.batch, seed, run.step, steps)
 
@@ -73,14 +80,21 @@ def train_temporal(
 def identify(config: TemporalConfig, data: Path, source: Path, seed: int) -> dict[str, Any]:
     """The identity of the run that trains on the predictions of the frame run in `source`."""
     frame = artifacts.read_json(source / run_folder.RESULT)["weights_sha256"]
-    code = code_hash(__name__)
+    code = training_code(__name__)
     return run_identity("temporal", config, seed, code, records=records_hash(data), frame=frame)
+
+
+def _check_head(config: TemporalConfig, source: Path) -> None:
+    predicted = artifacts.read_json(source / run_folder.RESULT)["config"]["head"]
+    if predicted != config.head:
+        raise D3keError(f"{source}: expected a network with the head {config.head}, found {predicted}")
 
 
 def build_temporal(config: TemporalConfig, skeleton: Skeleton, seed: int = 0) -> temporal.Refiner:
     """The network with its initial weights and a skeleton layer of its own, on the CPU."""
     own = copy.deepcopy(skeleton)
-    return temporal.build_refiner(config.kind, own, config.window, seed=seed, causal=config.causal)
+    options = {"seed": seed, "predicts": config.head, "causal": config.causal}
+    return temporal.build_refiner(config.kind, own, config.window, **options)
 
 
 def _validate_temporal(

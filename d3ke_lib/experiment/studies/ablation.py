@@ -14,7 +14,8 @@ switches                  name → label, base, other (runs), metrics → mean, 
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -28,17 +29,17 @@ from d3ke_lib.experiment.run import artifacts, devices
 from d3ke_lib.experiment.run.codec import check_types, to_values
 from d3ke_lib.experiment.run.config import DEMO, FrameConfig, TemporalConfig
 from d3ke_lib.experiment.run.forward import predict_frames
-from d3ke_lib.experiment.run.identity import records_hash
+from d3ke_lib.experiment.run.identity import metrics_code, records_hash
 from d3ke_lib.experiment.run.train_frame import train_frame
 from d3ke_lib.experiment.run.train_temporal import subjects_for, train_temporal
 from d3ke_lib.experiment.studies.corrupt_labels import CorruptionConfig, corrupt
 from d3ke_lib.nets.losses import RELEASED
 
-SCHEMA = 1
+_SCHEMA = 1
 METRICS = ("angle_mae_deg", "mpblpe_mm", "mpjpe_mm", "pelvis_deg", "scale_sum")
 
 
-class Run(NamedTuple):
+class _Run(NamedTuple):
     """One configuration, trained from every seed; `changes` are fields that differ from its base."""
 
     kind: Literal["frame", "temporal"]
@@ -55,26 +56,28 @@ class _Switch(NamedTuple):
 
 
 RUNS = {
-    "base": Run("frame", {}),
-    "lambda4": Run("frame", {"loss": RELEASED}),
-    "no_centre": Run("frame", {"center_striding": False}),
-    "after_mean": Run("frame", {"squash": "after_mean"}),
-    "corrupted": Run("frame", {}, corrupted=True),
-    "unmasked": Run("frame", {"mask_angles": False}, corrupted=True),
-    "refiner": Run("temporal", {}),
-    "refiner_l1": Run("temporal", {"norm": "L1"}),
+    "base": _Run("frame", {}),
+    "lambda4": _Run("frame", {"loss": RELEASED}),
+    "no_centre": _Run("frame", {"center_striding": False}),
+    "after_mean": _Run("frame", {"squash": "after_mean"}),
+    "camera_input": _Run("frame", {"camera_input": True}),
+    "corrupted": _Run("frame", {}, corrupted=True),
+    "unmasked": _Run("frame", {"mask_angles": False}, corrupted=True),
+    "refiner": _Run("temporal", {}),
+    "refiner_l1": _Run("temporal", {"norm": "L1"}),
 }
 SWITCHES = {
     "lambda4": _Switch("λ4 0.01 − 0.06", "base", "lambda4"),
     "center_striding": _Switch("without − with centre striding", "base", "no_centre"),
     "squash": _Switch("sigmoid after − before the mean", "base", "after_mean"),
+    "camera_input": _Switch("with − without the crop camera's values", "base", "camera_input"),
     "mask_angles": _Switch("wrong angles unmasked − masked", "corrupted", "unmasked"),
     "norm": _Switch("L1 − L2 in the refiner", "refiner", "refiner_l1"),
 }
 
 
 # The demo's recipes with a small part of its budget.
-FRAME = dataclasses.replace(
+_FRAME = dataclasses.replace(
     DEMO.frame,
     px=48,  # a map of 2 × 2 cells (D3KE's: 8 × 8); with the one cell of 32 px sigmoid and mean commute
     resolutions=(),
@@ -83,15 +86,15 @@ FRAME = dataclasses.replace(
     validations=1,
     validation_images=1024,
 )
-TEMPORAL = dataclasses.replace(DEMO.temporal, subjects=4, epochs=3, warmup=20, validations=1)  # 300 steps
+_TEMPORAL = dataclasses.replace(DEMO.temporal, subjects=4, epochs=3, warmup=20, validations=1)  # 300 steps
 
 
 @dataclass(frozen=True)
 class AblationConfig:
     """The base of all runs: small, because there are many."""
 
-    frame: FrameConfig = FRAME
-    temporal: TemporalConfig = TEMPORAL
+    frame: FrameConfig = _FRAME
+    temporal: TemporalConfig = _TEMPORAL
     corrupted: CorruptionConfig = field(default_factory=CorruptionConfig)
     seeds: tuple[int, ...] = (0, 1, 2)
 
@@ -101,17 +104,16 @@ class AblationConfig:
             raise artifacts.D3keError(f"differences need a spread: two seeds or more, found {self.seeds}")
 
 
-def ablate(
-    config: AblationConfig, data: Path, out: Path, names: Sequence[str] = tuple(RUNS)
-) -> dict[str, Any]:
-    """Trains what is missing of `names` on `data` into `out`; the result of the switches they make up."""
+def ablate(config: AblationConfig, data: Path, out: Path, switch: str | None = None) -> dict[str, Any]:
+    """Trains what is missing on `data` into `out`; the result of all switches, or of one."""
+    names = tuple(RUNS) if switch is None else (SWITCHES[switch].base, SWITCHES[switch].other)
     found = {name: _trained(config, name, data, out) for name in names}
     switches = {
         name: switch for name, switch in SWITCHES.items() if {switch.base, switch.other} <= set(found)
     }
     return rounded(
         {
-            "schema": SCHEMA,
+            "schema": _SCHEMA,
             "machine": devices.describe(),
             "git": artifacts.git_revision(),
             "records": records_hash(data),
@@ -123,6 +125,20 @@ def ablate(
             },
         }
     )
+
+
+def merge(result: dict[str, Any], recorded: Path) -> dict[str, Any]:
+    """A result of some switches with the others of the JSON file `recorded`, where there is one.
+
+    Raises D3keError where that is of other records or settings: their differences are not comparable.
+    """
+    before = artifacts.read_json(recorded) if recorded.is_file() else result
+    for part in ("records", "settings"):
+        if before[part] != json.loads(json.dumps(result[part])):
+            raise artifacts.D3keError(
+                f"{recorded}: {part}: expected {result[part]}, found {before[part]}; write to another file"
+            )
+    return result | {part: before[part] | result[part] for part in ("runs", "switches")}
 
 
 def difference(
@@ -151,6 +167,8 @@ def _trained(config: AblationConfig, name: str, data: Path, out: Path) -> dict[i
     """Seed → metrics on the validation subjects at the end of training."""
     train = _frame if RUNS[name].kind == "frame" else _temporal
     results = {seed: train(config, name, data, out, seed) for seed in config.seeds}
+    if any(result["metrics"] != metrics_code() for result in results.values()):
+        raise artifacts.D3keError(f"{out}: {name} was validated by other metrics; set its runs aside")
     return {seed: {key: result["validation"][key] for key in METRICS} for seed, result in results.items()}
 
 

@@ -4,14 +4,12 @@ from typing import NamedTuple
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
-from torchvision.models import ResNet, get_model
-from torchvision.models.resnet import Bottleneck
+from torchvision.models import ResNet
 
-from d3ke_lib.nets.backbone import NAMES, Backbone, imagenet_weights
+from d3ke_lib.nets.backbone import Backbone, build_classifier, imagenet_weights
 
 # Xie et al.'s own ResNeXt-101 (their table 3), as wide as their ResNeXt-50; torchvision has no such weights.
 PAPERS_101 = "resnext101_32x4d"
-_KNOWN = (*NAMES, PAPERS_101)
 
 
 class _Anatomy(NamedTuple):
@@ -27,12 +25,8 @@ class _Anatomy(NamedTuple):
 
 def network(name: str) -> ResNet:
     """The whole network, classifier included, without memory behind its weights (torch's meta device)."""
-    if name not in _KNOWN:
-        raise ValueError(f"unknown backbone {name!r}; known: {', '.join(_KNOWN)}")
     with torch.device("meta"):
-        if name == PAPERS_101:
-            return ResNet(Bottleneck, [3, 4, 23, 3], groups=32, width_per_group=4)
-        return get_model(name, weights=None)
+        return build_classifier(name)
 
 
 def anatomy(name: str) -> _Anatomy:

@@ -11,7 +11,7 @@ from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.pose import Pose
 
 RATE = 60.0  # Hz
-NOISE = 2e-3  # m per axis
+_NOISE = 2e-3  # m per axis
 
 
 def trajectory(skeleton: Skeleton, frames: int, width: float, seed: int) -> Float[Tensor, "frame coord"]:
@@ -33,7 +33,7 @@ def observed(skeleton: Skeleton, angles: Tensor, missing: float, seed: int) -> t
     """Clean markers, and the same with 2 mm noise per axis and gaps."""
     draws = torch.Generator().manual_seed(seed)
     clean = skeleton(Pose(angles, skeleton.generic_scales)).markers
-    noisy = clean + NOISE * torch.randn(clean.shape, generator=draws)
+    noisy = clean + _NOISE * torch.randn(clean.shape, generator=draws)
     noisy[torch.rand(clean.shape[:2], generator=draws) < missing] = torch.nan
     return clean, noisy
 
@@ -59,25 +59,3 @@ def rotations_of(skeleton: Skeleton) -> list[int]:
     slides = {a.coordinate for j in body.joints for a in j.translations}
     locked = {c.name for c in body.coordinates if c.locked}
     return [i for i, name in enumerate(skeleton.coordinates) if name not in tied | slides | locked]
-
-
-def trial_table(rows: list[dict]) -> list[dict]:
-    """Recorded comparisons (scripts/bench_ik.py) to read: ours / OpenSim's in each column of two."""
-
-    def both(row: dict, key: str, digits: int) -> str:
-        return f"{row['ours'][key]:.{digits}f} / {row['opensim'][key]:.{digits}f}"
-
-    return [
-        {
-            "model": row["model"],
-            "width": row["width"],
-            "missing": f"{row['missing']:.0%}",
-            "frames/s": both(row, "frames_per_second", 1),
-            "times as fast": round(row["ours"]["frames_per_second"] / row["opensim"]["frames_per_second"], 1),
-            "marker RMS, mm": both(row, "marker_rms_mm", 2),
-            "angle RMSE, °": both(row, "angle_rmse_deg", 2),
-            "its median coordinate's": both(row, "angle_rmse_median_deg", 2),
-            "not converged": f"{1 - row['ours']['converged']:.0%}",
-        }
-        for row in rows
-    ]

@@ -5,7 +5,6 @@ What all cameras have in common it cannot show: a detector that puts hips too hi
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -18,14 +17,17 @@ from torch import Tensor
 from d3ke_lib.body.ik.joint_scaling import solve_with_scales
 from d3ke_lib.body.ik.solve import Prior, Residuals, solve
 from d3ke_lib.body.kinematics import Skeleton, default_skeleton
-from d3ke_lib.body.opensim.model import Body
 from d3ke_lib.body.opensim.write import write_osim
 from d3ke_lib.body.pose import Pose
-from d3ke_lib.body.spec import D3KE, body_file
+from d3ke_lib.body.spec import body_file
 from d3ke_lib.experiment.studies.opensim_oracle import opensim_inverse
 from d3ke_lib.experiment.trial.association import Views
 from d3ke_lib.experiment.trial.calibration import CalibratedCamera
 from d3ke_lib.experiment.trial.triangulation import Triangulated, triangulate
+from d3ke_lib.files import write_text
+from d3ke_lib.landmarks.multi_step import fit_skeleton
+from d3ke_lib.landmarks.names import NAMES
+from d3ke_lib.landmarks.sites import landmark_markers
 
 # Coordinates that landmarks of arms and legs determine, right and left.
 OBSERVABLE = tuple(
@@ -40,14 +42,15 @@ OBSERVABLE = tuple(
     )
     for side in sides
 )
-# Markers of our body at BlazePose's landmarks, by their number.
-LANDMARKS = {
-    "LSHOULDER": 11, "RSHOULDER": 12, "LELC": 13, "RELC": 14, "LWRIST": 15, "RWRIST": 16,
-    "LHIPJ": 23, "RHIPJ": 24, "LKJC": 25, "RKJC": 26, "LAJC": 27, "RAJC": 28,
-    "LHEE": 29, "RHEE": 30, "LTOE": 31, "RTOE": 32,
-}  # fmt: skip
+# Landmarks of arms, trunk and legs; the face and the fingers say nothing of OBSERVABLE.
+MARKERS = tuple(
+    f"{side}_{part}"
+    for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "heel", "foot_index")
+    for side in ("left", "right")
+)
 _NOISE = 0.015  # m, of a triangulated landmark
-_SPINE = ("L5_S1_", "L4_L5_", "T12_L1_", "T11_T12_", "T10_T11_", "T9_T10_", "T8_T9_")
+_PRIOR = {"noise": _NOISE, "acceleration": 10.0, "spread": 0.7}  # as the landmarks of one camera have it
+_SIZE = 0.08
 
 
 class Reference(NamedTuple):
@@ -63,14 +66,14 @@ class Reference(NamedTuple):
 
 def make_reference(cameras: Sequence[CalibratedCamera], views: Views, rate: float) -> Reference:
     """What the views show together, and again with each of them left out; raises ValueError as `solve`."""
-    skeleton = landmark_skeleton()
+    skeleton = fit_skeleton(default_skeleton().body)
     whole = triangulate(cameras, views.px, views.visibility)
-    pose, residuals = fit_landmarks(skeleton, whole.points, rate)
+    pose, residuals = fit_points(skeleton, whole.points, rate)
     fewer = []
     for left_out in range(len(cameras)):
         rows = [view for view in range(len(cameras)) if view != left_out]
         points = triangulate([cameras[i] for i in rows], views.px[rows], views.visibility[rows]).points
-        fewer.append(observable_deg(skeleton, fit_landmarks(skeleton, points, rate)[0]))
+        fewer.append(observable_deg(skeleton, fit_points(skeleton, points, rate)[0]))
     left_out = np.stack(fewer)
     return Reference(whole, pose, residuals, observable_deg(skeleton, pose), _jackknife(left_out), left_out)
 
@@ -81,47 +84,20 @@ def _jackknife(left_out: Float[np.ndarray, "view frame coord"]) -> Float[np.ndar
     return np.sqrt((views - 1) / views * ((left_out - left_out.mean(0)) ** 2).sum(0))
 
 
-def landmark_skeleton() -> Skeleton:
-    """Our body in float64, its spine's ranges about 0: no landmark lies between hips and shoulders, and an
-    unseen coordinate stands in the middle of its range."""
-    return Skeleton(_with_neutral_spine(default_skeleton().body), D3KE).double()
-
-
-def _with_neutral_spine(body: Body) -> Body:
-    joints = []
-    for joint in body.joints:
-        coordinates = []
-        for each in joint.coordinates:
-            if each.name.startswith(_SPINE):
-                reach = max(map(abs, each.range))
-                each = replace(each, range=(-reach, reach))
-            coordinates.append(each)
-        joints.append(replace(joint, coordinates=tuple(coordinates)))
-    return replace(body, joints=tuple(joints))
-
-
-def fit_landmarks(
+def fit_points(
     skeleton: Skeleton, points: Float[Tensor, "frame 33 3"], rate: float
 ) -> tuple[Pose, Residuals]:
     """Scale factors (one set for all frames) and a smooth motion through BlazePose's landmarks, m in ground.
 
     NaN: not known. Raises ValueError where no frame has a landmark.
     """
-    markers = _to_markers(skeleton, points)
     return solve_with_scales(
-        skeleton, markers, weights=_weights(skeleton), prior=Prior(rate, noise=_NOISE), noise=_NOISE
+        skeleton, points, weights=_weights(), prior=Prior(rate, **_PRIOR), spread=_SIZE, noise=_NOISE
     )
 
 
-def _to_markers(skeleton: Skeleton, points: Float[Tensor, "frame 33 3"]) -> Float[Tensor, "frame marker 3"]:
-    markers = points.new_full((len(points), len(skeleton.markers), 3), torch.nan)
-    for name, landmark in LANDMARKS.items():
-        markers[:, skeleton.markers.index(name)] = points[:, landmark]
-    return markers
-
-
-def _weights(skeleton: Skeleton) -> Float[Tensor, " marker"]:
-    return torch.tensor([float(name in LANDMARKS) for name in skeleton.markers])
+def _weights() -> Float[Tensor, " marker"]:
+    return torch.tensor([float(name in MARKERS) for name in NAMES])
 
 
 def observable_deg(skeleton: Skeleton, pose: Pose) -> Float[np.ndarray, "frame coord"]:
@@ -136,20 +112,31 @@ def compare_with_opensim(reference: Reference, rate: float) -> dict[str, object]
     RMS of what is left of the markers (mm) of both, and the median difference of OBSERVABLE, degrees: where
     two coordinates share what one marker sees, both solutions fit alike and the coordinates may differ.
     """
-    skeleton, points = landmark_skeleton(), reference.triangulated.points
-    markers = _to_markers(skeleton, points)
-    names = tuple(LANDMARKS)
-    rows = [skeleton.markers.index(name) for name in names]
-    scales = reference.pose.scales[0]
+    skeleton, points = fit_skeleton(default_skeleton().body), reference.triangulated.points
+    rows = [NAMES.index(name) for name in MARKERS]
+    scales = reference.pose.scales
     with TemporaryDirectory() as folder:
         path = Path(folder) / "person.osim"
-        write_osim(path, body_file(), dict(zip(skeleton.bodies, scales.numpy())))
-        labels, values, _ = opensim_inverse(path, names, markers[:, rows].numpy(), rate)
+        markers = Path(folder) / "markers.xml"
+        _write_marker_set(markers)
+        write_osim(path, body_file(), dict(zip(skeleton.bodies, scales[0].numpy())), markers=markers)
+        labels, values, _ = opensim_inverse(path, MARKERS, points[:, rows].numpy(), rate)
     start = torch.from_numpy(values[:, [labels.index(name) for name in skeleton.coordinates]])
-    own, residuals = solve(skeleton, markers, weights=_weights(skeleton), scales=scales, start=start)
+    own, residuals = solve(skeleton, points, weights=_weights(), scales=scales, start=start)
     theirs = np.rad2deg(values[:, [labels.index(name) for name in OBSERVABLE]])
     apart = np.abs(observable_deg(skeleton, own) - theirs)
     return {
         "ours_rms_mm": 1e3 * float(residuals.rms.square().mean().sqrt()),
         "difference_deg": dict(zip(OBSERVABLE, np.median(apart, 0).tolist())),
     }
+
+
+def _write_marker_set(path: Path) -> None:
+    """The landmarks as an OpenSim MarkerSet."""
+    markers = "".join(
+        f'<Marker name="{each.name}"><socket_parent_frame>/bodyset/{each.body}</socket_parent_frame>'
+        f"<location>{' '.join(map(str, each.location))}</location></Marker>"
+        for each in landmark_markers()
+    )
+    collection = f'<MarkerSet name="landmarks"><objects>{markers}</objects></MarkerSet>'
+    write_text(path, f'<OpenSimDocument Version="40000">{collection}</OpenSimDocument>')

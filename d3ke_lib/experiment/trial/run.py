@@ -17,6 +17,8 @@ from d3ke_lib.experiment.trial.record import describe, synthetic_errors
 from d3ke_lib.experiment.trial.recording import Recording, fetch_recording
 from d3ke_lib.experiment.trial.reference import compare_with_opensim, make_reference
 from d3ke_lib.experiment.trial.single_camera import Angles
+from d3ke_lib.experiment.video.by_landmarks import landmark_folder
+from d3ke_lib.experiment.video.lifter_training import LifterConfig, load_lifter
 from d3ke_lib.files import D3keError
 from d3ke_lib.landmarks import LandmarkNetworks, Landmarks, detect_people, load_networks
 
@@ -31,13 +33,13 @@ def run(out: Path, profile: str, progress: Progress = no_progress) -> dict[str, 
     fetched or read.
     """
     recording = fetch_recording("one", out / FOLDER)
-    networks = load_networks(out / FOLDER)
+    networks = load_networks(landmark_folder())
+    lifter, _ = load_lifter(LifterConfig(), landmark_folder(), progress)
     people = [detect(networks, recording, view, progress) for view in range(len(recording.cameras))]
     views, persons = choose(recording, people)
     reference = make_reference(recording.cameras, views, recording.rate)
-    predictions = single_camera.predict_landmarks(recording, persons)
-    trained, missing = _predict_trained(recording, out / profile, progress)
-    predictions = {**trained, **predictions}
+    predictions, missing = _predict_trained(recording, out / profile, progress)
+    predictions |= single_camera.predict_landmarks(recording, persons, lifter, default_skeleton())
     write_views(out / FOLDER / "views.png", recording, reference)
     results = out / profile / "results.json"
     synthetic = artifacts.read_json(results) if results.is_file() else {"methods": {}}
@@ -57,7 +59,7 @@ def detect(
     """Everybody whom one camera shows."""
     video = recording.videos[view]
     frames = progress(f"landmarks of {video.path.stem}", read_frames(video), len(video.times))
-    return detect_people(networks, frames)
+    return detect_people(networks, frames, None, video.fps)
 
 
 def choose(

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.pose import Pose
@@ -18,9 +17,11 @@ from d3ke_lib.data.video import Progress, Video, no_progress
 from d3ke_lib.experiment import video as room
 from d3ke_lib.experiment.run import run_folder
 from d3ke_lib.experiment.trial.recording import Recording
-from d3ke_lib.experiment.trial.reference import fit_landmarks, landmark_skeleton, observable_deg
-from d3ke_lib.experiment.video.outputs import R_ground_camera
+from d3ke_lib.experiment.trial.reference import observable_deg
+from d3ke_lib.experiment.video.landmark_methods import fit, follow, lift
+from d3ke_lib.experiment.video.prediction import assume_camera
 from d3ke_lib.landmarks import Landmarks
+from d3ke_lib.landmarks.lifter import Lifter
 
 Angles = Float[np.ndarray, "view frame coord"]  # degrees, of OBSERVABLE; NaN: no prediction
 
@@ -60,20 +61,23 @@ def predict_runs(
         views = []
         for camera, person in zip(recording.cameras, people):
             prediction = room.predict_video(person, networks, float(camera.camera.focal[0]))
-            views.append(_placed(skeleton, prediction.pose, person.video, person.track.start))
+            views.append(_placed(skeleton, prediction.pose, prediction.video, prediction.rows))
         found[run.name] = np.stack(views)
     return found
 
 
 def _request(video: Video) -> room.Request:
-    return room.Request(video.path, Path(), None, Path())
+    """For the person by default; the folder is not written."""
+    return room.Request(video.path, None, None, Path(), method="d3ke")
 
 
-def _placed(skeleton: Skeleton, pose: Pose, video: Video, start: int = 0) -> Float[np.ndarray, "frame coord"]:
-    """A pose from the video's frame `start` on, as a row for every frame of the video."""
+def _placed(
+    skeleton: Skeleton, pose: Pose, video: Video, rows: Int[np.ndarray, " some"]
+) -> Float[np.ndarray, "frame coord"]:
+    """A pose in the frames `rows` as a row for every frame of the video."""
     angles = observable_deg(skeleton, pose)
     whole = np.full((len(video.times), angles.shape[1]), np.nan)
-    whole[start : start + len(angles)] = angles
+    whole[rows] = angles
     return whole
 
 
@@ -85,16 +89,15 @@ def mean_pose(recording: Recording, data: Path, skeleton: Skeleton) -> Angles:
     return np.stack([observable_deg(skeleton, pose)] * len(recording.videos))
 
 
-def predict_landmarks(recording: Recording, persons: Sequence[Landmarks]) -> dict[str, Angles]:
+def predict_landmarks(
+    recording: Recording, persons: Sequence[Landmarks], lifter: Lifter, skeleton: Skeleton
+) -> dict[str, Angles]:
     """The methods that see landmarks instead of pixels, from each view's landmarks of the same person."""
-    skeleton, views = landmark_skeleton(), []
-    for landmarks, video in zip(persons, recording.videos):
-        pose, _ = fit_landmarks(skeleton, to_ground(landmarks), video.fps)
-        angles = observable_deg(skeleton, pose)
-        views.append(np.where(landmarks.valid[:, None], angles, np.nan))
-    return {"landmarks": np.stack(views)}
-
-
-def to_ground(landmarks: Landmarks) -> Float[torch.Tensor, "frame 33 3"]:
-    """3-D landmarks with OpenSim's axes, as if the camera stood upright; NaN where the person is not seen."""
-    return torch.from_numpy(landmarks.world).double() @ R_ground_camera.double().T
+    found: dict[str, list[np.ndarray]] = {"landmarks": [], "lifted": []}
+    for calibrated, landmarks, video in zip(recording.cameras, persons, recording.videos):
+        camera = assume_camera(video.size, float(calibrated.camera.focal[0]))
+        person = follow(landmarks, video.times, camera)
+        fitted, lifted = fit(skeleton, person, video.fps), lift(lifter, person, camera)
+        for method, pose in (("landmarks", fitted), ("lifted", lifted)):
+            found[method].append(_placed(skeleton, pose, video, person.rows))
+    return {method: np.stack(views) for method, views in found.items()}

@@ -1,12 +1,10 @@
 """What a prediction is written as: files for OpenSim, a table, the video with the skeleton, and a page."""
 
-import html
 import os
 import shutil
 from collections.abc import Collection
 from copy import deepcopy
 from pathlib import Path
-from string import Template
 
 import numpy as np
 import pandas as pd
@@ -29,19 +27,17 @@ from d3ke_lib.data import video as videos
 from d3ke_lib.data.batch import apply
 from d3ke_lib.data.video_writing import write_video
 from d3ke_lib.experiment.run import stored_predictions
-from d3ke_lib.experiment.video.networks import Networks
 from d3ke_lib.experiment.video.overlay import draw_examples, draw_overlay
-from d3ke_lib.experiment.video.predict import Prediction
+from d3ke_lib.experiment.video.page import make_page
+from d3ke_lib.experiment.video.prediction import Prediction
+from d3ke_lib.experiment.video.request import R_GROUND_CAMERA
 from d3ke_lib.files import write_text
 
-# A camera (x right, y down, z forward) that stands upright and level, seen from OpenSim's ground (x forward,
-# y up, z right): who faces the camera looks along ground x, and has pelvis rotation 0.
-R_ground_camera = torch.tensor([[0.0, 0.0, -1.0], [0.0, -1.0, 0.0], [-1.0, 0.0, 0.0]])
-_PAGE = Path(__file__).with_name("predict_page.html")
+R_ground_camera = torch.tensor(R_GROUND_CAMERA)
 
 
 def write_prediction(
-    prediction: Prediction, networks: Networks, folder: Path, progress: videos.Progress = videos.no_progress
+    prediction: Prediction, skeleton: Skeleton, folder: Path, progress: videos.Progress = videos.no_progress
 ) -> Path:
     """All files into `folder`, which is replaced as a whole at the end; returns its index.html.
 
@@ -51,10 +47,10 @@ def write_prediction(
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        _write_motion(prediction, networks.skeleton, partial)
+        motion, markers = _write_motion(prediction, skeleton, partial)
         draw_examples(prediction.examples).save(partial / "boxes.png", optimize=True)
-        drawn = _write_overlay(prediction, networks.skeleton, partial / "overlay.mp4", progress)
-        write_text(partial / "index.html", _page(prediction, networks, drawn))
+        drawn = _write_overlay(prediction, skeleton, partial / "overlay.mp4", progress)
+        write_text(partial / "index.html", make_page(prediction, skeleton, motion, markers, drawn))
         _replace_folder(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -65,7 +61,7 @@ def write_prediction(
 
 def _write_overlay(prediction: Prediction, skeleton: Skeleton, path: Path, progress: videos.Progress) -> bool:
     """False where it was interrupted."""
-    video = prediction.person.video
+    video = prediction.video
     frames = progress("overlay", draw_overlay(prediction, skeleton), len(video.times))
     try:
         write_video(path, frames, video.fps, video.times)
@@ -91,24 +87,31 @@ def _replace_folder(new: Path, folder: Path) -> None:
 # --- files for OpenSim, and the table ---------------------------------------------------------------------
 
 
-def _write_motion(prediction: Prediction, skeleton: Skeleton, folder: Path) -> None:
-    """angles.mot, angles.csv, markers.trc and the person's own person.osim, which angles.mot moves."""
+def _write_motion(
+    prediction: Prediction, skeleton: Skeleton, folder: Path
+) -> tuple[Motion, Float[np.ndarray, "frame joint 3"]]:
+    """angles.mot, angles.csv, markers.trc and the person's own person.osim, which angles.mot moves.
+
+    Returns the motion and the joints in ground, m.
+    """
     pose, R = apply(Tensor.double, prediction.pose), R_ground_camera.double()
     pose = pose._replace(R_ground_root=R @ pose.R_ground_root)
-    markers = stored_predictions.points_of(deepcopy(skeleton).double(), pose).markers
+    joints, markers = stored_predictions.points_of(deepcopy(skeleton).double(), pose)
     positions = _on_floor(markers, prediction.positions.double() @ R.T)
     names, values = all_coordinates(skeleton, pose, positions)
-    write_mot(folder / "angles.mot", Motion(prediction.times, names, values), model=skeleton.body)
+    motion = Motion(prediction.times, names, values)
+    write_mot(folder / "angles.mot", motion, model=skeleton.body)
     table = _tabulate(prediction, names, values, rotational_coordinates(skeleton.body))
     write_text(folder / "angles.csv", table.to_csv(index=False, float_format="%.6f", lineterminator="\n"))
     in_ground = (markers + positions[:, None]).numpy()
     write_trc(
         folder / "markers.trc",
         Trajectories(prediction.times, skeleton.markers, in_ground),
-        rate=prediction.person.video.fps,
+        rate=prediction.video.fps,
     )
     scales = dict(zip(skeleton.bodies, pose.scales[0].numpy()))
     write_osim(folder / "person.osim", body_file(), scales)
+    return motion, (joints + positions[:, None]).numpy()
 
 
 def _on_floor(
@@ -135,38 +138,8 @@ def _tabulate(
         else column
         for name, column in zip(names, values.T)
     }
-    video, track, _ = prediction.person
-    rows = np.arange(len(track.boxes)) + track.start
+    video, rows = prediction.video, prediction.rows
     every = pd.RangeIndex(len(video.times))
-    person = pd.Series(np.where(track.seen, "seen", "hidden"), rows).reindex(every, fill_value="absent")
+    person = pd.Series(np.where(prediction.seen, "seen", "hidden"), rows).reindex(every, fill_value="absent")
     about = pd.DataFrame({"time_s": video.times, "person": person})
     return pd.concat([about, pd.DataFrame(columns, rows).reindex(every)], axis=1)
-
-
-# --- the page -------------------------------------------------------------------------------------------
-
-
-def _page(prediction: Prediction, networks: Networks, drawn: bool = True) -> str:
-    """A page that opens without network and claims nothing about accuracy; `drawn`: there is an overlay."""
-    video, times = prediction.person.video, prediction.times
-    absent = len(video.times) - len(times)
-    hidden = int((~prediction.person.track.seen).sum())
-    facts = {
-        "video": f"{video.path.name}, {video.size[0]} × {video.size[1]} px",
-        "frames": f"{len(video.times)} at {video.fps:.2f} Hz",
-        "repaired": "; ".join(video.notes),
-        "person seen": f"{times[0]:.2f} s to {times[-1]:.2f} s, {len(times) - hidden} frames"
-        + (f"; hidden for a moment in {hidden}" if hidden else "")
-        + (f"; absent from {absent}, which have no angles" if absent else ""),
-        "box": prediction.person.choice,
-        "camera": f"still, upright and level (assumed); focal length {prediction.camera.focal[0]:.0f} px",
-        "networks": ", ".join(networks.names),
-        "crop": f"{networks.config.px} × {networks.config.px} px",
-    }
-    escaped = {key: html.escape(value) for key, value in facts.items() if value}
-    overlay = f'<video controls src="overlay.mp4#t={times[0]:.2f}"></video>'
-    return Template(_PAGE.read_text(encoding="utf-8")).substitute(
-        title=html.escape(video.path.name),
-        rows="".join(f"<tr><th>{key}</th><td>{value}</td></tr>" for key, value in escaped.items()),
-        overlay=overlay if drawn else "The overlay was interrupted. Predict again to draw it.",
-    )

@@ -11,22 +11,23 @@ from d3ke_lib.data.camera import pixels
 from d3ke_lib.data.video import Frame, read_frames
 from d3ke_lib.experiment.report.image_grids import PREDICTED_COLOUR, bones
 from d3ke_lib.experiment.run import stored_predictions
-from d3ke_lib.experiment.video.predict import Example, Prediction
+from d3ke_lib.experiment.video.accuracy import warning
+from d3ke_lib.experiment.video.prediction import Example, Prediction
 
-WARNING = "trained on synthetic data: accuracy on real video unknown"
 _CROP_PX = 320
 
 
 def draw_overlay(prediction: Prediction, skeleton: Skeleton) -> Iterator[Frame]:
-    """The video with box, skeleton and WARNING; frames that do not show the person get only the text."""
+    """The video with box, skeleton and a warning; frames that do not show the person get only the text."""
     joints = stored_predictions.points_of(skeleton, prediction.pose).joints + prediction.positions[:, None]
     xy, boxes = pixels(prediction.camera, joints).numpy(), prediction.boxes.numpy()
-    pairs = bones(skeleton)
-    for index, frame in enumerate(read_frames(prediction.person.video)):
-        image, i = Image.fromarray(frame), index - prediction.person.track.start
-        if 0 <= i < len(xy):
-            _draw_body(image, xy[i], pairs, boxes[i])
-        yield np.asarray(_add_caption(image, WARNING))
+    pairs, caption = bones(skeleton), warning(prediction.method)
+    row_of = {index: row for row, index in enumerate(prediction.rows.tolist())}
+    for index, frame in enumerate(read_frames(prediction.video)):
+        image = Image.fromarray(frame)
+        if (row := row_of.get(index)) is not None:
+            _draw_body(image, xy[row], pairs, boxes[row])
+        yield np.asarray(_add_caption(image, caption))
 
 
 def draw_examples(examples: tuple[Example, ...]) -> Image.Image:

@@ -5,19 +5,19 @@ opens in OpenSim; nothing about its accuracy on real people is known, and every 
 """
 
 from functools import partial
-from typing import NamedTuple
+from operator import itemgetter
 
 import numpy as np
 import roma
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
 from d3ke_lib.body.pose import Pose
 from d3ke_lib.data import video as videos
 from d3ke_lib.data.batch import apply
-from d3ke_lib.data.camera import Camera, crop_camera, resample
+from d3ke_lib.data.camera import Camera, crop_camera, describe_crop, resample
 from d3ke_lib.data.datasets import window_offsets
 from d3ke_lib.data.video import Frame, Progress, no_progress
 from d3ke_lib.experiment.run import devices, stored_predictions
@@ -25,32 +25,15 @@ from d3ke_lib.experiment.run.temporal_windows import target_frame
 from d3ke_lib.experiment.video.networks import Networks
 from d3ke_lib.experiment.video.person import Person
 from d3ke_lib.experiment.video.position import estimate_positions
-from d3ke_lib.experiment.video.request import FOCAL
+from d3ke_lib.experiment.video.prediction import (
+    Example,
+    Prediction,
+    assume_camera,
+    make_example,
+    shown_frames,
+)
 
 _OVERSAMPLED = 1.25  # a frame is shrunk until the box has this many pixels for each of the crop's
-_EXAMPLES = 6
-_EXAMPLE_PX = 320  # longer side
-
-
-class Example(NamedTuple):
-    """A frame, small, its box in px of it, and the crop that the network saw."""
-
-    frame: Frame
-    box: Float[np.ndarray, " 4"]
-    crop: UInt8[np.ndarray, "px px 3"]
-
-
-class Prediction(NamedTuple):
-    """A person's poses at `times` (s) of a video, those of the frames of `person.track`."""
-
-    person: Person
-    camera: Camera  # of whole frames
-    times: Float[np.ndarray, " frame"]
-    boxes: Float[Tensor, "frame 4"]
-    crops: Camera  # (frame,)
-    pose: Pose  # R_ground_root: root → the video's camera
-    positions: Float[Tensor, "frame 3"]  # root joint in the video's camera, m
-    examples: tuple[Example, ...]
 
 
 @torch.no_grad()
@@ -59,24 +42,22 @@ def predict_video(
 ) -> Prediction:
     """Pose, refined pose and position for every frame that shows the person; `focal` in px, None: assumed."""
     video, track = person.video, person.track
-    camera, px = _assumed_camera(video.size, focal), networks.config.px
+    camera, px = assume_camera(video.size, focal), networks.config.px
     boxes = torch.tensor(track.boxes, dtype=torch.float32)
     crops = crop_camera(camera, boxes, px)
     pose, examples = _predict_frames(networks, person, camera, boxes, crops, progress)
-    times = video.times[track.start : track.start + len(boxes)]
+    rows = np.arange(track.start, track.start + len(boxes))
+    times = video.times[rows]
     if networks.refiner:
         pose = refine(networks, pose, times)
     pose = pose._replace(scales=pose.scales.mean(0).expand_as(pose.scales))  # a person's size is constant
     positions = estimate_positions(networks.skeleton, pose, crops, px, video.fps)
     in_camera = pose._replace(R_ground_root=crops.R.mT @ pose.R_ground_root)
-    return Prediction(person, camera, times, boxes, crops, in_camera, positions, examples)
-
-
-def _assumed_camera(size: tuple[int, int], focal: float | None = None) -> Camera:
-    """A pinhole for frames of `size` (width, height), looking through the middle; `focal` in px."""
-    length = focal or FOCAL * max(size)
-    center = torch.tensor([size[0] / 2, size[1] / 2])
-    return Camera(torch.eye(3), torch.zeros(3), torch.full((2,), length), center, torch.zeros(2))
+    facts = {"networks": ", ".join(networks.names), "crop": f"{px} × {px} px"}
+    return Prediction(
+        video, rows, track.seen, person.choice, "d3ke", facts, camera, boxes, crops, in_camera, positions,
+        examples,
+    )  # fmt: skip
 
 
 def _predict_frames(
@@ -89,7 +70,7 @@ def _predict_frames(
 ) -> tuple[Pose, tuple[Example, ...]]:
     """The frame network's predictions, each in its crop camera's frame, and examples of what it saw."""
     count, batch, px = len(boxes), networks.config.batch, networks.config.px
-    shown = set(np.linspace(0, count - 1, min(_EXAMPLES, count)).round().astype(int).tolist())
+    shown = set(shown_frames(count))
     predictions, waiting, examples = [], [], []
     start = person.track.start
     frames = videos.read_frames(person.video, only=range(start, start + count))
@@ -97,17 +78,22 @@ def _predict_frames(
         crop = apply(lambda part, i=i: part[i], crops)
         waiting.append(_crop_image(frame, camera, crop, boxes[i], px))
         if i in shown:
-            examples.append(_example(frame, boxes[i].numpy(), waiting[-1]))
+            pixels = (waiting[-1] * 255).round().byte().permute(1, 2, 0).numpy()
+            examples.append(make_example(frame, boxes[i].numpy(), pixels))
         if len(waiting) == batch or i == count - 1:
-            predictions.append(_predict_batch(networks, waiting))
+            seen = apply(itemgetter(slice(i + 1 - len(waiting), i + 1)), crops)
+            predictions.append(_predict_batch(networks, waiting, seen))
             waiting = []
     return stored_predictions.concatenate(predictions), tuple(examples)
 
 
-def _predict_batch(networks: Networks, images: list[Float[Tensor, "3 px px"]]) -> Pose:
+def _predict_batch(networks: Networks, images: list[Float[Tensor, "3 px px"]], crops: Camera) -> Pose:
     device = next(networks.frame.parameters()).device
+    camera = ()
+    if networks.config.camera_input:  # the video's camera is level: y points down
+        camera = (describe_crop(crops, -crops.R[..., 1], networks.config.px).to(device),)
     with devices.autocast(device, networks.config.precision):
-        pose, _ = networks.frame(torch.stack(images).to(device))
+        pose, _ = networks.frame(torch.stack(images).to(device), *camera)
     return apply(lambda part: part.float().cpu(), pose)
 
 
@@ -122,14 +108,6 @@ def _crop_image(
     factor = torch.tensor([size[0] / width, size[1] / height])
     shrunk = camera._replace(focal=camera.focal * factor, center=camera.center * factor)
     return resample(torch.from_numpy(small).permute(2, 0, 1).float() / 255, shrunk, crop, px)
-
-
-def _example(frame: Frame, box: Float[np.ndarray, " 4"], crop: Float[Tensor, "3 px px"]) -> Example:
-    image = Image.fromarray(frame)
-    scale = _EXAMPLE_PX / max(image.size)
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    pixels = (crop * 255).round().byte().permute(1, 2, 0).numpy()
-    return Example(np.asarray(image.resize(size)), box * scale, pixels)
 
 
 def refine(networks: Networks, pose: Pose, times: Float[np.ndarray, " frame"]) -> Pose:

@@ -12,6 +12,10 @@ from d3ke_lib import settings
 from d3ke_lib.data import video as videos
 from d3ke_lib.files import D3keError
 
+METHODS = ("lifted", "landmarks", "d3ke")
+# A camera (x right, y down, z forward) that stands upright and level, seen from OpenSim's ground (x forward,
+# y up, z right): who faces the camera looks along ground x, and has pelvis rotation 0.
+R_GROUND_CAMERA = ((0.0, 0.0, -1.0), (0.0, -1.0, 0.0), (-1.0, 0.0, 0.0))
 FOCAL = 1.2  # assumed focal length in longer sides of the image: about 45° wide, a phone's main camera
 OUTPUTS = (
     "angles.csv",
@@ -27,15 +31,19 @@ _FINISHED = "run.json"  # run_folder.RESULT, which imports torch
 
 
 class Request(NamedTuple):
-    """A video, the runs whose networks look at it, and the folder that the results replace."""
+    """A video, how it is looked at, and the folder that the results replace.
+
+    Runs: of the method d3ke, a run's folder or an exported file.
+    """
 
     video: Path
-    frame_run: Path
+    frame_run: Path | None
     temporal_run: Path | None
     folder: Path
     box: Float[np.ndarray, " 4"] | None = None  # (x0, y0, x1, y1) in px; None: who moves
-    person: int = 1  # among those who move, who moves most first
+    person: int = 1  # d3ke: among those who move, who moves most first; else who is seen longest
     focal: float | None = None  # px; None: FOCAL × the longer side
+    method: str = METHODS[0]
 
 
 def check_request(
@@ -48,25 +56,36 @@ def check_request(
     person: int = 1,
     focal: float | None = None,
     folder: Path | None = None,
+    weights: Path | None = None,
+    refiner_weights: Path | None = None,
+    method: str | None = None,
 ) -> Request:
     """Raises VideoError or D3keError for whatever can be wrong before a network is loaded.
 
     `box` "x,y,w,h" in px; `refiner` None: the transformer where it is trained; `folder`
-    None: one named by the video in the profile's.
+    None: one named by the video. Profile, backbone, refiner and seed say whose networks d3ke takes, or
+    `weights`, `refiner_weights`: files of `make export-weights`. `method` None: d3ke with weights, or the
+    first of METHODS.
     """
+    method = _check_method(method, weights or refiner_weights)
     size = videos.read_size(video)
     boxed = None if box is None else videos.parse_box(box, size)
     if person < 1:
-        raise D3keError(f"PERSON: expected 1 for who moves most, 2 for the next …, found {person}")
+        raise D3keError(f"PERSON: expected 1 for who is seen most, 2 for the next …, found {person}")
     if focal is not None and not 0.1 < focal / max(size) < 20:
         raise D3keError(
             f"FOCAL: expected px, near {FOCAL * max(size):.0f} for {size[0]}×{size[1]}, found {focal:g}"
         )
-    home = settings.read().out / profile
-    frame_run, temporal_run = _find_runs(home, backbone, refiner, seed)
-    folder = Path(folder) if folder else _folder_for(video, home)
+    out = settings.read().out
+    home = out / profile if method == "d3ke" else out
+    runs = (None, None)
+    if weights is not None or refiner_weights is not None:
+        runs = _check_weights(weights), refiner_weights and _check_weights(refiner_weights)
+    elif method == "d3ke":
+        runs = _find_runs(home, backbone, refiner, seed)
+    folder = Path(folder) if folder else _folder_for(video, home, method)
     _check_folder(folder)
-    return Request(Path(video), frame_run, temporal_run, folder, boxed, person, focal)
+    return Request(Path(video), *runs, folder, boxed, person, focal, method)
 
 
 def _find_runs(home: Path, backbone: str, refiner: str | None, seed: int) -> tuple[Path, Path | None]:
@@ -86,10 +105,26 @@ def _find_runs(home: Path, backbone: str, refiner: str | None, seed: int) -> tup
     return frame_run, _finished_run(home / "temporal" / name, home.name)
 
 
-def _folder_for(video: Path, home: Path) -> Path:
-    """`<profile>/predict/<name>-<hash of its path>`, so that videos of one name in two folders keep apart."""
+def _check_method(method: str | None, weights: Path | None) -> str:
+    method = method or ("d3ke" if weights else METHODS[0])
+    if method not in METHODS:
+        raise D3keError(f"METHOD: expected one of {', '.join(METHODS)}, found {method!r}")
+    if weights and method != "d3ke":
+        raise D3keError(f"WEIGHTS: expected METHOD=d3ke, whose networks they are, found METHOD={method}")
+    return method
+
+
+def _check_weights(path: Path | None) -> Path:
+    if path is None or path.suffix != ".safetensors" or not path.is_file():
+        raise D3keError(f"WEIGHTS: expected a .safetensors file of `make export-weights`, found {path}")
+    return path
+
+
+def _folder_for(video: Path, home: Path, method: str) -> Path:
+    """`predict/<name>-<hash of its path>`, so that videos of one name in two folders keep apart."""
     path = Path(video).resolve()
-    return home / "predict" / f"{path.stem}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:6]}"
+    name = f"{path.stem}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:6]}"
+    return home / "predict" / (name if method == "d3ke" else f"{name}.{method}")
 
 
 def _finished_run(run: Path, profile: str) -> Path:

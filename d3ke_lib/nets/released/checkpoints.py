@@ -14,14 +14,14 @@ from d3ke_lib.nets.temporal import Refiner
 from d3ke_lib.nets.transformer import Transformer
 
 # Replacements in our keys, in this order, give theirs.
-Rules = tuple[tuple[str, str], ...]
-_FRAME: Rules = (
+_Rules = tuple[tuple[str, str], ...]
+_FRAME: _Rules = (
     ("backbone.conv1.", "resnet50Layer.resnet50.0."),
     ("backbone.bn1.", "resnet50Layer.resnet50.1."),
     *((f"backbone.layer{stage}.", f"resnet50Layer.resnet50.{stage + 3}.") for stage in (1, 2, 3, 4)),
     ("head.", "conv_resnet50_opensim.0."),
 )
-_TRANSFORMER: Rules = (
+_TRANSFORMER: _Rules = (
     ("net.blocks.", "net.vanillaEncoder.encoderLayers."),
     ("net.strided.", "net.stridedEncoder.strideEncoderLayers."),
     ("net.expand.", "net.expandingLayer."),
@@ -32,8 +32,8 @@ _TRANSFORMER: Rules = (
     (".shrink.", ".conv2."),
     (".norm", ".layerNorm"),
 )
-_LSTM: Rules = (("net.shrink.", "net.linearLayer."),)
-_TEMPORAL_PREFIX: Rules = (("net.", "temporalModel.temporalModel."),)
+_LSTM: _Rules = (("net.shrink.", "net.linearLayer."),)
+_TEMPORAL_PREFIX: _Rules = (("net.", "temporalModel.temporalModel."),)
 
 
 def load_released(
@@ -82,7 +82,7 @@ def names(net: FrameNet | Refiner) -> dict[str, str]:
     return {key: _replaced(key, rules) for key in net.state_dict()}
 
 
-def _rules(net: FrameNet | Refiner) -> Rules:
+def _rules(net: FrameNet | Refiner) -> _Rules:
     if isinstance(net, FrameNet):
         return _FRAME
     kinds = {Transformer: _TRANSFORMER, LSTM: _LSTM}
@@ -90,7 +90,7 @@ def _rules(net: FrameNet | Refiner) -> Rules:
     return inner + _TEMPORAL_PREFIX
 
 
-def _tcn_rules(blocks: int) -> Rules:
+def _tcn_rules(blocks: int) -> _Rules:
     """Theirs keeps the two convolutions, and the two norms, of all blocks in one list each."""
     inside = (("wide", "conv", 0), ("norm1", "bn", 0), ("point", "conv", 1), ("norm2", "bn", 1))
     pairs = (
@@ -101,7 +101,7 @@ def _tcn_rules(blocks: int) -> Rules:
     return (("net.expand.", "net.expand_conv."), ("net.norm.", "net.expand_bn."), *pairs)
 
 
-def _replaced(key: str, rules: Rules) -> str:
+def _replaced(key: str, rules: _Rules) -> str:
     for ours, theirs in rules:
         key = key.replace(ours, theirs)
     return key

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from d3ke_lib.body.pose import SkeletonLayer
 
-TOLERANCE = 1e-5  # m: ten times what float32 rounds off a metre's worth of sums
+_TOLERANCE = 1e-5  # m: ten times what float32 rounds off a metre's worth of sums
 
 
 def sort_out(
@@ -33,16 +33,16 @@ def sort_out(
     if len(triples) <= max(earlier):
         return set(), ""
     distance, index = KDTree(triples).query(wanted, k=range(1, 2 + max(earlier)))
-    found = set(module[index[distance < TOLERANCE]].tolist())
+    found = set(module[index[distance < _TOLERANCE]].tolist())
     theirs = {key for i, keys in enumerate(modules.values()) if i in found for key in keys}
     own = np.arange(len(wanted)), earlier
-    wrong = [i for i in np.argsort(-distance[own]) if distance[own][i] >= TOLERANCE]
+    wrong = [i for i in np.argsort(-distance[own]) if distance[own][i] >= _TOLERANCE]
     return theirs, _difference([(names[i], wanted[i], triples[index[own][i]]) for i in wrong], len(names))
 
 
 def _equal_before(i: int, positions: Float[np.ndarray, "point 3"]) -> int:
     """How many positions before the i-th are the same."""
-    return int((np.abs(positions[:i] - positions[i]).max(1) < TOLERANCE).sum()) if i else 0
+    return int((np.abs(positions[:i] - positions[i]).max(1) < _TOLERANCE).sum()) if i else 0
 
 
 def local_positions(skeleton: SkeletonLayer) -> dict[str, Float[np.ndarray, "3"]]:

@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from d3ke_lib.experiment.report.drawing import COLOURS, QUIET, figure, head
 from d3ke_lib.experiment.studies import backbone_anatomy
 
-STAGES = ("stage 1", "stage 2", "stage 3", "stage 4")
+_STAGES = ("stage 1", "stage 2", "stage 3", "stage 4")
 
 
 def table(names: Sequence[str], px: int) -> pd.DataFrame:
@@ -18,7 +18,7 @@ def table(names: Sequence[str], px: int) -> pd.DataFrame:
     rows = []
     for name in names:
         found = backbone_anatomy.anatomy(name)
-        blocks = dict(zip(STAGES, found.blocks, strict=True))
+        blocks = dict(zip(_STAGES, found.blocks, strict=True))
         group = {"layers": found.layers, "groups": found.cardinality, "group width": found.group_width}
         cost = {
             "parameters (M)": found.parameters / 1e6,
@@ -52,7 +52,7 @@ def _blocks(axes: Axes, backbones: pd.DataFrame) -> None:
     widest = (backbones.groups * backbones["group width"]).max()
     for row, line in backbones.iterrows():
         at, height = 0, 0.15 + 0.6 * line.groups * line["group width"] / widest
-        for stage, colour in zip(STAGES, (COLOURS[i] for i in (5, 0, 4, 2))):
+        for stage, colour in zip(_STAGES, (COLOURS[i] for i in (5, 0, 4, 2))):
             for _ in range(line[stage]):
                 axes.add_patch(Rectangle((at, row - height / 2), 0.8, height, color=colour, linewidth=0))
                 at += 1
