@@ -5,11 +5,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.body.pose import Pose
 from d3ke_lib.experiment.trial.association import Views
 from d3ke_lib.experiment.trial.calibration import CalibratedCamera, project
-from d3ke_lib.landmarks.multi_step import fit_skeleton
+from d3ke_lib.experiment.trial.reference import reference_skeleton
 
 FOCAL, CENTER = 1680.0, (540.0, 955.0)
 RADIAL, TANGENTIAL = (-0.046, 0.14), (0.0006, -0.0007)
@@ -53,7 +52,7 @@ def _attributes(numbers: dict[str, float]) -> str:
 
 def motion(frames: int) -> tuple[Pose, Tensor]:
     """A pose per frame (hips, knees, ankles, elbows, shoulders move) and its 33 landmarks, m in ground."""
-    skeleton = fit_skeleton(default_skeleton().body)
+    skeleton = reference_skeleton()
     phase = torch.linspace(0, 3.0, frames, dtype=torch.float64)[:, None]
     angles = torch.zeros(frames, len(skeleton.coordinates), dtype=torch.float64)
     waves = {

@@ -14,7 +14,7 @@ from d3ke_lib.files import D3keError
 
 _BODY = slice(11, 33)  # of BlazePose's landmarks: the face says little of where somebody stands
 _FRAMES = 8  # that are looked at, evenly spread
-_MET_PX = 60.0  # median error of views that show one person
+_MET_PX = 20.0  # median error of views that show one person
 _ALL_COUNT = 1e5  # px: no view is let go, so that a wrong one shows
 
 

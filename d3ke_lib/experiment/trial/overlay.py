@@ -8,21 +8,19 @@ from jaxtyping import Float
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.data.video import Frame, read_frames
 from d3ke_lib.experiment.report.image_grids import PREDICTED_COLOUR, bones
 from d3ke_lib.experiment.trial.calibration import project
 from d3ke_lib.experiment.trial.recording import Recording
-from d3ke_lib.experiment.trial.reference import Reference
+from d3ke_lib.experiment.trial.reference import Reference, reference_skeleton
 from d3ke_lib.files import replacing
-from d3ke_lib.landmarks.multi_step import fit_skeleton
 
 _HEIGHT = 480  # px, of one view
 
 
 def write_views(path: Path, recording: Recording, reference: Reference, moments: int = 3) -> Path:
     """A row per moment, a column per view: the reference's skeleton, and the triangulated landmarks."""
-    skeleton = fit_skeleton(default_skeleton().body)
+    skeleton = reference_skeleton()
     joints = skeleton(reference.pose).joints + reference.residuals.root[:, None]
     frames = np.linspace(0, len(joints) - 1, moments + 2).round().astype(int)[1:-1].tolist()
     columns = []

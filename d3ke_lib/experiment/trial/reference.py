@@ -5,6 +5,7 @@ What all cameras have in common it cannot show: a detector that puts hips too hi
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -17,6 +18,8 @@ from torch import Tensor
 from d3ke_lib.body.ik.joint_scaling import solve_with_scales
 from d3ke_lib.body.ik.solve import Prior, Residuals, solve
 from d3ke_lib.body.kinematics import Skeleton, default_skeleton
+from d3ke_lib.body.opensim.model import Body, Coordinate
+from d3ke_lib.body.opensim.read import load_osim
 from d3ke_lib.body.opensim.write import write_osim
 from d3ke_lib.body.pose import Pose
 from d3ke_lib.body.spec import body_file
@@ -51,6 +54,8 @@ MARKERS = tuple(
 _NOISE = 0.015  # m, of a triangulated landmark
 _PRIOR = {"noise": _NOISE, "acceleration": 10.0, "spread": 0.7}  # as the landmarks of one camera have it
 _SIZE = 0.08
+_ROUNDS = 3  # between sizes and poses; more change nothing here
+_SIDEWAYS = 0.05  # rad
 
 
 class Reference(NamedTuple):
@@ -66,7 +71,7 @@ class Reference(NamedTuple):
 
 def make_reference(cameras: Sequence[CalibratedCamera], views: Views, rate: float) -> Reference:
     """What the views show together, and again with each of them left out; raises ValueError as `solve`."""
-    skeleton = fit_skeleton(default_skeleton().body)
+    skeleton = reference_skeleton()
     whole = triangulate(cameras, views.px, views.visibility)
     pose, residuals = fit_points(skeleton, whole.points, rate)
     fewer = []
@@ -84,6 +89,22 @@ def _jackknife(left_out: Float[np.ndarray, "view frame coord"]) -> Float[np.ndar
     return np.sqrt((views - 1) / views * ((left_out - left_out.mean(0)) ** 2).sum(0))
 
 
+def reference_skeleton() -> Skeleton:
+    """The body that landmarks are fitted with, its elbows kept from bending sideways: the direction of the
+    forearm alone would leave flexion and that undecided."""
+    return fit_skeleton(_with_hinges(default_skeleton().body))
+
+
+def _with_hinges(body: Body) -> Body:
+    def narrow(coordinate: Coordinate) -> Coordinate:
+        if not coordinate.name.startswith("elbow_x"):
+            return coordinate
+        return replace(coordinate, range=(-_SIDEWAYS, _SIDEWAYS))
+
+    joints = (replace(j, coordinates=tuple(map(narrow, j.coordinates))) for j in body.joints)
+    return replace(body, joints=tuple(joints))
+
+
 def fit_points(
     skeleton: Skeleton, points: Float[Tensor, "frame 33 3"], rate: float
 ) -> tuple[Pose, Residuals]:
@@ -92,7 +113,13 @@ def fit_points(
     NaN: not known. Raises ValueError where no frame has a landmark.
     """
     return solve_with_scales(
-        skeleton, points, weights=_weights(), prior=Prior(rate, **_PRIOR), spread=_SIZE, noise=_NOISE
+        skeleton,
+        points,
+        weights=_weights(),
+        prior=Prior(rate, **_PRIOR),
+        spread=_SIZE,
+        noise=_NOISE,
+        rounds=_ROUNDS,
     )
 
 
@@ -112,7 +139,7 @@ def compare_with_opensim(reference: Reference, rate: float) -> dict[str, object]
     RMS of what is left of the markers (mm) of both, and the median difference of OBSERVABLE, degrees: where
     two coordinates share what one marker sees, both solutions fit alike and the coordinates may differ.
     """
-    skeleton, points = fit_skeleton(default_skeleton().body), reference.triangulated.points
+    skeleton, points = reference_skeleton(), reference.triangulated.points
     rows = [NAMES.index(name) for name in MARKERS]
     scales = reference.pose.scales
     with TemporaryDirectory() as folder:
@@ -120,13 +147,19 @@ def compare_with_opensim(reference: Reference, rate: float) -> dict[str, object]
         markers = Path(folder) / "markers.xml"
         _write_marker_set(markers)
         write_osim(path, body_file(), dict(zip(skeleton.bodies, scales[0].numpy())), markers=markers)
+        whole = Skeleton(load_osim(path)).double()
         labels, values, _ = opensim_inverse(path, MARKERS, points[:, rows].numpy(), rate)
     start = torch.from_numpy(values[:, [labels.index(name) for name in skeleton.coordinates]])
     own, residuals = solve(skeleton, points, weights=_weights(), scales=scales, start=start)
     theirs = np.rad2deg(values[:, [labels.index(name) for name in OBSERVABLE]])
     apart = np.abs(observable_deg(skeleton, own) - theirs)
+    angles = torch.from_numpy(values[:, [labels.index(name) for name in whole.coordinates]])
+    found = whole(Pose(angles, whole.generic_scales.expand(len(angles), -1, 3))).markers
+    distance = (found - points[:, [NAMES.index(name) for name in whole.markers]]).norm(dim=-1)
     return {
         "ours_rms_mm": 1e3 * float(residuals.rms.square().mean().sqrt()),
+        "opensim_rms_mm": 1e3
+        * float(distance[:, [whole.markers.index(n) for n in MARKERS]].square().nanmean().sqrt()),
         "difference_deg": dict(zip(OBSERVABLE, np.median(apart, 0).tolist())),
     }
 
