@@ -138,9 +138,10 @@ report: reproduce
 study: $(READY)
 	@$(SPIN) $(PY) scripts/study.py train $(if $(CELLS),--cells "$(CELLS)") $(if $(UNTIL),--until "$(UNTIL)")
 
-## evaluates the cells that are trained and records data/results/study.json
+## evaluates the cells that are trained, records data/results/study.json and fills README and docs from it
 study-results: $(READY)
 	@$(SPIN) $(PY) scripts/study.py record
+	@$(SPIN) $(PY) scripts/build_readme.py --record study
 
 # -- the paper's data --------------------------------------------------------------------------------------------------
 
@@ -218,4 +219,4 @@ clean:
 	rm -rf out .pytest_cache .ruff_cache
 
 .PHONY: help setup lock reproduce report study study-results check-data occluders predict export-weights demo-video \
-  real-trial train lab test bench ablation parity clean
+  train lab test bench ablation parity clean

@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable
 
-INCOMPLETE, _ERROR, _INTERRUPTED = 1, 2, 130
+INCOMPLETE, _ERROR, INTERRUPTED = 1, 2, 130
 
 
 def command(
@@ -30,7 +30,7 @@ def command(
                     return main(*arguments) or 0
             except KeyboardInterrupt as stop:
                 print(": ".join(filter(None, ("interrupted", str(stop) or interrupted))), file=sys.stderr)
-                return _INTERRUPTED
+                return INTERRUPTED
             except (ValueError, OSError, *expected) as error:
                 print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
                 return _ERROR

@@ -10,7 +10,7 @@ RESULTS = ROOT / "data" / "results"
 if str(ROOT) not in sys.path:  # `python scripts/…` runs this checkout's library, whatever is installed
     sys.path.insert(0, str(ROOT))
 
-from d3ke_lib.command_line import command as command  # noqa: E402
+from d3ke_lib.command_line import INTERRUPTED, command  # noqa: E402, F401 (imported from here)
 
 
 def parser(doc: str) -> argparse.ArgumentParser:

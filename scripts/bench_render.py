@@ -64,9 +64,9 @@ def fastest(calls: list[Callable[[], object]], repeats: int) -> float:
 def make_frames(px: int) -> list[int]:
     """Sizes of the JPEGs of one subject in five short takes seen by all looks."""
     config = generate.DataConfig(
-        train=1, validation=0, test=0, actions=ACTIONS[:4], cameras=LOOKS, seconds=2.0, fps=10.0, px=px
+        train=1, validation=0, test=0, actions=ACTIONS[:4], train_cameras=LOOKS, seconds=2.0, fps=10.0, px=px
     )
-    shots = (shot for look in LOOKS for shot in generate.make_takes(config, (1, look)))
+    shots = (shot for take in generate.make_takes(config, (1, LOOKS)) for shot in take.values())
     return [len(jpeg) for _, images, quality in shots for jpeg in records.encode(images, quality)]
 
 

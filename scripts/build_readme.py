@@ -14,10 +14,10 @@ from typing import Any
 import _cli
 import pandas as pd
 
-from d3ke_lib.experiment.report import claims, deviations, findings, front, limits, tables
+from d3ke_lib.experiment.report import claims, deviations, figures, findings, front, limits, tables
 from d3ke_lib.experiment.report.effects import ANGLE, count_runs, name_data
 from d3ke_lib.experiment.report.method_names import is_reference, settings_of
-from d3ke_lib.experiment.report.recorded import reduce_results
+from d3ke_lib.experiment.report.recorded import write_reduced
 from d3ke_lib.experiment.run.artifacts import REPOSITORY, D3keError, out_root, read_json, write_json
 from d3ke_lib.files import write_text
 
@@ -27,7 +27,16 @@ CAPTIONS = "captions.json"
 BLOCK = "<!-- {name}:begin -->\n{text}<!-- {name}:end -->"
 _BLOCKS = {
     "README.md": ("answer", "front", "picture", "cost", "results", "claims"),
-    "docs/results.md": ("paired", "conditions", "turned", "yaw", "details", "comparisons", "limits"),
+    "docs/results.md": (
+        "hypotheses",
+        "paired",
+        "conditions",
+        "turned",
+        "yaw",
+        "details",
+        "comparisons",
+        "limits",
+    ),
     "docs/reproducibility.md": ("scope", "published"),
 }
 
@@ -54,6 +63,7 @@ def record(source: Path, home: Path) -> None:
     results = read_json(source / "results.json")
     if results["git"].endswith("+changes"):
         print("note: these results come from code with uncommitted changes", file=sys.stderr)
+    figures.draw(source)
     captions = read_json(source / "figures" / CAPTIONS)["captions"]
     for name in (name for name in SHOWN if name in captions):
         for ending in ("png", "csv"):
@@ -63,7 +73,7 @@ def record(source: Path, home: Path) -> None:
     write_json(home / "figures" / CAPTIONS, {name: captions[name] for name in SHOWN if name in captions})
     profile = results["profile"]["name"]
     name = profile if profile in RECORDED else RECORDED[-1]
-    write_json(home / "data" / "results" / f"{name}.json", reduce_results(results))
+    write_reduced(home / "data" / "results" / f"{name}.json", results)
 
 
 def find_recorded(home: Path) -> Path | None:
@@ -135,6 +145,7 @@ def blocks(home: Path, results: dict[str, Any]) -> dict[str, str]:
         "turned": tables.conditions_table(results, "turned_percent"),
         "details": tables.details_table(results),
         "comparisons": tables.comparisons_table(results),
+        "hypotheses": tables.hypotheses_table(results),
         "published": tables.published_table(read_json(home / "data" / "published.json")),
     }
     return {
@@ -187,8 +198,6 @@ def results_block(results: dict[str, Any]) -> str:
         "95 % intervals over subjects and runs. Skill: 1 − MAE / MAE of the mean pose."
         + (f" {moving} of the 69 coordinates move (standard deviation in training > 5°)." if moving else ""),
         tables.markdown(tables.results_table(results)),
-        "Networks against each other, paired by subject (below 0: the first has the smaller error):",
-        tables.markdown(tables.comparisons_table(results, of_networks=True)),
         "\n".join(f"- {one}" for one in findings.conclusion(results)[1:]),
     ]
     return "\n\n".join(parts)
@@ -198,11 +207,13 @@ def scope(results: dict[str, Any]) -> str:
     """What was run: networks, runs, subjects, machine, and what is missing."""
     trained = [name for name in settings_of(results) if not is_reference(name)]
     runs, machine = sum(count_runs(results, name) for name in trained), results["machine"]
-    absent = "; ".join(results.get("missing", ())) or "nothing"
+    cells = results.get("study", {}).get("cells", ())
+    absent = ", ".join(f"{cell['name']} ({cell['state']})" for cell in cells if cell["state"] != "finished")
+    missing = f" Cells of the plan that are not finished: {absent}." if absent else ""
     return (
         f"**Results.** `{claims.command(results)}`: {len(trained)} settings, {runs} runs, "
         f"{len(results['subjects'])} test subjects, evaluated on {machine['gpu'] or machine['processor']} "
-        f"({machine['cores']} cores) at commit {results['git'][:10]}. Missing of what was planned: {absent}. "
+        f"({machine['cores']} cores) at commit {results['git'][:10]}.{missing} "
         + " ".join(findings.answer(results)[1:3])
     )
 

@@ -143,6 +143,7 @@ def all_tables(results: dict[str, Any]) -> dict[str, str]:
         "claims": tables.claims_table(rows),
         "results": tables.results_table(results),
         "seeds": tables.seeds_table(results),
+        "hypotheses": tables.hypotheses_table(results),
         "conditions": tables.conditions_table(results),
         "turned": tables.conditions_table(results, "turned_percent"),
         "details": tables.details_table(results),

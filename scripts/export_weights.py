@@ -13,9 +13,9 @@ import _cli
 
 from d3ke_lib.experiment import pipeline
 from d3ke_lib.experiment.evaluation.evaluate import Method
-from d3ke_lib.experiment.pipeline import Experiment
 from d3ke_lib.experiment.report import data_text, tables
 from d3ke_lib.experiment.report.tables import Table
+from d3ke_lib.experiment.resolved import Experiment, resolve
 from d3ke_lib.experiment.run import artifacts, forward, run_folder
 from d3ke_lib.files import D3keError, sha256, write_text
 from d3ke_lib.nets.exported import export_network
@@ -24,6 +24,7 @@ _OPTIONS = {  # by kind of network: what of its configuration builds it
     "frame": ("backbone", "center_striding", "squash", "camera_input"),
     "temporal": ("kind", "window", "causal"),
 }
+_OF_POSES = ("squash", "camera_input")  # a frame network of points has neither
 _NO_RECIPE = ("device", "workers", "cache_gb", "checkpoint_every", "log_every")  # how, not what
 _INPUT = {"frame": "one image of a person", "temporal": "a window of a frame network's predictions"}
 _EXAMPLE = """    from d3ke_lib.body import default_skeleton
@@ -44,7 +45,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--refiner", help="default: transformer where it is trained, else none")
     given = parser.parse_args()
-    experiment = pipeline.resolve(given.profile)
+    experiment = resolve(given.profile)
     methods = [Method("frame", given.backbone, given.seed)]
     refined = Method("temporal", given.backbone, given.seed, given.refiner or "transformer")
     if given.refiner or (experiment.folder / refined.name / run_folder.RESULT).is_file():
@@ -62,12 +63,20 @@ def export(experiment: Experiment, method: Method) -> Path:
     result = artifacts.read_json(run / run_folder.RESULT)
     load = forward.load_frame_net if method.kind == "frame" else forward.load_temporal_net
     net, _ = load(run, experiment.skeleton)
-    options = {key: result["config"][key] for key in _OPTIONS[method.kind]}
+    options = options_of(method, result["config"])
     about = result | {"profile": name, "metrics": _read_metrics(experiment, method)}
     path = experiment.folder / "weights" / f"{method.name.partition('/')[2]}.safetensors"
     export_network(path, net, options, about)
     write_text(path.with_suffix(".md"), write_card(experiment, method, about, path))
     return path
+
+
+def options_of(method: Method, config: dict[str, Any]) -> dict[str, Any]:
+    """What of a network's configuration builds it."""
+    found = {key: config[key] for key in _OPTIONS[method.kind]}
+    if config["head"] == "pose":
+        return found
+    return {key: found[key] for key in found if key not in _OF_POSES} | {"predicts": config["head"]}
 
 
 def _read_metrics(experiment: Experiment, method: Method) -> dict[str, Any]:
@@ -89,7 +98,7 @@ def _read_metrics(experiment: Experiment, method: Method) -> dict[str, Any]:
 def write_card(experiment: Experiment, method: Method, about: dict[str, Any], path: Path) -> str:
     """The model card, as Markdown."""
     config, machine = about["config"], about["machine"]
-    options = {key: config[key] for key in _OPTIONS[method.kind]}
+    options = options_of(method, config)
     if method.kind == "temporal":
         options["SHA-256 of its frame network's weights"] = about["frame"]
     recipe = {key: value for key, value in config.items() if key not in (*options, *_NO_RECIPE)}

@@ -6,7 +6,6 @@ python scripts/study.py record      out/study/results.json → data/results/stud
 """
 
 import datetime
-import json
 import re
 import sys
 from pathlib import Path
@@ -14,11 +13,10 @@ from pathlib import Path
 import _cli
 
 from d3ke_lib.experiment import pipeline, study
+from d3ke_lib.experiment.report.recorded import write_reduced
 from d3ke_lib.experiment.resolved import Experiment, resolve
 from d3ke_lib.experiment.run import artifacts
-from d3ke_lib.files import D3keError, write_text
-
-MOST_BYTES = 1_000_000
+from d3ke_lib.files import D3keError
 
 
 @_cli.command(interrupted="the same command goes on")
@@ -70,15 +68,8 @@ def show(experiment: Experiment) -> str:
 
 
 def record(experiment: Experiment, path: Path) -> Path:
-    """Writes the results without blanks, errors by subject of whole methods only; D3keError above 1 MB."""
-    results = artifacts.read_json(pipeline.evaluate(experiment))
-    for method in results["methods"].values():
-        for coordinate in method["coordinates"].values():
-            coordinate.pop("by_subject_deg", None)
-    text = json.dumps(results, sort_keys=True, allow_nan=False, separators=(",", ":"))
-    if len(text) > MOST_BYTES:
-        raise D3keError(f"{path.name}: expected at most {MOST_BYTES} bytes, found {len(text)}")
-    return write_text(path, text + "\n")
+    """Writes the results in their short form; D3keError above 1 MB."""
+    return write_reduced(path, artifacts.read_json(pipeline.evaluate(experiment)))
 
 
 if __name__ == "__main__":

@@ -124,7 +124,7 @@ def _is_same(a: _Track, b: _Track) -> bool:
 
 
 def _unfollowed(regions: list[Region], tracks: list[_Track]) -> list[Region]:
-    """Regions that no living track follows, as many as may be followed besides those."""
+    """Regions that no living track follows, as many more as may be followed."""
     living = _living(tracks)
     others = [r for r in regions if not any(are_close(r, track.region) for track in living)]
     return others[: MOST - len(living)]

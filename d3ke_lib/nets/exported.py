@@ -18,19 +18,20 @@ from d3ke_lib.body.pose import Pose, SkeletonLayer
 from d3ke_lib.files import replacing
 from d3ke_lib.nets import weights
 from d3ke_lib.nets.frame import FrameNet
+from d3ke_lib.nets.points import PointsNet
 from d3ke_lib.nets.temporal import Refiner, build_refiner
 
+_Network = FrameNet | PointsNet | Refiner
 _NAMES = ("coordinates", "bodies", "joints", "markers")
 _SKELETON = "skeleton."
 _TOLERANCE = 1e-5  # m, rad or a factor
 
 
-def export_network(
-    path: Path, net: FrameNet | Refiner, options: Mapping[str, Any], about: Mapping[str, Any]
-) -> Path:
+def export_network(path: Path, net: _Network, options: Mapping[str, Any], about: Mapping[str, Any]) -> Path:
     """Writes `net` to a .safetensors file.
 
-    options: what builds it again besides the skeleton: FrameNet's arguments or build_refiner's (with `kind`);
+    options: what builds it on a skeleton again: arguments of FrameNet, of build_refiner (with `kind`)
+    or of PointsNet (with `predicts`, "points");
     about: JSON values that `load_network` returns (data, recipe, metrics, …).
     """
     state = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
@@ -49,7 +50,7 @@ def export_network(
 
 def load_network(
     path: str | Path, skeleton: SkeletonLayer, sha256: str | None = None
-) -> tuple[FrameNet | Refiner, dict[str, Any]]:
+) -> tuple[_Network, dict[str, Any]]:
     """The network of an exported file, on the CPU in evaluation mode, and what the file says about it.
 
     sha256: of the file, or its first digits. Raises FileNotFoundError, and ValueError naming the file:
@@ -62,10 +63,15 @@ def load_network(
     if (digest := weights.digest(state)) != about["weights_sha256"]:
         raise ValueError(f"{path}: expected weights of SHA-256 {about['weights_sha256']}, found {digest}")
     _check_skeleton(path, skeleton, about["skeleton"], found)
-    build = build_refiner if "kind" in about["options"] else FrameNet
-    net = build(skeleton=skeleton, **about["options"])
+    net = _build(skeleton, **about["options"])
     weights.fit(net, state, str(path))
     return net.eval(), about
+
+
+def _build(skeleton: SkeletonLayer, predicts: str = "pose", **options: Any) -> _Network:
+    if "kind" in options:
+        return build_refiner(skeleton=skeleton, predicts=predicts, **options)
+    return (PointsNet if predicts == "points" else FrameNet)(skeleton, **options)
 
 
 def _read_about(path: Path) -> dict[str, Any]:

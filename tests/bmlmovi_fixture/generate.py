@@ -26,6 +26,7 @@ from torch import Tensor
 
 from bmlmovi_fixture import smplh_body as smplh
 from bmlmovi_fixture.motions import representable, smplh_place, smplh_poses
+from bmlmovi_fixture.raytrace import Shading, render
 from d3ke_lib import files
 from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.pose import Points, Pose
@@ -34,7 +35,6 @@ from d3ke_lib.data.batch import apply
 from d3ke_lib.data.camera import calibrated
 from d3ke_lib.data.renderer.appearance import draw_appearance, draw_light, draw_room, paint_body
 from d3ke_lib.data.renderer.body_surface import BodySurface, load_surface, pose_surface
-from d3ke_lib.data.renderer.raytrace import Shading, render
 from d3ke_lib.data.renderer.round_cones import Cones
 from d3ke_lib.data.renderer.shade import Paint
 from d3ke_lib.data.seeds import seed_generator

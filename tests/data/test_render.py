@@ -4,11 +4,12 @@ import math
 
 import pytest
 import torch
+from bmlmovi_fixture import raytrace as renderer
+from bmlmovi_fixture.raytrace import Shading, render
 from torch import Tensor
 from toy_scenes import GREY, ball, dressed, looking_north, scattered
 
 from d3ke_lib.data.camera import Camera, calibrated, crop_camera, project
-from d3ke_lib.data.renderer import raytrace as renderer
 from d3ke_lib.data.renderer.appearance import Cloth, draw_appearance, draw_light, draw_room
 from d3ke_lib.data.renderer.culling import (
     _FINE,
@@ -19,7 +20,6 @@ from d3ke_lib.data.renderer.culling import (
     square_rays,
     take_rays,
 )
-from d3ke_lib.data.renderer.raytrace import Shading, render
 from d3ke_lib.data.renderer.round_cones import Cones, PreparedCones, intersect, prepare_cones
 from d3ke_lib.data.renderer.shade import EDGE
 

@@ -68,6 +68,21 @@ def test_differences_are_paired_by_seed(result):
     assert result["switches"]["norm"]["metrics"]["angle_mae_deg"]["mean"] != 0
 
 
+def test_one_switch_joins_what_is_recorded_of_the_same_records(result, tmp_path):
+    recorded = artifacts.write_json(tmp_path / "ablation.json", result)
+    one = result | {part: {"camera_input": result[part]["camera_input"]} for part in ("runs", "switches")}
+    assert ablation.merge(one, recorded) == result
+    assert ablation.merge(one, tmp_path / "none.json") == one
+    with pytest.raises(D3keError, match=r"ablation\.json: records: expected other, found"):
+        ablation.merge(one | {"records": "other"}, recorded)
+
+
+def test_camera_input_tells_of_scale_and_landmarks(result):
+    effect = deviations.effect(result, "camera_input")
+    assert "in body scale (Σ of 3 axes), " in effect
+    assert " mm in landmarks (2 seeds" in effect
+
+
 def test_interval_is_student_s():
     values = (1.0, 2.0, 3.0)
     base = {seed: dict.fromkeys(ablation.METRICS, 0.0) for seed in range(3)}

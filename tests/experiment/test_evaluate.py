@@ -12,7 +12,7 @@ from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.data.datasets import FrameSet
 from d3ke_lib.data.synthetic.generate import DataConfig
 from d3ke_lib.experiment import pipeline
-from d3ke_lib.experiment.evaluation import comparisons, evaluate, frame_errors, references, scores
+from d3ke_lib.experiment.evaluation import comparisons, evaluate, frame_errors, measure, references, scores
 from d3ke_lib.experiment.evaluation.action_means import Told
 from d3ke_lib.experiment.evaluation.methods import Method, pairs
 from d3ke_lib.experiment.evaluation.references import MEAN_POSE
@@ -255,6 +255,17 @@ def test_every_summary_is_its_subjects_mean_within_its_interval(evaluated):
             assert name in results["metrics"]
             assert summary["mean"] == pytest.approx(np.mean(method["subjects"][name]), rel=1e-4)
             assert summary["low"] <= summary["mean"] <= summary["high"]
+
+
+def test_fewer_test_subjects_may_be_evaluated(toy_records, evaluated):
+    profile, path = evaluated
+    few = replace(profile, evaluation=replace(CONFIG, subjects=2))
+    found = measure.measure(few, toy_records, {}, default_skeleton())
+    assert found["subjects"] == toy.SPLITS["test"][:2]
+    whole = artifacts.read_json(path)["methods"][MEAN_POSE]["subjects"]["angle_mae_deg"]
+    assert found["methods"][MEAN_POSE]["subjects"]["angle_mae_deg"] == pytest.approx(whole[:2], rel=1e-4)
+    with pytest.raises(ValueError, match="2 or more, found 1"):
+        EvaluationConfig(subjects=1)
 
 
 def test_results_name_no_machine_and_no_path(evaluated):

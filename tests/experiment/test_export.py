@@ -12,7 +12,7 @@ from export_weights import export
 from d3ke_lib import settings
 from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.experiment.evaluation.evaluate import Method
-from d3ke_lib.experiment.pipeline import Experiment
+from d3ke_lib.experiment.resolved import Experiment
 from d3ke_lib.experiment.run import artifacts, config, forward
 from d3ke_lib.experiment.run.train_frame import train_frame
 from d3ke_lib.experiment.run.train_temporal import subjects_for, train_temporal
@@ -64,7 +64,7 @@ def test_networks_that_do_not_belong_together_are_refused(experiment, toy_record
     train_frame(toy.FRAME, toy_records, tmp_path / "another", 1, SKELETON)
     with pytest.raises(D3keError, match="refines another frame network than"):
         load_networks(tmp_path / "another", file)
-    with pytest.raises(D3keError, match="expected a frame network, found temporal"):
+    with pytest.raises(D3keError, match="expected a frame network of poses, found temporal of pose"):
         load_networks(file, None)
 
 

@@ -77,9 +77,9 @@ def test_the_answer_has_its_numbers(results: dict) -> None:
     set_effect(results, FRAMES, (-0.1, -0.3, 0.1), [-0.3, 0.1])
     effects.find_comparison(results, *FRAMES)["subjects"]["angle_mae_deg"] = [-0.2, -0.2, 0.1]
     for name, run in results["cost"]["training"].items():
-        run["seconds"] = 300 if name.startswith(FRAMES[1]) else 100
+        run["core_seconds"] = 300 if name.startswith(FRAMES[1]) else 100
     said = " ".join(findings.answer(results))
-    assert "equal images and 3.0 times the training time" in said
+    assert "equal images and 3.0 times the core-minutes" in said
     assert "0.10° lower than that of ResNeXt-50" in said
     assert "1 of 2 runs and for 2 of 3 test subjects" in said
     assert "interval over subjects and runs is −0.30° to +0.10° and contains 0" in said
@@ -293,6 +293,17 @@ def test_details_hold_flexions_sizes_and_acceleration(results: dict) -> None:
     for title in ("knee flexion [°]", "overall size [%]", "acceleration [m/s²]"):
         assert title in table.header
     assert all(len(row) == len(table.header) for row in table.rows)
+
+
+def test_hypotheses_have_estimates_or_say_what_is_missing(results: dict) -> None:
+    assert tables.hypotheses_table(results) is None
+    estimate = {"mean": -0.3, "low": -0.5, "high": -0.1, "se_subjects": 0.05, "se_runs": 0.07}
+    tested = {"claim": "A", "verdict": "supported", "estimate": estimate, "runs": [-0.3, 0.1, -0.7]}
+    absent = {"claim": "B", "verdict": "missing", "missing": "frame/resnext50_32x8d"}
+    results["study"] = {"hypotheses": [tested, absent]}
+    first, second = tables.hypotheses_table(results).rows
+    assert first == ("A", "supported", "−0.30 [−0.50, −0.10]", "0.050 / 0.070", "2 of 3")
+    assert second[1] == "missing: ResNeXt-50 32×8d"
 
 
 def train_for(results: dict, minutes: dict[str, tuple[float, float]]) -> None:

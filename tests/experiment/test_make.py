@@ -12,7 +12,7 @@ import pytest
 from d3ke_lib import settings
 from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.experiment import plan
-from d3ke_lib.experiment.pipeline import Experiment
+from d3ke_lib.experiment.resolved import Experiment
 from d3ke_lib.experiment.run import config
 from d3ke_lib.settings import REPOSITORY
 

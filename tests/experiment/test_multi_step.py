@@ -9,7 +9,12 @@ import toy
 from d3ke_lib.body.kinematics import Skeleton, default_skeleton
 from d3ke_lib.body.pose import Points, Pose
 from d3ke_lib.data.datasets import FrameSet
+from d3ke_lib.data.synthetic.generate import DataConfig
+from d3ke_lib.experiment.evaluation import measure
+from d3ke_lib.experiment.evaluation.evaluate import Method
+from d3ke_lib.experiment.evaluation.measure import Trained
 from d3ke_lib.experiment.run import artifacts, forward, inverse_kinematics, run_folder, stored_predictions
+from d3ke_lib.experiment.run.config import EvaluationConfig, Profile
 from d3ke_lib.experiment.run.train_frame import train_frame
 from d3ke_lib.experiment.run.train_temporal import train_temporal
 from d3ke_lib.files import D3keError
@@ -18,6 +23,7 @@ from d3ke_lib.nets.losses import relative
 SKELETON = default_skeleton()
 FRAME = replace(toy.FRAME, head="points")
 TEMPORAL = replace(toy.TEMPORAL, head="points", epochs=1)
+EVALUATION = EvaluationConfig(batch=16, timing_batches=1)
 
 
 @pytest.fixture(scope="module")
@@ -76,15 +82,25 @@ def test_a_refiner_of_poses_refuses_points(points_run, toy_records, tmp_path, sm
 
 
 def test_poses_are_stored_once_and_loaded_as_a_network_s(points_run, toy_records, monkeypatch):
-    identity = inverse_kinematics.solve_points(points_run, toy_records, "validation", [4], SKELETON)
-    folder = points_run / inverse_kinematics.FOLDER
-    pose = stored_predictions.load(folder, "validation", [4], identity, SKELETON)
+    inverse_kinematics.solve_points(points_run, toy_records, "validation", [4], SKELETON)
+    pose = inverse_kinematics.load_poses(points_run, "validation", [4], SKELETON)
     assert isinstance(pose, Pose)
     assert (pose.scales == pose.scales[0]).all()
     low, high = SKELETON.ranges.unbind(-1)
     assert ((pose.angles >= low - 1e-5) & (pose.angles <= high + 1e-5)).all()
-    monkeypatch.setattr(inverse_kinematics, "solve_views", lambda *_: pytest.fail("solved again"))
-    assert identity == inverse_kinematics.solve_points(points_run, toy_records, "validation", [4], SKELETON)
+    monkeypatch.setattr(inverse_kinematics, "find_poses", lambda *_: pytest.fail("solved again"))
+    inverse_kinematics.solve_points(points_run, toy_records, "validation", [4], SKELETON)
+
+
+def test_multi_step_is_evaluated_as_any_other_method(points_run, toy_records, small_networks):
+    profile = Profile("toy", DataConfig(train=3, validation=1, test=3), FRAME, TEMPORAL, EVALUATION)
+    method = Method("frame", "resnext50_32x4d@points", 1)
+    run = Trained(points_run, artifacts.read_json(points_run / run_folder.RESULT), points_run)
+    predictions = dict(measure.predict_runs(profile, toy_records, {method: run}, SKELETON))
+    pose, points = predictions[method]
+    truth = FrameSet(toy_records, "test", SKELETON).labels()
+    assert pose.angles.shape == truth.pose.angles.shape
+    torch.testing.assert_close(points.markers, SKELETON(pose).markers, atol=1e-5, rtol=0)
 
 
 def test_a_network_that_predicts_poses_is_refused(toy_records, tmp_path, small_networks):

@@ -18,7 +18,7 @@ from d3ke_lib import settings
 from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.data.synthetic import generate as synthetic
 from d3ke_lib.experiment import pipeline, plan
-from d3ke_lib.experiment.pipeline import Experiment
+from d3ke_lib.experiment.resolved import Experiment
 from d3ke_lib.experiment.run import artifacts, code_hash, config
 from d3ke_lib.settings import REPOSITORY
 

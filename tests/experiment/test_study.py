@@ -21,6 +21,7 @@ from d3ke_lib.data.synthetic import generate as synthetic
 from d3ke_lib.data.synthetic.generate import DataConfig
 from d3ke_lib.experiment import networks, pipeline, study
 from d3ke_lib.experiment.evaluation import contrasts, stats
+from d3ke_lib.experiment.report import recorded
 from d3ke_lib.experiment.report.claims import MARGIN_DEG
 from d3ke_lib.experiment.resolved import Experiment, find_methods, method_of, settings_of
 from d3ke_lib.experiment.run import artifacts, cells, code_hash, config, fit, run_folder
@@ -338,7 +339,7 @@ def test_finished_cells_are_evaluated_and_missing_ones_are_said(trained, tmp_pat
     assert results["study"]["plan"]["sha256"] == plan["sha256"]
     assert all(results["cost"]["training"][name]["core_seconds"] > 0 for name in PAIR)
     assert command.show(trained).splitlines()[1].split()[:3] == ["pair", "finished", "4/4"]
-    monkeypatch.setattr(command, "MOST_BYTES", 1000)
+    monkeypatch.setattr(recorded, "MOST_BYTES", 1000)
     with pytest.raises(D3keError, match=r"small\.json: expected at most 1000 bytes, found \d+"):
         command.record(trained, tmp_path / "small.json")
     assert not (tmp_path / "small.json").exists()

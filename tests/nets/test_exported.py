@@ -8,7 +8,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from d3ke_lib.files import sha256
-from d3ke_lib.nets import build_refiner, export_network, load_network
+from d3ke_lib.nets import build_refiner, export_network, load_network, points
 
 OPTIONS = {"kind": "lstm", "window": 5, "causal": True}
 
@@ -34,6 +34,21 @@ def test_weights_options_and_description_come_back(skeleton, file):
     assert about["kind"] == "temporal"
     assert not net.training
     assert all(torch.equal(net.state_dict()[name], value) for name, value in ours.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    "options", [{"predicts": "points"}, {"kind": "tcn", "window": 9, "predicts": "points"}]
+)
+def test_networks_of_points_come_back(skeleton, tmp_path, options):
+    options = options | {"predicts": "points"}
+    if "kind" in options:
+        net = build_refiner(skeleton=skeleton, seed=1, **options)
+    else:
+        net = points.build(skeleton, seed=1)
+    path = export_network(tmp_path / "points.safetensors", net, options, {})
+    found, _ = load_network(path, skeleton)
+    assert type(found) is type(net)
+    assert all(torch.equal(found.state_dict()[name], value) for name, value in net.state_dict().items())
 
 
 def test_another_file_is_refused(skeleton, file):

@@ -25,7 +25,7 @@ class Prior(NamedTuple):
     deviation: Float[Tensor, " coord"] | None = None
 
 
-class Pull(NamedTuple):
+class _Pull(NamedTuple):
     """`strength` (m²/rad²) · |unknown − usual|² is added to the cost of a frame."""
 
     usual: Float[Tensor, " unknown"]
@@ -34,19 +34,19 @@ class Pull(NamedTuple):
 
 def pull_of(
     prior: Prior | None, coordinates: Sequence[str], names: Sequence[str], usual: Tensor, reach: Tensor
-) -> Pull:
+) -> _Pull:
     """The pull on the unknowns `names`; `coordinates`: what the prior's mean and deviation are of.
 
     usual, reach: where unknowns stand without a prior's mean, and their half ranges.
     """
     if prior is None:
-        return Pull(usual, torch.zeros_like(usual))
+        return _Pull(usual, torch.zeros_like(usual))
     strength = (prior.noise / (prior.spread * reach)).square()
     if prior.mean is None or prior.deviation is None:
-        return Pull(usual, strength)
+        return _Pull(usual, strength)
     rows = [i for i, name in enumerate(names) if name in coordinates]
     columns = [coordinates.index(names[i]) for i in rows]
     usual, strength = usual.clone(), strength.clone()
     usual[rows] = prior.mean[columns].to(usual)
     strength[rows] = (prior.noise / prior.deviation[columns].to(usual)).square()
-    return Pull(usual, strength)
+    return _Pull(usual, strength)

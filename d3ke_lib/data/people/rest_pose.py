@@ -1,5 +1,9 @@
 """The skeleton's pose in which the base mesh is modelled: arms and legs a little apart."""
 
+import json
+from pathlib import Path
+from typing import Any
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -9,7 +13,9 @@ from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.pose import Pose
 from d3ke_lib.data.people.correspondence import JOINTS, find_joints, find_skin_markers
 from d3ke_lib.data.people.makehuman import MakeHuman, centres
+from d3ke_lib.data.portable.mode import portable
 
+RECORDED = Path(__file__).with_name("rest_pose.json")  # made by scripts/fit_rest_pose.py
 # Weights of the squared errors: joints, thumb's direction, markers off the surface (1/m²), scale factors.
 _JOINT, _THUMB, _SURFACE, _SIZE = 1e3, 0.5, 2e2, 0.3
 # Of the squared angles (1/rad²): limbs are free, the spine stays nearly upright.
@@ -18,27 +24,37 @@ _LIMBS = ("hip", "knee", "ankle", "subt", "mtp", "elv", "shoulder", "elbow", "pr
 _ROUNDS, _STEPS = 8, 200
 
 
+def load_rest_pose(
+    source: MakeHuman, skeleton: Skeleton, vertices: Float[Tensor, "vertex 3"]
+) -> tuple[Pose, Float[Tensor, "marker 3"]]:
+    """The recorded pose and the positions of its markers: a fit ends elsewhere on every processor."""
+    fit = _Fit(source, skeleton, vertices)
+    recorded = json.loads(RECORDED.read_text(encoding="utf-8"))
+    with torch.no_grad():
+        for name, unknown in fit.free().items():
+            unknown.copy_(torch.tensor(recorded[name], dtype=torch.float64))
+    pose, _, markers = portable(fit.posed)()
+    return pose, markers
+
+
 def fit_rest_pose(
     source: MakeHuman, skeleton: Skeleton, vertices: Float[Tensor, "vertex 3"], skin: Int[Tensor, " skin"]
-) -> tuple[Pose, Float[Tensor, "marker 3"]]:
-    """The pose (and scale factors) whose joints are the mesh's and whose markers are on its surface.
+) -> dict[str, Any]:
+    """What `RECORDED` holds: pose and sizes at which joints are the mesh's and markers on its skin.
 
     Least squares by L-BFGS; the surface point nearest to every marker is found anew in each round. Returns
-    the pose, its unknowns rounded to 1e-4 so that every processor gives the same, and the markers' positions.
+    the unknowns rounded to 1e-4 (rad, m).
     """
     fit = _Fit(source, skeleton, vertices)
     surface, outer, nearest = vertices[skin], find_skin_markers(skeleton), None
     for _ in range(_ROUNDS):
-        optimizer = torch.optim.LBFGS(fit.free(), max_iter=_STEPS, line_search_fn="strong_wolfe")
+        unknowns = list(fit.free().values())
+        optimizer = torch.optim.LBFGS(unknowns, max_iter=_STEPS, line_search_fn="strong_wolfe")
         _minimise(optimizer, fit, nearest)
         with torch.no_grad():
             _, _, markers = fit.posed()
             nearest = surface[torch.cdist(markers[outer], surface).argmin(1)]
-    with torch.no_grad():
-        for unknown in fit.free():
-            unknown.copy_((unknown * 1e4).round() / 1e4)
-        pose, _, markers = fit.posed()
-    return pose, markers
+    return {name: (unknown.detach() * 1e4).round().div(1e4).tolist() for name, unknown in fit.free().items()}
 
 
 def _minimise(optimizer: torch.optim.LBFGS, fit: "_Fit", nearest: Tensor | None) -> None:
@@ -72,8 +88,8 @@ class _Fit:
         self.shift = middle.clone().requires_grad_()
         self.pitch = torch.zeros((), dtype=torch.float64, requires_grad=True)
 
-    def free(self) -> list[Tensor]:
-        return [self.angles, self.sizes, self.shift, self.pitch]
+    def free(self) -> dict[str, Tensor]:
+        return {name: getattr(self, name) for name in ("angles", "sizes", "shift", "pitch")}
 
     def posed(self) -> tuple[Pose, Float[Tensor, "joint 3"], Float[Tensor, "marker 3"]]:
         c, s, zero = self.pitch.cos(), self.pitch.sin(), torch.zeros_like(self.pitch)

@@ -5,7 +5,7 @@ ground: m, x forward, y up, z to the right.
 """
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import fast_simplification
 import numpy as np
@@ -18,7 +18,7 @@ from torch import Tensor
 from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.data.people.correspondence import BODIES, JOINTS, SIDED
 from d3ke_lib.data.people.makehuman import MakeHuman, centres, open_makehuman
-from d3ke_lib.data.people.rest_pose import fit_rest_pose
+from d3ke_lib.data.people.rest_pose import fit_rest_pose, load_rest_pose
 from d3ke_lib.files import D3keError, locked, replacing
 
 FILE = "people.safetensors"
@@ -83,16 +83,27 @@ def _shape_of(source: MakeHuman, name: str) -> Float[np.ndarray, "vertex 3"]:
     return (high - low) / 2
 
 
-def _make_template(source: MakeHuman, skeleton: Skeleton) -> Template:
-    """From the assets; half a minute. `skeleton`: our own body, float64."""
-    names = shape_names()
-    shapes = np.stack([_shape_of(source, name) for name in names])
+def fit_reference(source: MakeHuman, skeleton: Skeleton) -> dict[str, Any]:
+    """The rest pose of the reference person, as `rest_pose.RECORDED` has it; seconds."""
+    _, middle = _shapes_and_reference(source)
+    return fit_rest_pose(source, skeleton, torch.from_numpy(middle), torch.arange(_len_body(source)))
+
+
+def _shapes_and_reference(source: MakeHuman) -> tuple[np.ndarray, Float[np.ndarray, "vertex 3"]]:
+    """Offsets of all shapes, and the vertices of the person in the middle."""
+    shapes = np.stack([_shape_of(source, name) for name in shape_names()])
     # Products are summed one after the other: a matrix product's order depends on the processor.
-    middle = source.vertices + sum(w * shape for w, shape in zip(reference_weights().tolist(), shapes) if w)
+    weighted = (w * shape for w, shape in zip(reference_weights().tolist(), shapes) if w)
+    return shapes, source.vertices + sum(weighted)
+
+
+def _make_template(source: MakeHuman, skeleton: Skeleton) -> Template:
+    """From the assets; seconds. `skeleton`: our own body, float64."""
+    shapes, middle = _shapes_and_reference(source)
     kept, triangles, part = _lighten(source, middle)
     reference = torch.from_numpy(middle)
     skin = torch.arange(_len_body(source))
-    rest, surface_markers = fit_rest_pose(source, skeleton, reference, skin)
+    rest, surface_markers = load_rest_pose(source, skeleton, reference)
     # The vertex under each marker is kept whether a triangle needs it or not.
     under = torch.cdist(surface_markers, reference[skin]).argmin(1).numpy()
     kept = np.concatenate([kept, under])
@@ -217,7 +228,7 @@ def blend(
 
 
 def prepare_template(folder: Path, skeleton: Skeleton) -> Path:
-    """The template's file in `folder`, made where absent (half a minute, and a download of 48 MB).
+    """The template's file in `folder`, made where absent (seconds, and a download of 48 MB).
 
     `skeleton`: our own body in float64. One process makes it, others wait. Raises D3keError as `fetch_wheel`.
     """

@@ -39,11 +39,11 @@ class Portable(TorchDispatchMode):
 
 
 def portable(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """The function, carried out within `Portable`."""
+    """The function, carried out within `Portable` and without gradients."""
 
     @functools.wraps(function)
     def wrapped(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        with Portable():
+        with torch.no_grad(), Portable():
             return function(*args, **kwargs)
 
     return wrapped

@@ -13,6 +13,8 @@ from d3ke_lib.data.portable.functions import exp, in_double, log, square_root
 def _total(x: Tensor, dim: int) -> Tensor:
     """The sum over one axis: its halves added to each other until one element is left."""
     x = x.movedim(dim, 0)
+    if len(x) == 1:
+        return x[0].clone()
     while len(x) > 1:
         half = len(x) // 2
         rest = x[2 * half :]
@@ -51,7 +53,7 @@ def matrix_vector(a: Tensor, x: Tensor) -> Tensor:
 
 def multiply_out(x: Tensor, dim: int, keepdim: bool = False) -> Tensor:
     """The product over one axis, in order."""
-    found = functools.reduce(torch.mul, x.unbind(dim))
+    found = functools.reduce(torch.mul, x.unbind(dim), torch.ones((), dtype=x.dtype))
     return found.unsqueeze(dim) if keepdim else found
 
 

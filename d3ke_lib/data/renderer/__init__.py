@@ -1,4 +1,4 @@
-"""A posed body of round cones in a room → RGB images."""
+"""A dressed surface in a room → RGB images; round cones: the body as what must not penetrate itself."""
 
 import lazy_loader
 
@@ -7,7 +7,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "appearance": ["draw_appearance", "draw_light", "draw_room", "paint_body"],
         "body_surface": ["BodySurface", "load_surface", "pose_surface", "scale_girth"],
-        "raytrace": ["Shading", "render"],
         "round_cones": ["Cones"],
     },
 )

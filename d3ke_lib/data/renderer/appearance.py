@@ -1,6 +1,6 @@
 """A subject's clothes, the room and its light: drawn at random, then converted to paint.
 
-Colours are drawn in sRGB, and used in linear RGB (gamma 2, which raytrace.py undoes).
+Colours are drawn in sRGB, and used in linear RGB (gamma 2, which rendering undoes).
 """
 
 import colorsys

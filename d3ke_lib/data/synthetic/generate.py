@@ -167,9 +167,8 @@ def _people_file() -> Path:
 
 
 @cache
-@portable
 def _load_people() -> People:
-    return load_people(_people_file(), load_body()[0])
+    return portable(load_people)(_people_file(), load_body()[0])
 
 
 def make_takes(config: DataConfig, job: _Job, device: str = "cpu") -> Iterator[dict[str, _Shot]]:

@@ -19,7 +19,7 @@ from d3ke_lib.experiment.evaluation.evaluate import Method, results, with_points
 from d3ke_lib.experiment.evaluation.frame_errors import MOVING_DEG, describe_truth, find_moving
 from d3ke_lib.experiment.evaluation.references import predict_references
 from d3ke_lib.experiment.evaluation.scores import angle_by_subject
-from d3ke_lib.experiment.run import stored_predictions
+from d3ke_lib.experiment.run import inverse_kinematics, stored_predictions
 from d3ke_lib.experiment.run.code_hash import code_hash
 from d3ke_lib.experiment.run.codec import fingerprint, to_values
 from d3ke_lib.experiment.run.config import Profile
@@ -51,7 +51,8 @@ def identify(profile: Profile, data: Path, runs: Runs) -> str:
 
 def measure(profile: Profile, data: Path, runs: Runs, skeleton: Skeleton) -> dict[str, Any]:
     """The content of results.json (evaluate.py describes it)."""
-    train, test = (FrameSet(data, split, skeleton) for split in ("train", "test"))
+    subjects = stored_predictions.subjects_of(data, "test", profile.evaluation.subjects)
+    train, test = FrameSet(data, "train", skeleton), FrameSet(data, "test", skeleton, subjects=subjects)
     moving = find_moving(train.labels().pose.angles)
     conditions = find_conditions(test, train.actions)
     truth = describe_truth(test.labels(), test.cameras, moving, conditions, skeleton)
@@ -73,22 +74,34 @@ def _predict(
     profile: Profile, data: Path, runs: Runs, train: FrameSet, test: FrameSet, skeleton: Skeleton
 ) -> Iterator[tuple[Method, Prediction]]:
     """Predictions for the test frames, those of the references first."""
-    told = (_tell(data, split, frames) for split, frames in (("train", train), ("test", test)))
+    told = (_tell(data, frames) for frames in (train, test))
     labels = (train.labels(), test.labels())
     references = predict_references(*labels, *told, skeleton)
     yield from ((Method(name), prediction) for name, prediction in references.items())
-    subjects = stored_predictions.subjects_of(data, "test")
+    yield from predict_runs(profile, data, runs, skeleton)
+
+
+def predict_runs(
+    profile: Profile, data: Path, runs: Runs, skeleton: Skeleton
+) -> Iterator[tuple[Method, Prediction]]:
+    """Predictions of trained runs for the test frames; what is stored already is not computed again."""
+    subjects = stored_predictions.subjects_of(data, "test", profile.evaluation.subjects)
     for method, run in runs.items():
-        identity = _store_predictions(profile, run, method, data, "test", subjects, skeleton)
-        pose = stored_predictions.load(run.folder, "test", subjects, identity, skeleton)
+        _store_predictions(profile, run, method, data, "test", subjects, skeleton)
+        if inverse_kinematics.predicts_points(run.result):
+            validation = stored_predictions.subjects_of(data, "validation")
+            _store_predictions(profile, run, method, data, "validation", validation, skeleton)
+            inverse_kinematics.solve_points(run.folder, data, "test", subjects, skeleton)
+        pose = inverse_kinematics.load_poses(run.folder, "test", subjects, skeleton)
         yield method, with_points(pose, skeleton)
 
 
-def _tell(data: Path, split: str, frames: FrameSet) -> Told:
-    """What the mean pose of the action is told of a split's frames."""
+def _tell(data: Path, frames: FrameSet) -> Told:
+    """What the mean pose of the action is told of the frames."""
     actions = [frames.actions[number] for number in frames.labels().action.tolist()]
-    entries = sorted(records.load_manifest(data)["files"].items())
-    tables = [records.read(data / name).table for name, entry in entries if entry["split"] == split]
+    entries, subjects = records.load_manifest(data)["files"], set(frames.labels().subject.tolist())
+    files = [name for name, entry in sorted(entries.items()) if entry["subject"] in subjects]
+    tables = [records.read(data / name).table for name in files]
     parts = [
         text or ""
         for table in tables
@@ -122,7 +135,7 @@ def _score_training(
     truth = FrameSet(data, "train", skeleton, subjects=subjects).labels()
     found = {}
     for method, run in runs.items():
-        if method.kind == "frame":
+        if method.kind == "frame" and not inverse_kinematics.predicts_points(run.result):
             identity = _store_predictions(profile, run, method, data, "train", subjects, skeleton)
             pose = stored_predictions.load(run.folder, "train", subjects, identity, skeleton)
             found[method] = angle_by_subject(pose, truth)

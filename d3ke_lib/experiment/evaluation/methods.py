@@ -46,6 +46,8 @@ def pairs(methods: Sequence[Method]) -> list[tuple[Method, Method]]:
     frame = {backbone: Method("frame", backbone) for backbone in backbones}
     refined = {(r, b): Method("temporal", b, None, r) for r in refiners for b in backbones}
     others = [m for m in methods if m.backbone and m.kind not in ("frame", "temporal")]
+    if not backbones:
+        return []
     first, following = backbones[0], backbones[1:]
     variants = [b for b in following if variant_of(b) and b.startswith(f"{first}@")]
     between = [(frame[first], frame[other]) for other in following]

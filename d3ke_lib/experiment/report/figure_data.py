@@ -9,7 +9,7 @@ from d3ke_lib.data.batch import Batch
 from d3ke_lib.data.datasets import FrameSet
 from d3ke_lib.experiment.report.effects import is_smoke, name_data
 from d3ke_lib.experiment.report.method_names import methods_of, setting_of
-from d3ke_lib.experiment.run import artifacts, run_folder, stored_predictions
+from d3ke_lib.experiment.run.inverse_kinematics import load_poses
 
 
 class FigureData(NamedTuple):
@@ -37,9 +37,6 @@ def gather(folder: Path, results: dict[str, Any]) -> FigureData:
     for name in methods_of(results):
         setting = setting_of(name)
         if setting != name and setting not in predictions:
-            identity = stored_predictions.identity(artifacts.read_json(folder / name / run_folder.RESULT))
-            predictions[setting] = stored_predictions.load(
-                folder / name, "test", subjects, identity, skeleton
-            )
-    test = FrameSet(folder / "data", "test", skeleton)
+            predictions[setting] = load_poses(folder / name, "test", subjects, skeleton)
+    test = FrameSet(folder / "data", "test", skeleton, subjects=subjects)
     return FigureData(folder, results, skeleton, test, test.labels(), predictions)

@@ -1,10 +1,14 @@
 """results.json in the short form that may be committed (data/results/*.json)."""
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from d3ke_lib.experiment.report.effects import ANGLE, Results
+from d3ke_lib.files import D3keError, write_text
 
+MOST_BYTES = 1_000_000
 # Of comparisons: what tables, findings and claims speak of.
 _COMPARED = (
     *(ANGLE, "moving_mae_deg", "humerus_deg", "mpblpe_mm", "mpjpe_mm", "pelvis_deg", "turned_percent"),
@@ -24,6 +28,14 @@ def reduce_results(results: Results) -> Results:
     settings = {name: _reduce_conditions(setting) for name, setting in results["settings"].items()}
     comparisons = [_reduce_conditions(_reduce_comparison(each)) for each in results["comparisons"]]
     return {**results, "methods": methods, "settings": settings, "comparisons": comparisons}
+
+
+def write_reduced(path: Path, results: Results) -> Path:
+    """The short form without blanks. Raises D3keError where it is over 1 MB."""
+    text = json.dumps(reduce_results(results), sort_keys=True, allow_nan=False, separators=(",", ":"))
+    if len(text) > MOST_BYTES:
+        raise D3keError(f"{path.name}: expected at most {MOST_BYTES} bytes, found {len(text)}")
+    return write_text(path, text + "\n")
 
 
 def _reduce_method(method: Mapping[str, Any]) -> dict[str, Any]:

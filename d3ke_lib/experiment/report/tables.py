@@ -263,3 +263,22 @@ def deviations_table(deviations: list[dict[str, Any]]) -> Table:
 def published_table(rows: list[dict[str, str]]) -> Table:
     """Published figures (data/published.json), in a table of their own."""
     return Table(("who", "what", "error"), tuple((row["who"], row["what"], row["value"]) for row in rows))
+
+
+def hypotheses_table(results: Results) -> Table | None:
+    """The plan's hypotheses with estimate and verdict; None where the results are of no plan."""
+    if "study" not in results:
+        return None
+    return Table(
+        ("hypothesis", "verdict", "second − first [°]", "SE: subjects / runs", "lower: runs"),
+        tuple(_hypothesis_row(each) for each in results["study"]["hypotheses"]),
+    )
+
+
+def _hypothesis_row(found: Mapping[str, Any]) -> tuple[str, ...]:
+    if "estimate" not in found:
+        return found["claim"], f"missing: {', '.join(map(label, found['missing'].split(', ')))}", *[_NONE] * 3
+    estimate, runs = found["estimate"], found["runs"]
+    errors = " / ".join(_number(estimate[key], 3) for key in ("se_subjects", "se_runs"))
+    lower = f"{sum(run < 0 for run in runs)} of {len(runs)}"
+    return found["claim"], found["verdict"], bracketed(estimate, 2, "+"), errors, lower

@@ -65,6 +65,8 @@ class FrameConfig:
         until = [resolution.until for resolution in self.resolutions]
         if until and (until != sorted(until) or until[-1] != 1.0):
             raise D3keError(f"FrameConfig.resolutions: `until` must grow to 1.0, found {until}")
+        if self.camera_input and self.head != "pose":
+            raise D3keError("FrameConfig.camera_input: expected the head pose, found points")
 
 
 @dataclass(frozen=True)
@@ -105,10 +107,13 @@ class EvaluationConfig:
 
     batch: int = 64  # images a forward pass, when predictions are stored
     timing_batches: int = 10  # forward passes behind a latency
+    subjects: int | None = None  # evaluate on so many of the test subjects; None: all
 
     def __post_init__(self) -> None:
         check_types(self)
         check_positive(self, "batch", "timing_batches")
+        if self.subjects is not None and self.subjects < 2:
+            raise D3keError(f"EvaluationConfig.subjects: an interval needs 2 or more, found {self.subjects}")
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ As in D3KE's labels shoulder1_r2 follows elv_angle: markers show only its sum wi
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -118,21 +118,23 @@ def _columns(skeleton: Skeleton, coupled: Skeleton) -> list[int]:
 # --- of a whole run -----------------------------------------------------------------------------------------
 
 
-def solve_points(run: Path, data: Path, split: str, subjects: Sequence[int], skeleton: Skeleton) -> str:
+def solve_points(run: Path, data: Path, split: str, subjects: Sequence[int], skeleton: Skeleton) -> None:
     """Stores the missing poses of these subjects from the points that `run` has stored for them.
 
-    Returns their identity: load(run / FOLDER, split, subjects, identity, skeleton) gives them. Beliefs come
-    from the training labels, their noise from the run's points of the validation subjects, which must be
-    stored as well (forward.py). Raises D3keError where they are not, and where the run predicts no points.
+    Beliefs come from the training labels, their noise from the run's points of the validation subjects, which
+    must be stored as well (forward.py). Raises D3keError where they are not, and where the run predicts no
+    points.
     """
     about = artifacts.read_json(run / run_folder.RESULT)
-    if (head := about["config"].get("head")) != "points":
-        raise D3keError(f"{run}: expected a network with the head points, found {head}")
+    if not predicts_points(about):
+        raise D3keError(
+            f"{run}: expected a network with the head points, found {about['config'].get('head')}"
+        )
     source = stored_predictions.identity(about)
-    identity = fingerprint(source, code_hash(__name__))
+    identity = _identify(source)
     missing = stored_predictions.find_missing(run / FOLDER, split, subjects, identity)
     if not missing:
-        return identity
+        return
     coupled = coupled_skeleton(skeleton)
     beliefs = _learn_from_run(run, data, source, skeleton, coupled)
     with run_folder.progress(f"inverse kinematics on {split}", len(missing), unit="subject") as bar:
@@ -143,7 +145,28 @@ def solve_points(run: Path, data: Path, split: str, subjects: Sequence[int], ske
             path = stored_predictions.path_of(run / FOLDER, split, subject)
             stored_predictions.write(path, pose, identity, skeleton)
             bar.update()
-    return identity
+
+
+def predicts_points(about: Mapping[str, Any]) -> bool:
+    """Whether the network of a run.json predicts points instead of poses."""
+    return about["config"].get("head") == "points"
+
+
+def load_poses(run: Path, split: str, subjects: Sequence[int], skeleton: Skeleton) -> Pose:
+    """The stored poses of any finished run: those it predicted, or those that `solve_points` has found.
+
+    Raises D3keError where a file is missing or was written by another network, other records or code.
+    """
+    about = artifacts.read_json(run / run_folder.RESULT)
+    source = stored_predictions.identity(about)
+    where = (run / FOLDER, split, subjects, _identify(source))
+    if not predicts_points(about):
+        where = (run, split, subjects, source)
+    return stored_predictions.load(*where, skeleton)
+
+
+def _identify(source: str) -> str:
+    return fingerprint(source, code_hash(__name__))
 
 
 def _learn_from_run(run: Path, data: Path, source: str, skeleton: Skeleton, coupled: Skeleton) -> Beliefs:

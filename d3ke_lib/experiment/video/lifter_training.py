@@ -89,7 +89,7 @@ def train_lifter(config: LifterConfig, skeleton: Skeleton, progress: Progress = 
     actions = draw_actions(config.motions, generator)
     motions = draw_motions(default_skeleton(), config.seed, list(progress("motions", actions, len(actions))))
     lifter = Lifter(skeleton, config.seed)
-    task = LiftingTask(motions, skeleton)
+    task = _LiftingTask(motions, skeleton)
     rows = task.draw(config.batch * 8, generator)[0]
     lifter.mean.copy_(rows.mean((0, 1)))
     lifter.deviation.copy_(rows.std((0, 1)).clamp(min=1e-3))
@@ -125,7 +125,7 @@ def _loss(lifter: Lifter, rows: Tensor, truth: Pose) -> Tensor:
     return total(losses(middle, true, valid, lifter.skeleton))
 
 
-class LiftingTask:
+class _LiftingTask:
     """Windows of what a detector would see of synthetic motions, and the pose of their middle frame."""
 
     def __init__(self, motions: Motions, skeleton: Skeleton) -> None:
@@ -165,7 +165,7 @@ def validate(lifter: Lifter, config: LifterConfig) -> dict[str, float]:
     found = {}
     for number, (group, actions) in enumerate(groups.items()):
         motions = draw_motions(default_skeleton(), config.seed + 1 + number, actions)
-        task = LiftingTask(motions, lifter.skeleton)
+        task = _LiftingTask(motions, lifter.skeleton)
         rows, truth = task.draw(1024, seed_generator(config.seed, _VALIDATION, number))
         with torch.no_grad():
             pose, _ = lifter(rows)

@@ -49,8 +49,10 @@ def _load(path: Path, skeleton: Skeleton, kind: str) -> tuple[Any, dict[str, Any
     """A network on the device its configuration names, and the content of its run.json."""
     if path.is_dir():
         load = forward.load_frame_net if kind == "frame" else forward.load_temporal_net
-        return load(path, skeleton)[0], artifacts.read_json(path / run_folder.RESULT)
-    net, about = load_network(path, deepcopy(skeleton))
-    if about.get("kind") != kind:
-        raise D3keError(f"{path}: expected a {kind} network, found {about.get('kind')}")
+        net, about = load(path, skeleton)[0], artifacts.read_json(path / run_folder.RESULT)
+    else:
+        net, about = load_network(path, deepcopy(skeleton))
+    found = about.get("kind"), about.get("config", {}).get("head")
+    if found != (kind, "pose"):
+        raise D3keError(f"{path}: expected a {kind} network of poses, found {' of '.join(map(str, found))}")
     return net.to(devices.choose(about["config"]["device"])), about
