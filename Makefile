@@ -219,4 +219,4 @@ clean:
 	rm -rf out .pytest_cache .ruff_cache
 
 .PHONY: help setup lock reproduce report study study-results check-data occluders predict export-weights demo-video \
-  train lab test bench ablation parity clean
+  real-trial train lab test bench ablation parity clean

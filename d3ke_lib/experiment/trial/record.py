@@ -7,7 +7,6 @@ import numpy as np
 
 from d3ke_lib.experiment.evaluation.evaluate import rounded
 from d3ke_lib.experiment.evaluation.references import MEAN_POSE
-from d3ke_lib.experiment.report.method_names import setting_of
 from d3ke_lib.experiment.trial import recording as source
 from d3ke_lib.experiment.trial.recording import Recording
 from d3ke_lib.experiment.trial.reference import OBSERVABLE, Reference
@@ -100,14 +99,3 @@ def synthetic_errors(results: Mapping[str, Any], names: list[str]) -> dict[str, 
     """Mean error of OBSERVABLE on the synthetic test subjects of `results`, of those methods that it has."""
     found = {name: synthetic_mae(results, name, OBSERVABLE) for name in names}
     return {name: value for name, value in found.items() if value is not None}
-
-
-def by_setting(record: Mapping[str, Any], key: str) -> dict[str, list[float]]:
-    """A score of every method, its runs together under the name without seed: key "mae" or any number."""
-    found: dict[str, list[float]] = {}
-    for name, scores in record["methods"].items():
-        value = scores.get(key)
-        value = value["mean"] if isinstance(value, Mapping) else value
-        if value is not None:
-            found.setdefault(setting_of(name) if "/" in name else name, []).append(value)
-    return found

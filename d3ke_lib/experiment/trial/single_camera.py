@@ -15,7 +15,7 @@ from d3ke_lib.body.pose import Pose
 from d3ke_lib.data.datasets import FrameSet
 from d3ke_lib.data.video import Progress, Video, no_progress
 from d3ke_lib.experiment import video as room
-from d3ke_lib.experiment.run import run_folder
+from d3ke_lib.experiment.run import artifacts, run_folder
 from d3ke_lib.experiment.trial.recording import Recording
 from d3ke_lib.experiment.trial.reference import observable_deg
 from d3ke_lib.experiment.video.landmark_methods import fit, follow, lift
@@ -23,6 +23,7 @@ from d3ke_lib.experiment.video.prediction import assume_camera
 from d3ke_lib.landmarks import Landmarks
 from d3ke_lib.landmarks.lifter import Lifter
 
+_POSE = "pose"  # FrameConfig.head of networks that predict angles
 Angles = Float[np.ndarray, "view frame coord"]  # degrees, of OBSERVABLE; NaN: no prediction
 
 
@@ -39,14 +40,17 @@ class Run(NamedTuple):
 
 
 def find_runs(home: Path) -> list[Run]:
-    """Finished runs in a profile's folder: each frame run, then the temporal runs on top of it."""
+    """Finished runs in a profile's folder that predict angles: each frame run, then those that refine it."""
 
     def finished(kind: str, pattern: str) -> list[Path]:
         return sorted(found.parent for found in home.glob(f"{kind}/{pattern}/{run_folder.RESULT}"))
 
     runs = []
     for frame in finished("frame", "*"):
-        runs += [Run(frame), *(Run(frame, temporal) for temporal in finished("temporal", f"*.{frame.name}"))]
+        config = artifacts.read_json(frame / run_folder.RESULT)["config"]
+        if config.get("head", _POSE) == _POSE:
+            refining = finished("temporal", f"*.{frame.name}")
+            runs += [Run(frame), *(Run(frame, temporal) for temporal in refining)]
     return runs
 
 

@@ -1,6 +1,6 @@
 """The recorded real trial as tables, charts and a sentence."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from d3ke_lib.experiment.run.artifacts import read_json
 from d3ke_lib.settings import REPOSITORY
 
 RECORDED = REPOSITORY / "data" / "results" / "real_trial.json"
+_DRAWN = ("mean pose", "landmarks", "lifted", "ResNeXt-50 + transformer", "ResNeXt-101 + transformer")
+_WITHOUT_TRAINING = ("mean pose", "landmarks", "lifted")  # on images
 _SHOWN = ("knee_angle_r", "hip_flexion_r", "elbow_flexion", "shoulder_elv")
 
 
@@ -22,12 +24,28 @@ def read_record(path: Path = RECORDED) -> dict[str, Any]:
     return read_json(path)
 
 
-def name_of(method: str) -> str:
-    """What readers see a method called; a run keeps its seed."""
-    if "/" not in method:
-        return method
-    setting = setting_of(method)
-    return f"{label(setting)}, seed {method.removeprefix(setting + '.')}"
+def by_setting(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Scores under the names that readers see; of a network's runs the mean, and `runs`, how many.
+
+    Interval bounds are averaged, too: they are over time. Without methods that predicted no frame.
+    """
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for name, scores in record["methods"].items():
+        if scores["valid"]:
+            found.setdefault(_name_of(name), []).append(scores)
+    return {name: _average(runs) | {"runs": len(runs)} for name, runs in found.items()}
+
+
+def _name_of(method: str) -> str:
+    return label(setting_of(method)) if "/" in method else method
+
+
+def _average(values: Sequence[Any]) -> Any:
+    """Element by element; None where one is None."""
+    first = values[0]
+    if isinstance(first, Mapping):
+        return {key: _average([each[key] for each in values]) for key in first}
+    return None if None in values else sum(values) / len(values)
 
 
 def method_table(record: Mapping[str, Any]) -> pd.DataFrame:
@@ -40,15 +58,18 @@ def method_table(record: Mapping[str, Any]) -> pd.DataFrame:
             "SD over time [°]": f"{reference['spread_deg']:.1f}",
         }
     ]
-    for name, scores in record["methods"].items():
-        rows.append({"method": name_of(name), **_row(scores)})
-    rows += [{"method": name_of(name), "MAE [°]": why} for name, why in record["missing"].items()]
+    rows += [
+        {"method": _with_runs(name, scores), **_row(scores)} for name, scores in by_setting(record).items()
+    ]
+    rows += [{"method": _name_of(name), "MAE [°]": why} for name, why in record["missing"].items()]
     return pd.DataFrame(rows).fillna("")
 
 
+def _with_runs(name: str, scores: Mapping[str, Any]) -> str:
+    return name if scores["runs"] == 1 else f"{name}, mean of {scores['runs']} runs"
+
+
 def _row(scores: Mapping[str, Any]) -> dict[str, str]:
-    if not scores["valid"]:
-        return {"MAE [°]": "no frame", "frames": "0 %"}
     mae, than = scores["mae"], scores.get("than_mean_pose")
     return {
         "MAE [°]": f"{mae['mean']:.1f} [{mae['low']:.1f}, {mae['high']:.1f}]",
@@ -83,18 +104,15 @@ def reference_table(record: Mapping[str, Any]) -> pd.DataFrame:
 def coordinate_table(record: Mapping[str, Any]) -> pd.DataFrame:
     """MAE (degrees) of every coordinate by method, and the reference's standard error."""
     columns = {"reference ±": record["reference"]["se_deg"]}
-    for name, scores in record["methods"].items():
-        if scores["valid"]:
-            columns[name_of(name)] = scores["by_coordinate"]
+    columns |= {name: scores["by_coordinate"] for name, scores in by_setting(record).items()}
     return pd.DataFrame(columns).loc[record["coordinates"]].round(1)
 
 
 def draw_methods(record: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
     """MAE with its interval over time by method, next to the error on synthetic data and the reference's."""
     rows = [
-        {"method": name_of(name), **scores["mae"], "synthetic": scores["synthetic_deg"]}
-        for name, scores in record["methods"].items()
-        if scores["valid"]
+        {"method": name, **scores["mae"], "synthetic": scores["synthetic_deg"]}
+        for name, scores in by_setting(record).items()
     ]
     table = pd.DataFrame(rows)
     note = f"{_about(record)}; intervals over time (blocks of 0.25 s), not over persons"
@@ -116,7 +134,7 @@ def draw_methods(record: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
 def draw_curves(record: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
     """Reference (± 2 standard errors) and predictions (mean over views) over time, four coordinates."""
     reference, rows = record["reference"], []
-    shown = _without_seeds(record)
+    shown = _first_runs(record)
     with figure(NARROW, 6.4, f"{_about(record)}; predictions: mean over the views") as drawn:
         panels = drawn.subplots(len(_SHOWN), 1, sharex=True)
         looks = style_of(list(shown))
@@ -137,13 +155,13 @@ def draw_curves(record: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
     return drawn, pd.DataFrame(rows, columns=["coordinate", "method", "time", "value"])
 
 
-def _without_seeds(record: Mapping[str, Any]) -> dict[str, str]:
+def _first_runs(record: Mapping[str, Any]) -> dict[str, str]:
     """What is drawn → the method in the record: of several runs the first."""
     shown: dict[str, str] = {}
     for name, scores in record["methods"].items():
         if scores["valid"]:
-            shown.setdefault(label(setting_of(name)) if "/" in name else name, name)
-    return shown
+            shown.setdefault(_name_of(name), name)
+    return {name: shown[name] for name in _DRAWN if name in shown}
 
 
 def _about(record: Mapping[str, Any]) -> str:
@@ -153,19 +171,16 @@ def _about(record: Mapping[str, Any]) -> str:
 
 def sentence(record: Mapping[str, Any]) -> str:
     """The gap between synthetic and real data, in degrees, for the first screen."""
-    methods = {name: found for name, found in record["methods"].items() if found["valid"]}
+    methods = by_setting(record)
     gaps = [
-        f"{name_of(name)}: {found['synthetic_deg']:.1f}° on synthetic subjects, "
-        f"{found['mae']['mean']:.1f}° here"
+        f"{name} {found['synthetic_deg']:.1f}° on synthetic subjects, {found['mae']['mean']:.1f}° here"
         for name, found in methods.items()
         if found["synthetic_deg"] is not None and name not in REFERENCES
     ]
-    best = min(methods, key=lambda name: methods[name]["mae"]["mean"], default=None)
-    least = "nothing measured"
-    if best:
-        least = f"lowest error {methods[best]['mae']['mean']:.1f}° ({name_of(best)})"
     about, se = _about(record).lower(), record["reference"]["se_mean_deg"]
+    others = [f"{name} {methods[name]['mae']['mean']:.1f}°" for name in _WITHOUT_TRAINING if name in methods]
     return (
-        f"On the one real recording at hand ({about}), mean error of 12 coordinates: {least}; "
-        f"the reference itself is uncertain by {se:.1f}°. " + "; ".join(gaps) + ("." if gaps else "")
+        f"On the one real recording at hand ({about}), mean absolute error of 12 coordinates: "
+        f"{'; '.join([*gaps, *others]) or 'nothing measured'}. "
+        f"The reference, without markers, is itself uncertain by {se:.1f}° or more."
     )
