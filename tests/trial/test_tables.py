@@ -74,6 +74,8 @@ def test_runs_of_a_network_are_one_row(made: dict) -> None:
     assert table.loc["mean pose", "r"] == "none"
     assert table.loc["mean pose", "across views [°]"] == "0.0"
     assert table.loc["ResNeXt-101", "MAE [°]"] == "not trained: make reproduce P=demo"
+    order = ["mean pose", "landmarks", "lifted", "ResNeXt-50, mean of 2 runs", "ResNeXt-50 + transformer"]
+    assert list(table.index[1:6]) == order
     assert table.index[0] == "reference, 4 cameras (jackknife)"
     assert list(tables.coordinate_table(made).index) == list(OBSERVABLE)
     assert "8.0 px" in tables.reference_table(made).to_string()

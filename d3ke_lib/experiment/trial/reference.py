@@ -30,7 +30,6 @@ from d3ke_lib.experiment.trial.triangulation import Triangulated, triangulate
 from d3ke_lib.files import write_text
 from d3ke_lib.landmarks.multi_step import fit_skeleton
 from d3ke_lib.landmarks.names import NAMES
-from d3ke_lib.landmarks.sites import landmark_markers
 
 # Coordinates that landmarks of arms and legs determine, right and left.
 OBSERVABLE = tuple(
@@ -73,12 +72,12 @@ def make_reference(cameras: Sequence[CalibratedCamera], views: Views, rate: floa
     """What the views show together, and again with each of them left out; raises ValueError as `solve`."""
     skeleton = reference_skeleton()
     whole = triangulate(cameras, views.px, views.visibility)
-    pose, residuals = fit_points(skeleton, whole.points, rate)
+    pose, residuals = _fit_points(skeleton, whole.points, rate)
     fewer = []
     for left_out in range(len(cameras)):
         rows = [view for view in range(len(cameras)) if view != left_out]
         points = triangulate([cameras[i] for i in rows], views.px[rows], views.visibility[rows]).points
-        fewer.append(observable_deg(skeleton, fit_points(skeleton, points, rate)[0]))
+        fewer.append(observable_deg(skeleton, _fit_points(skeleton, points, rate)[0]))
     left_out = np.stack(fewer)
     return Reference(whole, pose, residuals, observable_deg(skeleton, pose), _jackknife(left_out), left_out)
 
@@ -105,7 +104,7 @@ def _with_hinges(body: Body) -> Body:
     return replace(body, joints=tuple(joints))
 
 
-def fit_points(
+def _fit_points(
     skeleton: Skeleton, points: Float[Tensor, "frame 33 3"], rate: float
 ) -> tuple[Pose, Residuals]:
     """Scale factors (one set for all frames) and a smooth motion through BlazePose's landmarks, m in ground.
@@ -145,7 +144,7 @@ def compare_with_opensim(reference: Reference, rate: float) -> dict[str, object]
     with TemporaryDirectory() as folder:
         path = Path(folder) / "person.osim"
         markers = Path(folder) / "markers.xml"
-        _write_marker_set(markers)
+        _write_marker_set(markers, skeleton.body)
         write_osim(path, body_file(), dict(zip(skeleton.bodies, scales[0].numpy())), markers=markers)
         whole = Skeleton(load_osim(path)).double()
         labels, values, _ = opensim_inverse(path, MARKERS, points[:, rows].numpy(), rate)
@@ -164,12 +163,12 @@ def compare_with_opensim(reference: Reference, rate: float) -> dict[str, object]
     }
 
 
-def _write_marker_set(path: Path) -> None:
+def _write_marker_set(path: Path, body: Body) -> None:
     """The landmarks as an OpenSim MarkerSet."""
     markers = "".join(
         f'<Marker name="{each.name}"><socket_parent_frame>/bodyset/{each.body}</socket_parent_frame>'
         f"<location>{' '.join(map(str, each.location))}</location></Marker>"
-        for each in landmark_markers()
+        for each in body.markers
     )
     collection = f'<MarkerSet name="landmarks"><objects>{markers}</objects></MarkerSet>'
     write_text(path, f'<OpenSimDocument Version="40000">{collection}</OpenSimDocument>')

@@ -1,5 +1,6 @@
 """The recorded real trial as tables, charts and a sentence."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,16 +25,24 @@ def read_record(path: Path = RECORDED) -> dict[str, Any]:
     return read_json(path)
 
 
-def by_setting(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _by_setting(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Scores under the names that readers see; of a network's runs the mean, and `runs`, how many.
 
     Interval bounds are averaged, too: they are over time. Without methods that predicted no frame.
     """
     found: dict[str, list[Mapping[str, Any]]] = {}
-    for name, scores in record["methods"].items():
-        if scores["valid"]:
-            found.setdefault(_name_of(name), []).append(scores)
+    for name in sorted(record["methods"], key=_rank):
+        if record["methods"][name]["valid"]:
+            found.setdefault(_name_of(name), []).append(record["methods"][name])
     return {name: _average(runs) | {"runs": len(runs)} for name, runs in found.items()}
+
+
+def _rank(method: str) -> tuple:
+    """Methods that were not trained on images first, then networks by size, each before its refiners."""
+    if method in _WITHOUT_TRAINING:
+        return _WITHOUT_TRAINING.index(method), [], "", method
+    kind, _, network = setting_of(method).partition("/")
+    return len(_WITHOUT_TRAINING), [int(digits) for digits in re.findall(r"\d+", network)], kind, method
 
 
 def _name_of(method: str) -> str:
@@ -59,7 +68,7 @@ def method_table(record: Mapping[str, Any]) -> pd.DataFrame:
         }
     ]
     rows += [
-        {"method": _with_runs(name, scores), **_row(scores)} for name, scores in by_setting(record).items()
+        {"method": _with_runs(name, scores), **_row(scores)} for name, scores in _by_setting(record).items()
     ]
     rows += [{"method": _name_of(name), "MAE [°]": why} for name, why in record["missing"].items()]
     return pd.DataFrame(rows).fillna("")
@@ -104,7 +113,7 @@ def reference_table(record: Mapping[str, Any]) -> pd.DataFrame:
 def coordinate_table(record: Mapping[str, Any]) -> pd.DataFrame:
     """MAE (degrees) of every coordinate by method, and the reference's standard error."""
     columns = {"reference ±": record["reference"]["se_deg"]}
-    columns |= {name: scores["by_coordinate"] for name, scores in by_setting(record).items()}
+    columns |= {name: scores["by_coordinate"] for name, scores in _by_setting(record).items()}
     return pd.DataFrame(columns).loc[record["coordinates"]].round(1)
 
 
@@ -112,7 +121,7 @@ def draw_methods(record: Mapping[str, Any]) -> tuple[Figure, pd.DataFrame]:
     """MAE with its interval over time by method, next to the error on synthetic data and the reference's."""
     rows = [
         {"method": name, **scores["mae"], "synthetic": scores["synthetic_deg"]}
-        for name, scores in by_setting(record).items()
+        for name, scores in _by_setting(record).items()
     ]
     table = pd.DataFrame(rows)
     note = f"{_about(record)}; intervals over time (blocks of 0.25 s), not over persons"
@@ -171,7 +180,7 @@ def _about(record: Mapping[str, Any]) -> str:
 
 def sentence(record: Mapping[str, Any]) -> str:
     """The gap between synthetic and real data, in degrees, for the first screen."""
-    methods = by_setting(record)
+    methods = _by_setting(record)
     gaps = [
         f"{name} {found['synthetic_deg']:.1f}° on synthetic subjects, {found['mae']['mean']:.1f}° here"
         for name, found in methods.items()
