@@ -109,7 +109,7 @@ def climb(
     every: int = 2,
     workers: int = 2,
 ) -> dict[str, Any]:
-    """The ladder on test subjects' frames (choose_frames); runs: as of find_sources, at least D3KE or points."""
+    """The ladder on test frames (choose_frames); runs: as of find_sources, at least D3KE or points."""
     train, validation, test = (FrameSet(data, split, skeleton) for split in ("train", "validation", "test"))
     tuning = choose_frames(validation, "validation", 4 * motions, 4 * every)
     frames = choose_frames(test, "test", motions, every)
