@@ -5,7 +5,7 @@ import sys
 
 import pytest
 import torch
-from d3ke_lib.data.renderer.culling import Grid, square_rays
+from d3ke_lib.data.renderer.rays import Grid, square_rays
 from torchvision.io import write_png
 
 from d3ke_lib.data.camera import crop_camera
