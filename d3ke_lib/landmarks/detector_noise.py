@@ -21,7 +21,7 @@ _HIPS = [NAMES.index("left_hip"), NAMES.index("right_hip")]
 _LONGEST_GAP = 8  # frames
 
 
-class Seen(NamedTuple):
+class _Seen(NamedTuple):
     """Landmarks as a detector gives them."""
 
     image: Float[Tensor, "window time 33 2"]  # any unit
@@ -29,7 +29,7 @@ class Seen(NamedTuple):
     visibility: Float[Tensor, "window time 33"]
 
 
-def observe(points: Float[Tensor, "window time 33 3"], noise: DetectorNoise, generator: Generator) -> Seen:
+def observe(points: Float[Tensor, "window time 33 3"], noise: DetectorNoise, generator: Generator) -> _Seen:
     """Landmarks at `points` (m, in the axes of a camera at 0), as the detector would see them."""
     draw = _Draw(noise, generator, points)
     hidden = draw.hidden()
@@ -41,7 +41,7 @@ def observe(points: Float[Tensor, "window time 33 3"], noise: DetectorNoise, gen
     scale, R = draw.size(), draw.rotation()
     world = world + factor[..., None] * draw.errors(noise.world_slow, noise.world_fast, 3)
     world = scale[:, None, None, None] * (world @ R[:, None].mT)
-    seen = Seen(image, world, draw.visibility(hidden))
+    seen = _Seen(image, world, draw.visibility(hidden))
     for limb, share in noise.swaps.items():
         seen = draw.swapped(seen, limb, share)
     return draw.with_gaps(seen)
@@ -92,7 +92,7 @@ class _Draw:
         deviation = self.like.new_tensor(self.noise.world_rotation)
         return roma.rotvec_to_rotmat(deviation * self.normal(self.windows, 3).clamp(-2.5, 2.5))
 
-    def swapped(self, seen: Seen, limb: str, share: float) -> Seen:
+    def swapped(self, seen: _Seen, limb: str, share: float) -> _Seen:
         """The sides of a limb exchanged in a part of some windows: `share` of all frames."""
         first, last = self.uniform(2, self.windows, 1).sort(0).values * self.time
         frames = torch.arange(self.time).to(self.like)
@@ -105,9 +105,9 @@ class _Draw:
             torch.where(within.view(*within.shape, *[1] * (part.ndim - 2)), part[:, :, order], part)
             for part in seen
         )
-        return Seen(image, world, visibility)
+        return _Seen(image, world, visibility)
 
-    def with_gaps(self, seen: Seen) -> Seen:
+    def with_gaps(self, seen: _Seen) -> _Seen:
         """Some frames lost: landmarks on straight lines between those around, with a visibility of 0."""
         length = 1 + (self.uniform(self.windows) * _LONGEST_GAP).long()
         first = 1 + (self.uniform(self.windows) * (self.time - 2 - length)).long()
@@ -124,4 +124,4 @@ class _Draw:
             between = start + share.view(*share.shape, *wide) * (end - start)
             return torch.where(inside.view(*inside.shape, *wide), between, part)
 
-        return Seen(line(seen.image), line(seen.world), seen.visibility.masked_fill(inside[..., None], 0.0))
+        return _Seen(line(seen.image), line(seen.world), seen.visibility.masked_fill(inside[..., None], 0.0))

@@ -30,7 +30,7 @@ _TOLERANCE = 1e-5  # m, rad or a factor
 def export_network(path: Path, net: _Network, options: Mapping[str, Any], about: Mapping[str, Any]) -> Path:
     """Writes `net` to a .safetensors file.
 
-    options: what builds it again besides the skeleton: arguments of FrameNet, of build_refiner (with `kind`)
+    options: what builds it on a skeleton again: arguments of FrameNet, of build_refiner (with `kind`)
     or of PointsNet (with `predicts`, "points");
     about: JSON values that `load_network` returns (data, recipe, metrics, …).
     """

@@ -72,7 +72,7 @@ def find_scales(
     skeleton: Skeleton,
     markers: Float[Tensor, "frame marker 3"],
     *,
-    weights: Float[Tensor, " marker"] | None = None,
+    weights: Float[Tensor, "*rows marker"] | None = None,
     spread: float = 0.1,
     noise: float = 2e-3,
     rounds: int = 8,

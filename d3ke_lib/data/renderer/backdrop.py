@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from d3ke_lib.data.renderer.rays import Ray
 from d3ke_lib.data.renderer.room import Shadows, sunlit
-from d3ke_lib.data.renderer.round_cones import Ray
 from d3ke_lib.data.renderer.shade import triangle_wave
 
 _FLAT = 0.05  # cosine of the largest angle to the photograph's axis; beyond it nothing changes

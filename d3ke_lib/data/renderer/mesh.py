@@ -12,10 +12,9 @@ from torch import Tensor
 
 from d3ke_lib.data.camera import Camera
 from d3ke_lib.data.renderer.backdrop import Backdrop, render_backdrop
-from d3ke_lib.data.renderer.culling import Grid, square_rays
 from d3ke_lib.data.renderer.rasterise import Fragments, rasterise
+from d3ke_lib.data.renderer.rays import Grid, dot, square_rays
 from d3ke_lib.data.renderer.room import Casters, Room, cast_shadows, render_room
-from d3ke_lib.data.renderer.round_cones import dot
 from d3ke_lib.data.renderer.shade import EDGE, GROUND, Light
 
 # A rotated grid: samples differ in both coordinates, px from the pixel's middle. Instants, in exposures.

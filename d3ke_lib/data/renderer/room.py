@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from d3ke_lib.data.renderer.round_cones import Ray
+from d3ke_lib.data.renderer.rays import Ray
 from d3ke_lib.data.renderer.shade import Light, triangle_wave
 
 # Half a period of the mirrored wallpaper and floor, m, and how far up the wallpaper reaches.

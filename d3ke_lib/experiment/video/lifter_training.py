@@ -67,7 +67,7 @@ def load_lifter(
         trained = train_lifter(config, default_skeleton(), progress)
         state = _own_state(trained)
         about = {"fingerprint": made, "weights_sha256": artifacts.digest(state)}
-        artifacts.write_tensors(path, state, about | {"validation_deg": validate(trained, config)})
+        artifacts.write_tensors(path, state, about | {"validation_deg": _validate(trained, config)})
     state, about = artifacts.read_tensors(path)
     if (found := artifacts.digest(state)) != about["weights_sha256"]:
         raise D3keError(
@@ -89,7 +89,7 @@ def train_lifter(config: LifterConfig, skeleton: Skeleton, progress: Progress = 
     actions = draw_actions(config.motions, generator)
     motions = draw_motions(default_skeleton(), config.seed, list(progress("motions", actions, len(actions))))
     lifter = Lifter(skeleton, config.seed)
-    task = LiftingTask(motions, skeleton)
+    task = _LiftingTask(motions, skeleton)
     rows = task.draw(config.batch * 8, generator)[0]
     lifter.mean.copy_(rows.mean((0, 1)))
     lifter.deviation.copy_(rows.std((0, 1)).clamp(min=1e-3))
@@ -125,7 +125,7 @@ def _loss(lifter: Lifter, rows: Tensor, truth: Pose) -> Tensor:
     return total(losses(middle, true, valid, lifter.skeleton))
 
 
-class LiftingTask:
+class _LiftingTask:
     """Windows of what a detector would see of synthetic motions, and the pose of their middle frame."""
 
     def __init__(self, motions: Motions, skeleton: Skeleton) -> None:
@@ -159,13 +159,13 @@ class LiftingTask:
         return rows, middle._replace(R_ground_root=view.R @ middle.R_ground_root)
 
 
-def validate(lifter: Lifter, config: LifterConfig) -> dict[str, float]:
+def _validate(lifter: Lifter, config: LifterConfig) -> dict[str, float]:
     """Mean absolute error of the angles (degrees) on other subjects: mixtures, seen and unseen actions."""
     groups = {"mixtures": [MIXTURE] * 24, "seen actions": list(SEEN), "unseen actions": list(UNSEEN) * 3}
     found = {}
     for number, (group, actions) in enumerate(groups.items()):
         motions = draw_motions(default_skeleton(), config.seed + 1 + number, actions)
-        task = LiftingTask(motions, lifter.skeleton)
+        task = _LiftingTask(motions, lifter.skeleton)
         rows, truth = task.draw(1024, seed_generator(config.seed, _VALIDATION, number))
         with torch.no_grad():
             pose, _ = lifter(rows)
