@@ -160,13 +160,13 @@ def _learn(skeleton: Skeleton, train: Batch, known: Sources, labels: Batch) -> d
 def _solve_all(
     found: Sources, beliefs: Mapping[str, list[Beliefs]], labels: Batch, workers: int
 ) -> dict[Rung, list[Pose]]:
-    """Rung → one pose per run, all frames; subject by subject in worker processes."""
+    """Rung → one pose per run, all frames; subject by subject in worker processes, or here (0 workers)."""
     jobs = []
     for subject in labels.subject.unique().tolist():
         rows = labels.subject == subject
         markers = {name: [run.points.markers[rows] for run in found[name]] for name in beliefs}
         jobs.append((subject, markers, dict(beliefs), labels.pose.scales[rows][0]))
-    by_subject = dict(run_jobs(solve_subject, jobs, workers))
+    by_subject = dict(run_jobs(solve_subject, jobs, workers) if workers else map(solve_subject, jobs))
     every = [by_subject[subject] for subject in sorted(by_subject)]
     poses = {rung: _join([one[rung] for one in every]) for rung in every[0]}
     for rung in RUNGS:
