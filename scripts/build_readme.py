@@ -37,6 +37,7 @@ _BLOCKS = {
         "comparisons",
         "limits",
     ),
+    "docs/claims.md": ("ledger",),
     "docs/reproducibility.md": ("scope", "published"),
 }
 
