@@ -14,7 +14,7 @@ from typing import Any
 import _cli
 import pandas as pd
 
-from d3ke_lib.experiment.report import claims, deviations, figures, findings, front, limits, tables
+from d3ke_lib.experiment.report import claims, deviations, figures, findings, front, ledger, limits, tables
 from d3ke_lib.experiment.report.effects import ANGLE, count_runs, name_data
 from d3ke_lib.experiment.report.method_names import is_reference, settings_of
 from d3ke_lib.experiment.report.recorded import write_reduced
@@ -132,17 +132,25 @@ def documents(home: Path) -> dict[str, dict[str, str]]:
     every = blocks(home, read_json(found)) if found else {}
     chosen = {name: {block: every.get(block, "") for block in names} for name, names in _BLOCKS.items()}
     table = tables.markdown(tables.deviations_table(deviations.read(home)))
-    return {**chosen, "docs/deviations.md": {"deviations": table}}
+    found = {**chosen, "docs/deviations.md": {"deviations": table}}
+    if (home / ledger.FILE).is_file():
+        found["README.md"]["claims"] = claims_block(home)
+        found["docs/claims.md"] = {"ledger": tables.markdown(ledger.ledger_table(home))}
+    return found
+
+
+def claims_block(home: Path) -> str:
+    """The claims that README shows, and how many of all have which verdict."""
+    counts = ledger.count_verdicts(home)
+    said = ", ".join(f"{count} {word}" for word, count in counts.items())
+    whole = "[docs/claims.md](docs/claims.md) has the test, data and command of each"
+    rest = f"{sum(counts.values())} claims: {said}. {whole}."
+    return f"{tables.markdown(ledger.ledger_table(home, short=True))}\n\n{rest}"
 
 
 def blocks(home: Path, results: dict[str, Any]) -> dict[str, str]:
     """Every block that results decide."""
-    rates = home / "data" / "results" / "frame_rate.json"
-    paper = read_json(home / "data" / "paper_results.json")
-    rows = claims.list_claims(results, paper, read_json(rates) if rates.is_file() else None)
     found = {
-        "claims": tables.measured_claims_table(rows),
-        "ledger": tables.claims_table(rows),
         "conditions": tables.conditions_table(results),
         "turned": tables.conditions_table(results, "turned_percent"),
         "details": tables.details_table(results),
