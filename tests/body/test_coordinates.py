@@ -81,7 +81,7 @@ def test_rotations_do_not_jump(skeleton, pose, origin) -> None:
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_rotations_do_not_jump_beyond_a_right_angle(skeleton, pose, origin, axis: int) -> None:
-    """Once round each axis, the second of the three among them: where two of the angles could flip by 180°."""
+    """Once round each axis, the middle one of the three among them: two of the angles could flip by 180°."""
     direction = torch.eye(3, dtype=torch.float64)[axis] + 0.02
     R = roma.rotvec_to_rotmat(torch.linspace(0, 6, 120, dtype=torch.float64)[:, None] * direction)
     round_ = pose._replace(

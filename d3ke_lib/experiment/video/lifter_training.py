@@ -46,8 +46,8 @@ class LifterConfig:
     """How the network is trained; all of it is part of its fingerprint."""
 
     seed: int = 0
-    motions: int = 1500
-    steps: int = 5000
+    motions: int = 800
+    steps: int = 2000
     batch: int = 128  # windows
     rate: float = 1e-3
     weight_decay: float = 1e-2
