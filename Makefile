@@ -174,6 +174,10 @@ demo-video: $(READY)
 	@$(PY) scripts/fetch_demo_video.py out/demo-video/demo.mp4
 	@$(MAKE) --no-print-directory predict VIDEO=out/demo-video/demo.mp4
 
+## every method on one real recording by four cameras (a download of 51 MB): the runs of P, landmarks, mean pose
+real-trial: $(READY)
+	@$(PY) scripts/real_trial.py --profile $(P)
+
 ## trains one frame network on several GPUs (PROCESSES=4) from records made before; `reproduce` finds it trained
 train: $(READY)
 	$(PY) -m torch.distributed.run --standalone --nproc-per-node $(PROCESSES) \
@@ -214,9 +218,13 @@ ablation: $(READY)
 parity: $(READY)
 	$(PY) scripts/parity.py
 
+## the library's numbers: rooms, sizes, public names, what importing loads
+house: $(READY)
+	@$(PY) scripts/house.py
+
 ## removes everything that was computed, not the virtual environment
 clean:
 	rm -rf out .pytest_cache .ruff_cache
 
 .PHONY: help setup lock reproduce report study study-results check-data occluders predict export-weights demo-video \
-  train lab test bench ablation parity clean
+  real-trial train lab test bench ablation parity house clean

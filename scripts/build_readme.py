@@ -37,6 +37,7 @@ _BLOCKS = {
         "comparisons",
         "limits",
     ),
+    "docs/claims.md": ("ledger",),
     "docs/reproducibility.md": ("scope", "published"),
 }
 
@@ -140,7 +141,8 @@ def blocks(home: Path, results: dict[str, Any]) -> dict[str, str]:
     paper = read_json(home / "data" / "paper_results.json")
     rows = claims.list_claims(results, paper, read_json(rates) if rates.is_file() else None)
     found = {
-        "claims": tables.claims_table(rows),
+        "claims": tables.measured_claims_table(rows),
+        "ledger": tables.claims_table(rows),
         "conditions": tables.conditions_table(results),
         "turned": tables.conditions_table(results, "turned_percent"),
         "details": tables.details_table(results),

@@ -49,7 +49,7 @@ def load_noise() -> DetectorNoise:
     return DetectorNoise(**_facts()["noise"])
 
 
-def _landmark_markers() -> tuple[Marker, ...]:
+def landmark_markers() -> tuple[Marker, ...]:
     """The landmarks as markers, m in their body's frame at the file's size."""
     sites = _facts()["sites"]
     return tuple(Marker(name, sites[name]["body"], tuple(sites[name]["offset_m"])) for name in NAMES)
@@ -58,4 +58,4 @@ def _landmark_markers() -> tuple[Marker, ...]:
 def landmark_skeleton(body: Body) -> Skeleton:
     """D3KE's selection of `body` with the 33 landmarks as its markers; all weigh the same."""
     spec = replace(D3KE, markers=NAMES, marker_ik_weight=(1,) * len(NAMES))
-    return Skeleton(replace(body, markers=_landmark_markers()), spec)
+    return Skeleton(replace(body, markers=landmark_markers()), spec)

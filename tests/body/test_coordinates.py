@@ -77,3 +77,16 @@ def test_rotations_do_not_jump(skeleton, pose, origin) -> None:
     rotation = values[:, names.index("pelvis_rotation")]
     assert rotation[-1] - rotation[0] == pytest.approx(9.0)
     assert np.abs(np.diff(rotation)).max() < 0.2
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_rotations_do_not_jump_beyond_a_right_angle(skeleton, pose, origin, axis: int) -> None:
+    """Once round each axis, the middle one of the three among them: two of the angles could flip by 180°."""
+    direction = torch.eye(3, dtype=torch.float64)[axis] + 0.02
+    R = roma.rotvec_to_rotmat(torch.linspace(0, 6, 120, dtype=torch.float64)[:, None] * direction)
+    round_ = pose._replace(
+        R_ground_root=R, angles=pose.angles[:1].expand(120, -1), scales=pose.scales[:1].expand(120, -1, 3)
+    )
+    names, values = all_coordinates(skeleton, round_, origin[:1].expand(120, 3))
+    columns = [names.index(f"pelvis_{turn}") for turn in ("tilt", "list", "rotation")]
+    assert np.abs(np.diff(values[:, columns], axis=0)).max() < 1.4  # steep where two axes nearly coincide

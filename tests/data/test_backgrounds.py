@@ -5,11 +5,11 @@ import sys
 
 import pytest
 import torch
-from d3ke_lib.data.renderer.rays import Grid, square_rays
 from torchvision.io import write_png
 
 from d3ke_lib.data.camera import crop_camera
 from d3ke_lib.data.renderer.backdrop import render_backdrop
+from d3ke_lib.data.renderer.rays import Grid, square_rays
 from d3ke_lib.data.renderer.room import Casters, cast_shadows
 from d3ke_lib.data.renderer.shade import Light
 from d3ke_lib.data.seeds import seed_generator

@@ -23,7 +23,7 @@ from d3ke_lib.landmarks.features import COUNT, crop_normalise, to_features
 from d3ke_lib.landmarks.lifter import WINDOW, Lifter
 from d3ke_lib.landmarks.motions import SEEN, UNSEEN, View, draw_motions, draw_views, seen_by
 from d3ke_lib.landmarks.names import MIRRORED, NAMES
-from d3ke_lib.landmarks.sites import DetectorNoise, landmark_skeleton, load_noise
+from d3ke_lib.landmarks.sites import DetectorNoise, landmark_markers, landmark_skeleton, load_noise
 
 NOTHING = {
     field.name: value
@@ -71,6 +71,12 @@ def test_landmarks_lie_where_their_names_say(skeleton: Skeleton) -> None:
         assert distance.norm() < reach, name
     nose, ear = sites[NAMES.index("nose")], sites[NAMES.index("left_ear")]
     assert nose[0] > ear[0] + 0.04  # x is forward
+
+
+def test_every_landmark_is_fixed_to_a_body_of_ours(skeleton: Skeleton) -> None:
+    sites = landmark_markers()
+    assert tuple(site.name for site in sites) == NAMES
+    assert {site.body for site in sites} <= {*skeleton.bodies}
 
 
 def test_left_and_right_are_mirror_images(skeleton: Skeleton) -> None:
@@ -236,7 +242,7 @@ def test_the_lifters_window_has_the_spacing_of_its_training(followed, rate: floa
 
 
 def test_the_lifter_is_trained_once_and_checked(skeleton: Skeleton, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(lifter_training, "validate", lambda *_: {"mixtures": 1.0})
+    monkeypatch.setattr(lifter_training, "_validate", lambda *_: {"mixtures": 1.0})
     lifter, about = load_lifter(TINY, tmp_path)
     monkeypatch.setattr(lifter_training, "train_lifter", lambda *_: 1 / 0)
     again, same = load_lifter(TINY, tmp_path)

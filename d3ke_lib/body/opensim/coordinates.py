@@ -45,11 +45,24 @@ def _root_coordinates(
     order = _order(joint)
     P = Rotation.from_euler("XYZ", joint.parent.orientation).as_matrix()
     angles = Rotation.from_matrix(P.T @ R_ground_root.double().numpy()).as_euler(order)
-    angles = np.unwrap(angles, axis=0)
+    angles = _continuous(angles)
     moved = (p_ground_root.double().numpy() - joint.parent.translation) @ P
     rotations = {axis.coordinate: angles[:, i] for i, axis in enumerate(joint.rotations)}
     slides = {axis.coordinate: moved @ np.array(axis.axis) for axis in joint.translations}
     return {name: torch.from_numpy(column.copy()) for name, column in (rotations | slides).items()}
+
+
+def _continuous(angles: Float[np.ndarray, "time 3"]) -> Float[np.ndarray, "time 3"]:
+    """Of the two triples of angles that are one rotation, and their full turns, those nearest to the last.
+
+    Beyond 90° of its middle angle scipy's triple jumps by 180° in the other two.
+    """
+    other = np.stack([angles[:, 0] + np.pi, np.pi - angles[:, 1], angles[:, 2] + np.pi], -1)
+    found = [angles[0]]
+    for choices in np.stack([angles, other], 1)[1:]:
+        near = choices + 2 * np.pi * np.round((found[-1] - choices) / (2 * np.pi))
+        found.append(near[np.abs(near - found[-1]).sum(-1).argmin()])
+    return np.stack(found)
 
 
 def _order(joint: Joint) -> str:

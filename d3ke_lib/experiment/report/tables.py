@@ -252,6 +252,13 @@ def claims_table(claims: list[Claim]) -> Table:
     return Table(header, tuple(tuple(claim) for claim in claims))
 
 
+def measured_claims_table(claims: list[Claim]) -> Table:
+    """Those that something was measured for, without their sources and criteria."""
+    header = ("claim", "verdict", "measured", "command")
+    rows = ((c.claim, c.verdict, c.ours, f"`{c.command}`") for c in claims if c.ours)
+    return Table(header, tuple(rows))
+
+
 def deviations_table(deviations: list[dict[str, Any]]) -> Table:
     keys = ("topic", "paper", "code", "ours", "effect")
     header = ("topic", "paper", "released code", "here", "effect")
