@@ -55,7 +55,7 @@ def test_the_recorded_run_is_shown_and_a_changed_one_noticed(home: Path, toy_pro
     assert f"**Answer: {answer(results)[0][0].lower()}{answer(results)[0][1:]}**" in text
     assert "figures/skeletons.png" in text
     assert "figures/front.png" in text
-    assert "](../figures/yaw.png)" in (home / "docs/results.md").read_text()
+    assert "](../figures/yaw.png)" in (home / "docs/metrics.md").read_text()
     assert "9.6°; 5.3°; 4.1°" in (home / "docs/reproducibility.md").read_text()
     assert text.startswith("# Title")
     assert text.endswith("The end.\n")
