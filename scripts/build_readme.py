@@ -135,8 +135,7 @@ def claims_block(home: Path) -> str:
     """The claims that README shows, and how many of all have which verdict."""
     counts = ledger.count_verdicts(home)
     said = ", ".join(f"{count} {word}" for word, count in counts.items())
-    whole = "[docs/claims.md](docs/claims.md) has the test, data and command of each"
-    rest = f"{sum(counts.values())} claims: {said}. {whole}."
+    rest = f"Of all {sum(counts.values())} claims: {said}."
     return f"{tables.markdown(ledger.ledger_table(home, short=True))}\n\n{rest}"
 
 

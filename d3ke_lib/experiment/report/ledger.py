@@ -196,17 +196,19 @@ def _say(found: Any, unit: str, plus: str = "") -> str:
 
 
 def ledger_table(home: Path, short: bool = False) -> Table:
-    """All claims; short: those that README shows, without test, data and command."""
+    """All claims; short: those that README shows, with fewer columns."""
     rows = []
     for entry in read_ledger(home).values():
         word, measured = decide(entry, home)
-        cells = (entry.claim, entry.source, word, measured, entry.published, _criterion(entry))
+        cells = (entry.claim, word, measured, _criterion(entry))
         if not short:
-            rows.append((entry.id, *cells, entry.test, entry.data, entry.command))
+            about = (entry.published, entry.source, entry.test, entry.data, entry.command)
+            rows.append((entry.id, *cells, *about))
         elif entry.readme:
             rows.append(cells)
-    header = ("claim", "source", "verdict", "measured", "published", "supported if")
-    return Table(header if short else ("id", *header, "test", "data", "command"), tuple(rows))
+    header = ("claim", "verdict", "measured", "supported if")
+    whole = ("id", *header, "published", "source", "test", "data", "command")
+    return Table(header if short else whole, tuple(rows))
 
 
 def _criterion(entry: Entry) -> str:

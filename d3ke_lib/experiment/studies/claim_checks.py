@@ -85,8 +85,8 @@ class _WithoutIdentity(Bottleneck):
 def gradient_spread(block: type[Bottleneck], depth: tuple[int, ...] = (3, 4, 23, 3)) -> float:
     """|log10| of the gradient norm of the first block's 3×3 weights over the last block's, at the start."""
     with seeded(0):
-        net, x = ResNet(block, list(depth), groups=32, width_per_group=8), torch.rand(8, 3, 64, 64)
-        functional.cross_entropy(net(x), torch.arange(8)).backward()
+        net, x = ResNet(block, list(depth), groups=32, width_per_group=4), torch.rand(4, 3, 64, 64)
+        functional.cross_entropy(net(x), torch.arange(4)).backward()
     first, last = (stage.conv2.weight.grad.norm() for stage in (net.layer1[0], net.layer4[-1]))
     return abs(math.log10(float(first / last)))
 
