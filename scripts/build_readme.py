@@ -14,10 +14,10 @@ from typing import Any
 import _cli
 import pandas as pd
 
+from d3ke_lib.experiment.evaluation.recorded import write_reduced
 from d3ke_lib.experiment.report import claims, deviations, figures, findings, front, ledger, limits, tables
 from d3ke_lib.experiment.report.effects import ANGLE, count_runs, name_data
 from d3ke_lib.experiment.report.method_names import is_reference, settings_of
-from d3ke_lib.experiment.report.recorded import write_reduced
 from d3ke_lib.experiment.run.artifacts import REPOSITORY, D3keError, out_root, read_json, write_json
 from d3ke_lib.files import write_text
 

@@ -12,8 +12,8 @@ from test_report import script
 from d3ke_lib.body import Pose, Skeleton, load_osim, write_trc
 from d3ke_lib.body.opensim.motion_files import Trajectories
 from d3ke_lib.body.spec import BODY_FILE
+from d3ke_lib.experiment.evaluation.recorded import reduce_results
 from d3ke_lib.experiment.report.findings import answer
-from d3ke_lib.experiment.report.recorded import reduce_results
 from d3ke_lib.experiment.run.artifacts import REPOSITORY, D3keError, read_json, write_json
 
 MARK = "<!-- {0}:begin -->\n<!-- {0}:end -->\n"
