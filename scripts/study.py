@@ -13,7 +13,7 @@ from pathlib import Path
 import _cli
 
 from d3ke_lib.experiment import pipeline, study
-from d3ke_lib.experiment.report.recorded import write_reduced
+from d3ke_lib.experiment.evaluation.recorded import write_reduced
 from d3ke_lib.experiment.resolved import Experiment, resolve
 from d3ke_lib.experiment.run import artifacts
 from d3ke_lib.files import D3keError

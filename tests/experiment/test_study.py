@@ -20,8 +20,7 @@ from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.data.synthetic import generate as synthetic
 from d3ke_lib.data.synthetic.generate import DataConfig
 from d3ke_lib.experiment import networks, pipeline, study
-from d3ke_lib.experiment.evaluation import contrasts, stats
-from d3ke_lib.experiment.report import recorded
+from d3ke_lib.experiment.evaluation import contrasts, recorded, stats
 from d3ke_lib.experiment.report.claims import MARGIN_DEG
 from d3ke_lib.experiment.resolved import Experiment, find_methods, method_of, settings_of
 from d3ke_lib.experiment.run import artifacts, cells, code_hash, config, fit, run_folder
