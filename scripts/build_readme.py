@@ -155,16 +155,18 @@ def blocks(home: Path, results: dict[str, Any]) -> dict[str, str]:
         "details": tables.details_table(results),
         "comparisons": tables.comparisons_table(results),
         "hypotheses": tables.hypotheses_table(results),
+        "settings": tables.results_table(results),
         "published": tables.published_table(read_json(home / "data" / "published.json")),
     }
     return {
         **{name: tables.markdown(table) if table else "Not recorded yet." for name, table in found.items()},
         "answer": answer(results),
         "front": figure(home, "front") + f"\n\n{front.say_front(results)}",
-        "picture": f"{figure(home, 'skeletons')}\n\n{figure(home, 'data')}",
-        **{name: figure(home, name, "../") for name in ("paired", "yaw")},
+        "picture": figure(home, "skeletons"),
+        **{name: figure(home, name, "../") for name in ("data", "paired", "yaw")},
         "cost": cost(results),
         "results": results_block(results),
+        "conclusion": "\n".join(f"- {one}" for one in findings.conclusion(results)[1:]),
         "limits": "\n".join(f"- {one}" for one in limits.caveats(results)),
         "scope": scope(results),
     }
@@ -201,15 +203,17 @@ def cost(results: dict[str, Any]) -> str:
 
 
 def results_block(results: dict[str, Any]) -> str:
+    """References and the networks that the answer speaks of, trained or not."""
     moving = len(results.get("moving", {}).get("coordinates", ()))
-    parts = [
+    shown = [name for name in settings_of(results) if is_reference(name)]
+    shown += [option.setting for option in front.list_options(results)]
+    said = (
         f"{name_data(results).capitalize()}: mean over {len(results['subjects'])} unseen test subjects with "
         "95 % intervals over subjects and runs. Skill: 1 − MAE / MAE of the mean pose."
-        + (f" {moving} of the 69 coordinates move (standard deviation in training > 5°)." if moving else ""),
-        tables.markdown(tables.results_table(results)),
-        "\n".join(f"- {one}" for one in findings.conclusion(results)[1:]),
-    ]
-    return "\n\n".join(parts)
+    )
+    if moving:
+        said += f" {moving} of the 69 coordinates move (standard deviation in training > 5°)."
+    return f"{said}\n\n{tables.markdown(tables.results_table(results, shown))}"
 
 
 def scope(results: dict[str, Any]) -> str:

@@ -166,7 +166,7 @@ def _solve_all(
         rows = labels.subject == subject
         markers = {name: [run.points.markers[rows] for run in found[name]] for name in beliefs}
         jobs.append((subject, markers, dict(beliefs), labels.pose.scales[rows][0]))
-    by_subject = dict(run_jobs(solve_subject, jobs, workers) if workers else map(solve_subject, jobs))
+    by_subject = dict(run_jobs(_solve_subject, jobs, workers) if workers else map(_solve_subject, jobs))
     every = [by_subject[subject] for subject in sorted(by_subject)]
     poses = {rung: _join([one[rung] for one in every]) for rung in every[0]}
     for rung in RUNGS:
@@ -179,7 +179,7 @@ def _join(subjects: list[list[Pose]]) -> list[Pose]:
     return [Pose(*(torch.cat(parts) for parts in zip(*run))) for run in zip(*subjects, strict=True)]
 
 
-def solve_subject(job: tuple) -> tuple[int, dict[Rung, list[Pose]]]:
+def _solve_subject(job: tuple) -> tuple[int, dict[Rung, list[Pose]]]:
     """The rungs of one subject (_solve_all says what a job is)."""
     subject, markers, beliefs, scales = job
     skeleton = default_skeleton()
