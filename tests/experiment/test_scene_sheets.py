@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from d3ke_lib.data.synthetic import generate
-from d3ke_lib.experiment.report import scene_sheets
+from d3ke_lib.experiment.studies import scene_sheets
 
 pytestmark = pytest.mark.usefixtures("people_folder")
 DATA = generate.DataConfig(
