@@ -17,7 +17,6 @@ from d3ke_lib.experiment.trial.record import describe, synthetic_errors
 from d3ke_lib.experiment.trial.recording import Recording, fetch_recording
 from d3ke_lib.experiment.trial.reference import compare_with_opensim, make_reference
 from d3ke_lib.experiment.trial.single_camera import Angles
-from d3ke_lib.experiment.video.by_landmarks import landmark_folder
 from d3ke_lib.experiment.video.lifter_training import LifterConfig, load_lifter
 from d3ke_lib.files import D3keError
 from d3ke_lib.landmarks import LandmarkNetworks, Landmarks, detect_people, load_networks
@@ -33,8 +32,8 @@ def run(out: Path, profile: str, progress: Progress = no_progress) -> dict[str, 
     fetched or read.
     """
     recording = fetch_recording("one", out / FOLDER)
-    networks = load_networks(landmark_folder())
-    lifter, _ = load_lifter(LifterConfig(), landmark_folder(), progress)
+    networks = load_networks(out / "landmarks")
+    lifter, _ = load_lifter(LifterConfig(), out / "landmarks", progress)
     people = [detect(networks, recording, view, progress) for view in range(len(recording.cameras))]
     views, persons = choose(recording, people)
     reference = make_reference(recording.cameras, views, recording.rate)

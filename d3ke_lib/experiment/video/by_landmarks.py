@@ -67,12 +67,12 @@ def predict_by_landmarks(
     facts = {"method": _HOW[request.method], "landmarks": _DETECTOR}
     return Prediction(
         video, person.rows, person.seen, _describe(request, len(people)), request.method, facts, camera,
-        person.boxes, person.crops, pose, _place(skeleton, pose, person, camera, video),
+        person.boxes, person.crops, pose, locate(skeleton, pose, person, camera, video),
         _examples(kept, person, landmarks),
     )  # fmt: skip
 
 
-def _place(skeleton: Skeleton, pose: Pose, person: Followed, camera: Camera, video: Video) -> torch.Tensor:
+def locate(skeleton: Skeleton, pose: Pose, person: Followed, camera: Camera, video: Video) -> torch.Tensor:
     """The root joint in the camera, m, each stretch of frames by itself."""
     sites = landmark_skeleton(skeleton.body)
     parts = [
