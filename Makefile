@@ -51,6 +51,8 @@ PARTIAL ?=
 BODY ?=
 ## occluders cut out of photographs (make occluders): a .safetensors file
 OCCLUDERS ?=
+## photographs (.jpg, .png) and panoramas (.exr, too) behind synthetic subjects: a folder
+BACKGROUNDS ?=
 ## voc: the folder VOCdevkit/VOC2012 of PASCAL VOC, for `occluders`
 VOC ?=
 ## records of `ablation`: a folder; default: those of the profile
@@ -82,12 +84,14 @@ endif
 # Paths are looked up before anything is installed or written.
 path = $(if $($(1)),$(if $(shell test -$(2) "$($(1))" && echo 1),,$(error $(1)=$($(1)): expected $(3), found none)))
 $(call path,RAW,d,the folder of the downloads)$(call path,VOC,d,a folder)$(call path,RECORDS,d,a folder)
-$(call path,VIDEO,e,a file)$(call path,BODY,f,a file)$(call path,OCCLUDERS,f,a file)$(call path,OVERRIDES,f,a file)
+$(call path,BACKGROUNDS,d,a folder)$(call path,VIDEO,e,a file)
+$(call path,BODY,f,a file)$(call path,OCCLUDERS,f,a file)$(call path,OVERRIDES,f,a file)
 $(call path,WEIGHTS,f,a file)
 
 # What the library reads of these (d3ke_lib/settings.py).
 export D3KE_RAW       := $(or $(abspath $(RAW)),$(D3KE_RAW))
 export D3KE_BODY      := $(or $(abspath $(BODY)),$(D3KE_BODY))
+export D3KE_BACKGROUNDS := $(or $(abspath $(BACKGROUNDS)),$(D3KE_BACKGROUNDS))
 export D3KE_OCCLUDERS := $(or $(abspath $(OCCLUDERS)),$(D3KE_OCCLUDERS))
 export D3KE_OVERRIDES := $(or $(abspath $(OVERRIDES)),$(D3KE_OVERRIDES))
 export D3KE_OUT       := $(abspath $(D3KE_OUT))
@@ -170,6 +174,10 @@ demo-video: $(READY)
 	@$(PY) scripts/fetch_demo_video.py out/demo-video/demo.mp4
 	@$(MAKE) --no-print-directory predict VIDEO=out/demo-video/demo.mp4
 
+## every method on one real recording by four cameras (a download of 51 MB): the runs of P, landmarks, mean pose
+real-trial: $(READY)
+	@$(PY) scripts/real_trial.py --profile $(P)
+
 ## trains one frame network on several GPUs (PROCESSES=4) from records made before; `reproduce` finds it trained
 train: $(READY)
 	$(PY) -m torch.distributed.run --standalone --nproc-per-node $(PROCESSES) \
@@ -210,9 +218,13 @@ ablation: $(READY)
 parity: $(READY)
 	$(PY) scripts/parity.py
 
+## the library's numbers: rooms, sizes, public names, what importing loads
+house: $(READY)
+	@$(PY) scripts/house.py
+
 ## removes everything that was computed, not the virtual environment
 clean:
 	rm -rf out .pytest_cache .ruff_cache
 
 .PHONY: help setup lock reproduce report study study-results check-data occluders predict export-weights demo-video \
-  train lab test bench ablation parity clean
+  real-trial train lab test bench ablation parity house clean

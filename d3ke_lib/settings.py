@@ -7,6 +7,7 @@
 | `D3KE_PEOPLE`    |                 | folder of the template of people; default: people in D3KE_OUT |
 | `D3KE_BODY`      | `BODY`          | another `.osim` than our own                                          |
 | `D3KE_OCCLUDERS` | `OCCLUDERS`     | cut-outs to occlude subjects with (`make occluders`)                  |
+| `D3KE_BACKGROUNDS` | `BACKGROUNDS` | folder of photographs behind synthetic subjects               |
 | `D3KE_PARTIAL`   | `PARTIAL`       | 1: accept records that lack what could not be made                    |
 | `D3KE_SEEDS`     | `SEEDS`         | seeds of the training runs, instead of the profile's                  |
 | `D3KE_OVERRIDES` | `OVERRIDES`     | TOML file of values that replace the profile's                        |
@@ -34,6 +35,7 @@ class Settings:
     raw: Path | None
     body: Path | None
     occluders: Path | None
+    backgrounds: Path | None
     partial: bool
     seeds: tuple[int, ...]
     overrides: Path | None
@@ -60,6 +62,7 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         raw=path("D3KE_RAW"),
         body=path("D3KE_BODY"),
         occluders=path("D3KE_OCCLUDERS"),
+        backgrounds=path("D3KE_BACKGROUNDS"),
         partial=environment.get("D3KE_PARTIAL", "") not in ("", "0"),
         seeds=_parse_seeds(environment.get("D3KE_SEEDS", "")),
         overrides=path("D3KE_OVERRIDES"),

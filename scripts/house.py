@@ -30,6 +30,7 @@ def module_of(path: Path) -> str:
 
 PATHS = {module_of(path): path for path in sorted((_cli.ROOT / LIBRARY).rglob("*.py"))}
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in PATHS.items()}
+PLACES = {path.stem: path.parent.name for path in PATHS.values()}
 PACKAGES = {name for name, path in PATHS.items() if path.name == "__init__.py"}
 
 
@@ -230,6 +231,8 @@ def show_walk(profile: str) -> None:
     finally:
         sys.setprofile(None)
     print(f"walk of {profile} → {path.name}: {len(calls)} calls between files, {sum(calls.values())} times")
+    rooms = Counter(PLACES[caller.partition(".")[0]] for caller, _ in calls)
+    print("  by the room of the caller:", ", ".join(f"{room} {count}" for room, count in rooms.most_common()))
     for (caller, called), count in sorted(calls.items()):
         print(f"  {count:6} {caller} → {called}")
 

@@ -27,11 +27,11 @@ from d3ke_lib.settings import REPOSITORY
 
 _REPORT = "report"  # the stamp of the report itself
 _NOTEBOOKS = REPOSITORY / "notebooks"
-_DATA, FRAME, TEMPORAL = "02_data", "04_frame", "05_temporal"
-_EVALUATION, FIGURES = "06_evaluation", "07_figures"
+_DATA, _FRAME, _TEMPORAL = "02_data", "04_frame", "05_temporal"
+_EVALUATION, _FIGURES = "06_evaluation", "07_figures"
 
 
-def check(profile: str, refiner: str | None = None, backbone: str | None = None) -> Experiment:
+def _check(profile: str, refiner: str | None = None, backbone: str | None = None) -> Experiment:
     """The experiment, after checking all that a user can set. Writes nothing.
 
     Raises ValueErrors naming the value, what was expected and what was found.
@@ -72,14 +72,15 @@ def _is_executed(folder: Path, page: str) -> bool:
 
 def find_pages(experiment: Experiment) -> dict[str, list[Path]]:
     """Page → the files whose imports are behind it, in the order of execution; last, the report."""
-    single = [path for path in _NOTEBOOKS.glob("*.ipynb") if path.stem not in (FRAME, TEMPORAL)]
+    single = [path for path in _NOTEBOOKS.glob("*.ipynb") if path.stem not in (_FRAME, _TEMPORAL)]
     pages = {path.stem: [path] for path in single}
     for method in _find_shown(experiment):
         page = _page_of(method)
         pages[page] = [_NOTEBOOKS / f"{page.partition('.')[0]}.ipynb"]
     templates = sorted(path for path in (REPOSITORY / "scripts" / "report").rglob("*") if path.is_file())
     ordered = {page: pages[page] for page in sorted(pages, key=lambda page: page[:2])}
-    return ordered | {_REPORT: [REPOSITORY / "scripts" / "build_report.py", *templates]}
+    texts = [REPOSITORY / "docs" / name for name in ("claims.md", "reproducibility.md")]
+    return ordered | {_REPORT: [REPOSITORY / "scripts" / "build_report.py", *texts, *templates]}
 
 
 def _find_shown(experiment: Experiment) -> list[Method]:
@@ -89,7 +90,7 @@ def _find_shown(experiment: Experiment) -> list[Method]:
 
 def _page_of(method: Method) -> str:
     """frame/resnext50_32x4d.0 → 04_frame.resnext50_32x4d.0."""
-    return f"{FRAME if method.kind == 'frame' else TEMPORAL}.{method.name.partition('/')[2]}"
+    return f"{_FRAME if method.kind == 'frame' else _TEMPORAL}.{method.name.partition('/')[2]}"
 
 
 def hash_page(experiment: Experiment, start: list[Path]) -> str:
@@ -109,7 +110,7 @@ def find_stale(experiment: Experiment) -> Iterator[str]:
     results = {_DATA: (made, experiment.data / record_folder.IDENTITY)}
     results |= {_page_of(m): (m in runs, experiment.folder / m.name / run_folder.RESULT) for m in methods}
     results[_EVALUATION] = (evaluated, experiment.folder / pipeline.RESULTS)
-    results[FIGURES] = (drawn, experiment.folder / "figures" / "captions.json")
+    results[_FIGURES] = (drawn, experiment.folder / "figures" / "captions.json")
     for page, (is_up_to_date, path) in results.items():
         executed = experiment.folder / "notebooks" / f"{page}.ipynb"
         if not is_up_to_date or (executed.is_file() and _is_newer(path, executed)):
@@ -123,7 +124,7 @@ def _is_newer(path: Path, than: Path) -> bool:
 def main(task: str = "", *values: str) -> None:
     if task not in ("check", "write") or not values:
         raise D3keError(f"plan: expected check or write and a profile, found {task} {' '.join(values)}")
-    experiment = check(*(value or None for value in values))
+    experiment = _check(*(value or None for value in values))
     if task == "write":
         write(experiment)
 

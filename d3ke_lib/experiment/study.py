@@ -30,7 +30,7 @@ from d3ke_lib.files import D3keError, sha256
 from d3ke_lib.settings import REPOSITORY
 
 _NOTED, _CELLS = "plan.json", "cells"
-FINISHED, HALF_FINISHED, MISSING = "finished", "half-finished", "missing"
+FINISHED, _HALF_FINISHED, _MISSING = "finished", "half-finished", "missing"
 
 
 # --- training ---------------------------------------------------------------------------------------------
@@ -203,17 +203,17 @@ def describe_cell(experiment: Experiment, cell: Cell) -> dict[str, Any]:
     methods = [method_of(*network) for network in cell.networks]
     runs = {method.name: _describe_run(experiment.folder / method.name) for method in methods}
     states = [run["state"] for run in runs.values()]
-    whole = states[0] if len(set(states)) == 1 else HALF_FINISHED
+    whole = states[0] if len(set(states)) == 1 else _HALF_FINISHED
     return {"name": cell.name, "why": cell.why, "state": whole, "runs": runs}
 
 
 def _describe_run(run: Path) -> dict[str, Any]:
     state = _read_state(run)
     if state is None:
-        return {"state": MISSING}
+        return {"state": _MISSING}
     kept = ("step", "seconds", "core_seconds", "records", "code", "weights_sha256")
     is_finished = (run / run_folder.RESULT).is_file()
-    return {"state": FINISHED if is_finished else HALF_FINISHED} | {
+    return {"state": FINISHED if is_finished else _HALF_FINISHED} | {
         key: state[key] for key in kept if key in state
     }
 
@@ -245,6 +245,6 @@ def _decide_hypothesis(
     try:
         outcome = contrasts.contrast(methods, hypothesis.first, hypothesis.second, plan.primary_metric)
     except KeyError as missing:
-        return found | {"verdict": MISSING, "missing": str(missing.args[0])}
+        return found | {"verdict": _MISSING, "missing": str(missing.args[0])}
     runs = [float(run) for run in outcome["runs"]]
     return found | outcome | {"verdict": decide(outcome["estimate"], runs)}

@@ -29,7 +29,7 @@ from d3ke_lib.landmarks.lifter import RATE
 
 UNSEEN = tuple(name for names in HELD_OUT.values() for name in names)
 SEEN = tuple(action for action in ACTIONS if action not in UNSEEN)
-SECONDS = 4.0
+_SECONDS = 4.0
 _SUBJECTS = 1_000_000  # the first number of a subject: no record's
 _MIXTURES = 0.7  # share of the motions
 _SIZE, _MOTION = 1, 2  # purposes of random streams
@@ -55,7 +55,7 @@ class Motions(NamedTuple):
 
 def draw_motions(skeleton: Skeleton, seed: int, actions: Sequence[str]) -> Motions:
     """One motion per entry of `actions` (MIXTURE or an action's name), each by a subject of its own."""
-    t = torch.arange(round(SECONDS * RATE), dtype=torch.float64) / RATE
+    t = torch.arange(round(_SECONDS * RATE), dtype=torch.float64) / RATE
     double, parts = deepcopy(skeleton).double(), []
     for number, action in enumerate(actions):
         stream = (seed, _SUBJECTS + number, _MOTION)

@@ -16,7 +16,7 @@ from d3ke_lib.files import D3keError
 from d3ke_lib.wheels import fetch_wheel
 
 PACKAGE, VERSION = "mediapipe", "0.10.21"
-SHA256 = "956eb1ebc275c629e61b085b2cab89c3a5b9e93bad1bb107348d98dafb5a4bb5"
+_SHA256 = "956eb1ebc275c629e61b085b2cab89c3a5b9e93bad1bb107348d98dafb5a4bb5"
 # The wheel of this hash, whatever the Python that asks for it.
 _TARGET = ("--python-version", "3.12", "--abi", "cp312", "--platform", "manylinux_2_28_x86_64")
 _DETECTOR = "mediapipe/modules/pose_detection/pose_detection.tflite"
@@ -56,7 +56,7 @@ def load_networks(folder: Path, threads: int | None = None) -> LandmarkNetworks:
     Raises D3keError without a connection to the package index and for another file than expected.
     """
     threads = threads or min(_MOST_THREADS, os.cpu_count() or 1)
-    wheel = fetch_wheel(PACKAGE, VERSION, SHA256, folder, _TARGET)
+    wheel = fetch_wheel(PACKAGE, VERSION, _SHA256, folder, _TARGET)
     try:
         with zipfile.ZipFile(wheel) as archive:
             return LandmarkNetworks(*(Network(archive.read(n), threads) for n in (_DETECTOR, _LANDMARKER)))

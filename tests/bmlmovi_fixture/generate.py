@@ -25,18 +25,18 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from bmlmovi_fixture import smplh_body as smplh
+from bmlmovi_fixture.clothes import draw_appearance, paint_body
 from bmlmovi_fixture.motions import representable, smplh_place, smplh_poses
 from bmlmovi_fixture.raytrace import Shading, render
+from bmlmovi_fixture.shading import Paint
 from d3ke_lib import files
 from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.pose import Points, Pose
 from d3ke_lib.body.spec import D3KE
 from d3ke_lib.data.batch import apply
 from d3ke_lib.data.camera import calibrated
-from d3ke_lib.data.renderer.appearance import draw_appearance, draw_light, draw_room, paint_body
-from d3ke_lib.data.renderer.body_surface import BodySurface, load_surface, pose_surface
-from d3ke_lib.data.renderer.round_cones import Cones
-from d3ke_lib.data.renderer.shade import Paint
+from d3ke_lib.data.renderer.appearance import draw_light, draw_room
+from d3ke_lib.data.renderer.body_surface import BodySurface, Cones, load_surface, pose_surface
 from d3ke_lib.data.seeds import seed_generator
 from d3ke_lib.data.synthetic import motion, scene
 

@@ -10,21 +10,22 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from d3ke_lib.data.camera import Camera
-from d3ke_lib.data.renderer.culling import (
+from bmlmovi_fixture.cones import prepare_cones
+from bmlmovi_fixture.culling import (
     COARSE,
     Candidates,
-    Grid,
     find_candidates,
     find_nearest,
     list_pixels,
     match_pixels,
-    square_rays,
     take_rays,
 )
-from d3ke_lib.data.renderer.room import Room, Shadows, cast_shadows, largest_casters, render_room
-from d3ke_lib.data.renderer.round_cones import Cones, Ray, dot, make_ray, prepare_cones
-from d3ke_lib.data.renderer.shade import Light, Paint, prepare_shading, shade
+from bmlmovi_fixture.shading import Paint, prepare_shading, shade
+from d3ke_lib.data.camera import Camera
+from d3ke_lib.data.renderer.body_surface import Cones
+from d3ke_lib.data.renderer.rays import Grid, Ray, dot, make_ray, square_rays
+from d3ke_lib.data.renderer.room import Casters, Room, Shadows, cast_shadows, render_room
+from d3ke_lib.data.renderer.shade import Light
 
 # Pixels rendered at once, within some 150 MB; with an eighth of them a third of the time goes into calls.
 _MAX_PIXELS = 2**20
@@ -100,7 +101,7 @@ def _render_chunk(
     grid = Grid(len(cones.ra), rows, columns)
     eye = -torch.stack([dot(camera.R[..., i], camera.t) for i in range(3)], -1)
     rays = square_rays(camera, grid, 1, 0.5, 0.5)
-    color = _render_rooms(room, cast_shadows(largest_casters(cones), light), rays, eye)
+    color = _render_rooms(room, cast_shadows(_largest_casters(cones), light), rays, eye)
     a, b = cones.a - eye[:, None], cones.b - eye[:, None]
     far = dot(a, a).sqrt()
     reach = torch.maximum(far + cones.ra, dot(b, b).sqrt() + cones.rb)
@@ -183,3 +184,11 @@ def _to_bytes(color: Float[Tensor, "3 pixel"], grid: Grid) -> UInt8[Tensor, "fra
     """Linear colour → bytes, with a gamma of 2."""
     image = color.clamp(0, 1).sqrt_().mul_(255).add_(0.5).to(torch.uint8)
     return image.view(3, *grid).transpose(0, 1)
+
+
+def _largest_casters(cones: Cones, count: int = 8) -> Casters:
+    """Those of the cones that are largest."""
+    size = (cones.ra + cones.rb) * ((dot(cones.b - cones.a, cones.b - cones.a)).sqrt() + cones.ra + cones.rb)
+    chosen = size.argsort(descending=True, stable=True)[:, :count]
+    a, b = (ends.take_along_dim(chosen[..., None], 1) for ends in (cones.a, cones.b))
+    return Casters(a, b, *(radii.take_along_dim(chosen, 1) for radii in (cones.ra, cones.rb)))

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from bmlmovi_fixture.cones import intersect, prepare_cones, thicken
 from torch import Tensor
 
-from d3ke_lib.data.renderer.round_cones import intersect, make_ray, prepare_cones, thicken
+from d3ke_lib.data.renderer.rays import make_ray
 
 MANY = 4001
 

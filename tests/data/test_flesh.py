@@ -6,15 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from bmlmovi_fixture.clothes import draw_appearance, paint_body
 
 from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.body.pose import Pose
-from d3ke_lib.data.renderer.appearance import draw_appearance, paint_body
 from d3ke_lib.data.renderer.body_surface import (
     SURFACE_FILE,
     load_surface,
     pose_surface,
-    scale_girth,
 )
 
 UPRIGHT = torch.tensor([[0.0, 0.0, -1.0], [-1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
@@ -55,14 +54,6 @@ def test_cones_follow_their_body_and_its_scale(skeleton) -> None:
         torch.testing.assert_close(cones.ra[0, i], surface.ra[i] * factor.prod() ** (1 / 3))
     others = [i for i, name in enumerate(surface.body) if name == "femur_l"]
     torch.testing.assert_close(cones.ra[0, others], surface.ra[others])
-
-
-def test_a_stout_person_has_the_same_head_and_hands() -> None:
-    surface = load_surface()
-    thick = scale_girth(surface, 1.2)
-    torso, bare = surface.garment.index("shirt"), surface.garment.index("none")
-    assert thick.ra[torso] == surface.ra[torso] * 1.2
-    assert thick.ra[bare] == surface.ra[bare]
 
 
 @pytest.mark.parametrize(

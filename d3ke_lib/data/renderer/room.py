@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from d3ke_lib.data.renderer.round_cones import Cones, Ray, dot
+from d3ke_lib.data.renderer.rays import Ray
 from d3ke_lib.data.renderer.shade import Light, triangle_wave
 
 # Half a period of the mirrored wallpaper and floor, m, and how far up the wallpaper reaches.
@@ -51,14 +51,6 @@ class Shadows(NamedTuple):
     bounds: Tensor  # (frame, 4): beyond these x, y the shadow cannot be seen
 
 
-def largest_casters(cones: Cones, count: int = 8) -> Casters:
-    """Those of the cones that are largest."""
-    size = (cones.ra + cones.rb) * ((dot(cones.b - cones.a, cones.b - cones.a)).sqrt() + cones.ra + cones.rb)
-    chosen = size.argsort(descending=True, stable=True)[:, :count]
-    a, b = (ends.take_along_dim(chosen[..., None], 1) for ends in (cones.a, cones.b))
-    return Casters(a, b, *(radii.take_along_dim(chosen, 1) for radii in (cones.ra, cones.rb)))
-
-
 def cast_shadows(casters: Casters, light: Light) -> Shadows:
     """Shadows on the floor; blurred the more, the higher the cone is."""
     a, b, ra, rb = casters
@@ -92,7 +84,7 @@ def render_room(
     x, y, z = rays.x * t + x, rays.y * t + y, rays.z * t + z
     floor = down >= wall
     color = _sample_texture(room.texture, (x, y, z), floor, walls[0] > walls[1])
-    return color.flatten(1).mul_(_sunlit(shadows, x, y, floor).flatten())
+    return color.flatten(1).mul_(sunlit(shadows, x, y, floor).flatten())
 
 
 def _refuse_outside(room: Room, eye: Tensor) -> None:
@@ -116,7 +108,7 @@ def _sample_texture(
     return F.grid_sample(texture, grid[:, None], align_corners=False)[:, :, 0].transpose(0, 1)
 
 
-def _sunlit(shadows: Shadows, x: Tensor, y: Tensor, floor: Tensor) -> Float[Tensor, "frame n"]:
+def sunlit(shadows: Shadows, x: Tensor, y: Tensor, floor: Tensor) -> Float[Tensor, "frame n"]:
     """Share of light that reaches (frame, n) points, by a map of each frame's shadow; 1 off the floor."""
     low, high = shadows.bounds[:, :2], shadows.bounds[:, 2:]
     steps = (torch.arange(_MAP, dtype=x.dtype, device=x.device) + 0.5) / _MAP

@@ -9,8 +9,7 @@ from torch import Tensor
 
 from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.pose import Pose
-from d3ke_lib.data.renderer.body_surface import BodySurface, pose_surface
-from d3ke_lib.data.renderer.round_cones import Cones
+from d3ke_lib.data.renderer.body_surface import BodySurface, Cones, pose_surface
 
 _NEIGHBOURS = 1  # joints between two bodies whose cones may overlap
 _SPREAD_DEG = {"hip_adduction_r": -15, "hip_adduction_l": -15, "shoulder_elv": 60, "shoulder_elv_l": 60}

@@ -30,10 +30,12 @@ from d3ke_lib.data.records import RecordError
 from d3ke_lib.data.renderer.body_surface import SURFACE_FILE, BodySurface, load_surface
 from d3ke_lib.data.schema import Metadata, file_name, names_of
 from d3ke_lib.data.synthetic import motion, people_scene, people_take, scene, takes
+from d3ke_lib.data.synthetic.backgrounds import list_backgrounds
 from d3ke_lib.data.synthetic.cameras import LOOKS
 from d3ke_lib.data.synthetic.channels import ACTIONS_FILE, POSTURES_FILE
 from d3ke_lib.data.synthetic.mixtures import HELD_OUT, MIXTURE
 from d3ke_lib.data.synthetic.surroundings import TakeKey
+from d3ke_lib.files import sha256
 
 _Job = tuple[int, tuple[str, ...]]  # subject, and the cameras of its files
 _Columns = dict[str, Any]
@@ -149,7 +151,20 @@ def make(config: DataConfig, out: Path, workers: int = 1, device: str = "cpu") -
 
 def describe(config: DataConfig) -> dict[str, Any]:
     """The configuration and the hashes of the files that records depend on, as JSON values."""
-    return record_jobs.describe_config(config, [*_SOURCES, _people_file()])
+    description = record_jobs.describe_config(config, [*_SOURCES, _people_file()])
+    if backgrounds := _find_backgrounds():
+        description["backgrounds"] = {path.name: _hash_background(path) for path in backgrounds}
+    return description
+
+
+def _find_backgrounds() -> tuple[Path, ...]:
+    folder = settings.read().backgrounds
+    return list_backgrounds(folder) if folder else ()
+
+
+@cache
+def _hash_background(path: Path) -> str:
+    return sha256(path)
 
 
 # -- one subject --------------------------------------------------------------------------------------------
@@ -191,7 +206,7 @@ def _make_take(
     """A subject's take of that number by each camera."""
     action, frames = config.list_takes(subject)[number], torch.arange(config.frames)
     part = len(motion.ACTIONS) + number if action == MIXTURE else motion.ACTIONS.index(action)
-    key = TakeKey(action, (config.seed, subject, part), frames.double() / config.fps)
+    key = TakeKey(action, (config.seed, subject, part), frames.double() / config.fps, _find_backgrounds())
     skeleton, surface = load_body()
     exposure = people_take.draw_exposure(key.seed)
     mover = takes.Mover(skeleton, surface, performer.scales, performer.style)

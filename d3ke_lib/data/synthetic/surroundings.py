@@ -7,6 +7,7 @@ the look that is held out has another room. World: z up, the floor at 0, m; floa
 import math
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -17,9 +18,11 @@ from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.data.camera import Camera
 from d3ke_lib.data.people.cast import People
 from d3ke_lib.data.renderer.appearance import draw_light, draw_room
+from d3ke_lib.data.renderer.backdrop import Backdrop
 from d3ke_lib.data.renderer.room import Room
 from d3ke_lib.data.renderer.shade import Light
 from d3ke_lib.data.seeds import seed_generator
+from d3ke_lib.data.synthetic.backgrounds import choose_background, draw_backdrop
 from d3ke_lib.data.synthetic.cameras import HELD_OUT_LOOK, LOOKS, place_camera
 from d3ke_lib.data.synthetic.mixtures import vary_motion
 from d3ke_lib.data.synthetic.people_take import PeopleSubject, PeopleTake, draw_subject, put_on_floor
@@ -40,7 +43,7 @@ class Scenery(NamedTuple):
     """One take as one look sees it, but for the subject."""
 
     camera: Camera  # of the full frame
-    room: Room
+    room: Room | Backdrop
     light: Light
     props: list[Prop]
     bystander: tuple[PeopleSubject, PeopleTake] | None
@@ -52,6 +55,7 @@ class TakeKey(NamedTuple):
     action: str
     seed: tuple[int, ...]
     t: Float[Tensor, " time"]
+    backgrounds: tuple[Path, ...] = ()  # photographs instead of rooms
 
 
 def set_scene(
@@ -73,10 +77,13 @@ def set_scene(
     if bystander:
         inside.append(bystander[1].points.joints[..., :2].flatten(0, 1))
     room = _enclose(room, torch.cat(inside))
-    props = _furnish(take, key, room, camera, bystander)
+    props = [] if key.backgrounds else _furnish(take, key, room, camera, bystander)
     seated = (
         _find_seat(take, subject, seed_generator(*key.seed, _FURNITURE)) if key.action in _SITTING else None
     )
+    if key.backgrounds:
+        file = choose_background(key.backgrounds, held_out, seed_generator(*key.seed, _ROOM, 2 + held_out))
+        room, light = draw_backdrop(file, camera, seed_generator(*key.seed, _ROOM, 4, LOOKS.index(look)))
     return Scenery(camera, room, light, props + ([seated] if seated else []), bystander)
 
 

@@ -15,7 +15,7 @@ from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.pose import Pose
 from d3ke_lib.body.spec import BODY_FILE
 
-COLOURS = {
+_COLOURS = {
     "skin": (0.91, 0.75, 0.64),
     "hair": (0.30, 0.22, 0.17),
     "top": (0.36, 0.54, 0.66),
@@ -86,7 +86,7 @@ def spheres(
         local = (1 - share) * np.array(cone["a"]) + share * np.array(cone["b"])
         centres.append((local * ratio[i]) @ R[i].T + p[i])
         radii.append(((1 - share) * cone["ra"] + share * cone["rb"])[:, 0] * np.prod(ratio[i]) ** (1 / 3))
-        colours.append(np.tile(COLOURS[cone["part"]], (steps, 1)))
+        colours.append(np.tile(_COLOURS[cone["part"]], (steps, 1)))
     return np.concatenate(centres), np.concatenate(radii), np.concatenate(colours)
 
 

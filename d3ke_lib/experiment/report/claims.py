@@ -25,8 +25,8 @@ from d3ke_lib.experiment.run.config import PROFILES
 MARGIN_DEG = 0.2
 LEAST_RUNS = 3
 VIDEO_HZ, _VIDEO_PX = 30.0, 256  # BMLmovi's videos, the paper's crops
-SUPPORTED, _CONTRADICTED, _UNDECIDED = "supported", "contradicted", "undecided"
-_NOT_TESTABLE = "not testable here"
+SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
+NOT_TESTABLE = "not testable here"
 
 
 class Claim(NamedTuple):
@@ -62,10 +62,10 @@ def command(results: Results) -> str:
 def decide(effect: Effect, runs: list[float]) -> str:
     """The verdict on "lower by MARGIN_DEG or more"; runs: the difference in each."""
     if len(runs) < LEAST_RUNS:
-        return f"{_UNDECIDED}; lower in {sum(run < 0 for run in runs)} of {len(runs)} runs"
+        return f"{UNDECIDED}; lower in {sum(run < 0 for run in runs)} of {len(runs)} runs"
     if effect["high"] < 0 and effect["mean"] <= -MARGIN_DEG:
         return SUPPORTED
-    return _CONTRADICTED if effect["low"] > -MARGIN_DEG else _UNDECIDED
+    return CONTRADICTED if effect["low"] > -MARGIN_DEG else UNDECIDED
 
 
 def _check(results: Results, text: str, source: str, first: str, second: str) -> Claim:
@@ -106,7 +106,7 @@ def _overfitting_claims(results: Results) -> list[Claim]:
         if is_smoke(results):
             verdict = "none: a smoke run"
         elif epochs <= 1:
-            verdict, ours = f"{_NOT_TESTABLE}: {epochs:.1f} epochs, no frame was seen twice", ""
+            verdict, ours = f"{NOT_TESTABLE}: {epochs:.1f} epochs, no frame was seen twice", ""
         else:
             less = {"mean": -effect["mean"], "low": -effect["high"], "high": -effect["low"]}
             verdict = decide(less, [-run for run in found["runs"]]).replace("lower", "higher")
@@ -138,9 +138,9 @@ def _decide_rate(backbone: str, frame_rates: dict[str, Any] | None) -> tuple[str
     rows = frame_rates["rows"] if frame_rates else []
     rates = [row["frames_per_second"] for row in rows if row["backbone"] == backbone]
     if not rates:
-        return f"{_UNDECIDED}: not measured at {_VIDEO_PX} px", ""
+        return f"{UNDECIDED}: not measured at {_VIDEO_PX} px", ""
     where = frame_rates["machine"]["gpu"] or frame_rates["machine"]["processor"]
-    slow = _CONTRADICTED if frame_rates["quiet"] else f"{_UNDECIDED}: loaded machine"
+    slow = CONTRADICTED if frame_rates["quiet"] else f"{UNDECIDED}: loaded machine"
     word = SUPPORTED if max(rates) >= VIDEO_HZ else slow
     return f"{word} ({where})", f"{max(rates):.1f} frames/s, one at a time, {frame_rates['px']} px"
 
@@ -150,7 +150,7 @@ def _quote(results: Results, row: dict[str, str]) -> Claim:
     setting = next((one for one in settings_of(results) if one.startswith(row.get("kind", "none/"))), None)
     lacking = None if row["data"] == name_data(results) else f"needs {row['data']}"
     if lacking or setting is None:
-        verdict = f"{_NOT_TESTABLE}: {lacking or 'no such method was run'}"
+        verdict = f"{NOT_TESTABLE}: {lacking or 'no such method was run'}"
         return Claim(row["claim"], verdict, "", row["value"], "", row["source"], "")
     found, published = results["settings"][setting]["summary"][ANGLE], float(row["value"].rstrip("°"))
     ours = f"{degrees(found['mean'])} ({degrees(found['low'])} to {degrees(found['high'])}), {label(setting)}"
@@ -162,8 +162,8 @@ def _quote(results: Results, row: dict[str, str]) -> Claim:
 def _decide_value(found: Effect, published: float, runs: int) -> str:
     """Supported within MARGIN_DEG of the published number, contradicted where the interval excludes that."""
     if runs < LEAST_RUNS:
-        return f"{_UNDECIDED}; {runs} of {LEAST_RUNS} runs"
+        return f"{UNDECIDED}; {runs} of {LEAST_RUNS} runs"
     if abs(found["mean"] - published) <= MARGIN_DEG:
         return SUPPORTED
     excluded = found["low"] > published + MARGIN_DEG or found["high"] < published - MARGIN_DEG
-    return _CONTRADICTED if excluded else _UNDECIDED
+    return CONTRADICTED if excluded else UNDECIDED

@@ -5,9 +5,12 @@ from d3ke_lib.experiment.run.config import Profile
 
 _SYNTHETIC = """
 **Finding.** A data set in which every label is exact, that needs no registration, and that anybody can make
-again byte for byte. It takes the place of BMLmovi: {subjects} subjects × {actions} everyday actions × the two
-calibrated cameras {cameras}, cropped as D3KE crops. **Everything in it is synthetic**: what a network learns
-here says how two backbones compare on these images, not how well either would do on a person.
+again byte for byte on any x86-64 processor. It takes the place of BMLmovi: {subjects} subjects perform
+{actions} everyday actions, {held_out} of which no training subject performs, and mixtures of the others, with
+any heading. Cameras: {train_cameras} in training, {test_cameras} in validation and test (PG1, PG2: BMLmovi's
+two; R1, R2: drawn for every take; H1: positions, focal lengths and rooms never trained on), cropped as D3KE
+crops. **Everything in it is synthetic**: what a network learns here says how two backbones compare on these
+images, not how well either would do on a person.
 """
 
 _BMLMOVI = """
@@ -23,8 +26,9 @@ _COMMON_LIMITS = """
 """
 
 _SYNTHETIC_LIMITS = """
-- The bodies are round cones on our own skeleton: no faces, no moving cloth, no objects in the hands. A
-  network trained on them is not meant for people.
+- The bodies are MakeHuman's mesh, skinned to our own skeleton: its surface does not bulge or fold, cloth
+  does not move, hands are open and hold nothing. A network trained on them is not meant for people.
+- Mixtures blend key poses that we wrote: they show limbs in many positions, not how people move.
 - The smallest parts of a posture (a degree or two in each vertebra) cannot be seen in a small crop: every
   method keeps that error.
 - The real data go into the same records; `data/README.md` says what is needed for it.
@@ -51,10 +55,12 @@ def note(profile: Profile) -> str:
 def introduce(profile: Profile) -> str:
     """What the records are, as Markdown."""
     data = profile.data
-    subjects, cameras = sum(map(len, data.splits.values())), " and ".join(data.cameras)
-    if is_synthetic(profile):
-        return _SYNTHETIC.format(subjects=subjects, actions=len(data.actions), cameras=cameras)
-    return _BMLMOVI.format(subjects=subjects, cameras=cameras)
+    subjects = sum(map(len, data.splits.values()))
+    if not is_synthetic(profile):
+        return _BMLMOVI.format(subjects=subjects, cameras=" and ".join(data.cameras))
+    views = {name: ", ".join(getattr(data, name)) for name in ("train_cameras", "test_cameras")}
+    held_out = len(data.actions) - len(data.seen_actions)
+    return _SYNTHETIC.format(subjects=subjects, actions=len(data.actions), held_out=held_out, **views)
 
 
 def caution(profile: Profile) -> str:

@@ -37,7 +37,7 @@ QUIET = "#6b7280"
 LARGEST_PNG = 200_000  # bytes
 NARROW, TEXT = 5.4, 10.0  # inches, points: on a screen of 390 px text is 9 px high
 _LEGIBLE_PX = 9.0
-STYLE = {
+_STYLE = {
     "figure.dpi": 130,
     "font.size": TEXT,
     "axes.spines.top": False,
@@ -56,7 +56,7 @@ STYLE = {
 @contextmanager
 def figure(width: float, height: float, note: str) -> Iterator[Figure]:
     """An empty figure (inches) in our style, of no window; `note` says below it what data it shows."""
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(_STYLE):
         drawn = Figure((width, height), layout="constrained")
         yield drawn
         drawn.supxlabel(_wrap(note, width), x=0.01, ha="left", fontsize=TEXT, color=QUIET)

@@ -200,7 +200,8 @@ def accuracy_against_cost(table: pd.DataFrame, cost: str, unit: str, note: str, 
     With a column `front` those marked are joined, and the error's axis does not begin at 0.
     """
     methods = list(table.method)
-    with figure(NARROW, 4.0 + 0.1 * len(methods), note) as drawn:
+    columns = 1 if max(map(len, methods)) > 24 else 2
+    with figure(NARROW, 3.6 + 0.2 * len(methods) / columns, note) as drawn:
         axes = drawn.add_subplot()
         for row in table.itertuples():
             spread = [[row.mean - row.low], [row.high - row.mean]]
@@ -215,7 +216,7 @@ def accuracy_against_cost(table: pd.DataFrame, cost: str, unit: str, note: str, 
             axes.step(best.cost, best["mean"], where="post", color=QUIET, linewidth=1, zorder=0)
         else:
             axes.set_ylim(bottom=0)
-        head(drawn, title, axes)
+        head(drawn, title, axes, columns)
     return drawn
 
 

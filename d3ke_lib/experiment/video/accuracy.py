@@ -6,7 +6,7 @@ from typing import Any
 
 from d3ke_lib.settings import REPOSITORY
 
-REAL_TRIAL = REPOSITORY / "data" / "results" / "real_trial.json"
+_REAL_TRIAL = REPOSITORY / "data" / "results" / "real_trial.json"
 _TRAINED = {
     "lifted": "trained on synthetic motions",
     "landmarks": "scaling and inverse kinematics from landmarks",
@@ -14,9 +14,9 @@ _TRAINED = {
 }
 
 
-def warning(method: str, path: Path = REAL_TRIAL) -> str:
+def warning(method: str, path: Path = _REAL_TRIAL) -> str:
     """One line for every output: what the method is and how far off it was on a real person."""
-    error = _real_error(method, path)
+    error = real_error(method, path)
     if error is None:
         return f"METHOD={method}: {_TRAINED[method]}; accuracy on real video unknown"
     low, high = error
@@ -24,7 +24,7 @@ def warning(method: str, path: Path = REAL_TRIAL) -> str:
     return f"METHOD={method}: {_TRAINED[method]}; mean error {shown} on one real person (12 coordinates)"
 
 
-def _real_error(method: str, path: Path = REAL_TRIAL) -> tuple[float, float] | None:
+def real_error(method: str, path: Path = _REAL_TRIAL) -> tuple[float, float] | None:
     """Least and largest mean error, degrees, of the method's runs on the real trial; None: not measured."""
     if not path.is_file():
         return None

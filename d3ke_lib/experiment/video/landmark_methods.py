@@ -26,8 +26,8 @@ from d3ke_lib.landmarks.features import to_features
 from d3ke_lib.landmarks.lifter import RATE, WINDOW, Lifter
 from d3ke_lib.landmarks.multi_step import fit_landmarks, fit_skeleton
 
-GAP_S = 0.5  # a longer time without the person is an absence
-MARGIN = 0.08  # of the box around the landmarks, of its longer side, on each side
+_GAP_S = 0.5  # a longer time without the person is an absence
+_MARGIN = 0.08  # of the box around the landmarks, of its longer side, on each side
 _SMOOTH_S = 0.1  # of boxes
 _CHUNK = 512  # windows at once: memory does not grow with the video
 CROP_PX = 256
@@ -54,7 +54,7 @@ def follow(landmarks: Landmarks, times: Float[np.ndarray, " time"], camera: Came
     every = np.arange(known[0], known[-1] + 1)
     before = known[np.searchsorted(known, every, "right") - 1]
     after = known[np.searchsorted(known, every)]
-    rows = every[(times[after] - times[before] <= GAP_S) | (before == after)]
+    rows = every[(times[after] - times[before] <= _GAP_S) | (before == after)]
     seen = landmarks.valid[rows]
     parts = [_interpolated(part, times, known, rows) for part in landmarks[:3]]
     parts[2] = parts[2] * torch.from_numpy(seen)[:, None]
@@ -75,7 +75,7 @@ def _boxes(
 ) -> Float[Tensor, "frame 4"]:
     """Around all landmarks, smoothed over time in each stretch."""
     low, high = image.amin(1), image.amax(1)
-    margin = MARGIN * (high - low).amax(-1, keepdim=True)
+    margin = _MARGIN * (high - low).amax(-1, keepdim=True)
     boxes = torch.cat([low - margin, high + margin], -1).numpy()
     parts = [
         gaussian_filter1d(boxes[part], _SMOOTH_S / _spacing(times), axis=0, mode="nearest")

@@ -67,7 +67,7 @@ def load_lifter(
         trained = train_lifter(config, default_skeleton(), progress)
         state = _own_state(trained)
         about = {"fingerprint": made, "weights_sha256": artifacts.digest(state)}
-        artifacts.write_tensors(path, state, about | {"validation_deg": validate(trained, config)})
+        artifacts.write_tensors(path, state, about | {"validation_deg": _validate(trained, config)})
     state, about = artifacts.read_tensors(path)
     if (found := artifacts.digest(state)) != about["weights_sha256"]:
         raise D3keError(
@@ -159,7 +159,7 @@ class _LiftingTask:
         return rows, middle._replace(R_ground_root=view.R @ middle.R_ground_root)
 
 
-def validate(lifter: Lifter, config: LifterConfig) -> dict[str, float]:
+def _validate(lifter: Lifter, config: LifterConfig) -> dict[str, float]:
     """Mean absolute error of the angles (degrees) on other subjects: mixtures, seen and unseen actions."""
     groups = {"mixtures": [MIXTURE] * 24, "seen actions": list(SEEN), "unseen actions": list(UNSEEN) * 3}
     found = {}

@@ -13,7 +13,7 @@ from d3ke_lib.data.camera import Camera
 from d3ke_lib.data.video import Frame, Video
 from d3ke_lib.experiment.video.request import FOCAL
 
-EXAMPLES = 6
+_EXAMPLES = 6
 _EXAMPLE_PX = 320  # longer side
 
 
@@ -56,7 +56,7 @@ def assume_camera(size: tuple[int, int], focal: float | None = None) -> Camera:
 
 def shown_frames(count: int) -> list[int]:
     """Which of `count` frames are shown as examples: evenly spread."""
-    return sorted(set(np.linspace(0, count - 1, min(EXAMPLES, count)).round().astype(int).tolist()))
+    return sorted(set(np.linspace(0, count - 1, min(_EXAMPLES, count)).round().astype(int).tolist()))
 
 
 def make_example(frame: Frame, box: Float[np.ndarray, " 4"], crop: UInt8[np.ndarray, "px px 3"]) -> Example:

@@ -12,7 +12,7 @@ from d3ke_lib import settings
 from d3ke_lib.data import video as videos
 from d3ke_lib.files import D3keError
 
-METHODS = ("lifted", "landmarks", "d3ke")
+_METHODS = ("lifted", "landmarks", "d3ke")
 # A camera (x right, y down, z forward) that stands upright and level, seen from OpenSim's ground (x forward,
 # y up, z right): who faces the camera looks along ground x, and has pelvis rotation 0.
 R_GROUND_CAMERA = ((0.0, 0.0, -1.0), (0.0, -1.0, 0.0), (-1.0, 0.0, 0.0))
@@ -43,7 +43,7 @@ class Request(NamedTuple):
     box: Float[np.ndarray, " 4"] | None = None  # (x0, y0, x1, y1) in px; None: who moves
     person: int = 1  # d3ke: among those who move, who moves most first; else who is seen longest
     focal: float | None = None  # px; None: FOCAL × the longer side
-    method: str = METHODS[0]
+    method: str = _METHODS[0]
 
 
 def check_request(
@@ -106,9 +106,9 @@ def _find_runs(home: Path, backbone: str, refiner: str | None, seed: int) -> tup
 
 
 def _check_method(method: str | None, weights: Path | None) -> str:
-    method = method or ("d3ke" if weights else METHODS[0])
-    if method not in METHODS:
-        raise D3keError(f"METHOD: expected one of {', '.join(METHODS)}, found {method!r}")
+    method = method or ("d3ke" if weights else _METHODS[0])
+    if method not in _METHODS:
+        raise D3keError(f"METHOD: expected one of {', '.join(_METHODS)}, found {method!r}")
     if weights and method != "d3ke":
         raise D3keError(f"WEIGHTS: expected METHOD=d3ke, whose networks they are, found METHOD={method}")
     return method

@@ -14,22 +14,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from d3ke_lib.data.renderer.rays import Ray, dot
+
 # A ray nearly along a cone's flank grazes the sphere that it enters first: rounding (in float32, some m
 # from the eye) must not make that a miss. Radii of 1 cm look 0.2 mm larger, those of 5 cm 0.04 mm. m².
 _GRAZE = 4e-6
 # Instead of 0 under a root: the root of 0 takes seven times as long.
 _TINY = 1e-30
-
-
-class Cones(NamedTuple):
-    """Posed round cones, m, and the frame (rotation, origin) of the body that carries each."""
-
-    a: Float[Tensor, "*batch cone 3"]
-    b: Float[Tensor, "*batch cone 3"]
-    ra: Float[Tensor, "*batch cone"]
-    rb: Float[Tensor, "*batch cone"]
-    R_world_body: Float[Tensor, "*batch cone 3 3"]
-    p_world_body: Float[Tensor, "*batch cone 3"]
 
 
 class PreparedCones(NamedTuple):
@@ -47,19 +38,6 @@ class PreparedCones(NamedTuple):
     lean: Tensor  # a·u + ra·fall
     near: Tensor  # |a|² − ra²
     apex: Tensor  # grip·near − lean²
-
-
-class Ray(NamedTuple):
-    """Directions of any length from the eye, and their squared length."""
-
-    x: Tensor
-    y: Tensor
-    z: Tensor
-    square: Tensor
-
-
-def make_ray(x: Tensor, y: Tensor, z: Tensor) -> Ray:
-    return Ray(x, y, z, x * x + y * y + z * z)
 
 
 def prepare_cones(
@@ -80,12 +58,6 @@ def prepare_cones(
     grip = torch.where(swallowed, torch.ones_like(fall), dot(u, u) - fall * fall)
     lean, near = dot(a, u) + ra * fall, dot(a, a) - ra * ra
     return PreparedCones(*a.unbind(-1), *u.unbind(-1), ra, fall, grip, lean, near, grip * near - lean * lean)
-
-
-def dot(a: Tensor, b: Tensor) -> Tensor:
-    """Over the last axis of 3, in a fixed order."""
-    product = a * b
-    return product[..., 0] + product[..., 1] + product[..., 2]
 
 
 def thicken(cones: PreparedCones, more: Tensor) -> PreparedCones:

@@ -11,20 +11,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from d3ke_lib.data.camera import Camera, from_pixels
-from d3ke_lib.data.renderer.round_cones import PreparedCones, Ray, intersect, make_ray, thicken
+from bmlmovi_fixture.cones import PreparedCones, intersect, thicken
+from d3ke_lib.data.camera import Camera
+from d3ke_lib.data.renderer.rays import Grid, Ray, square_rays
 
 COARSE, _FINE = 16, 4
 # For rounding, and for distortion, through which a quarter of a square is not quite a quarter as wide.
 _SLACK = 1.1
-
-
-class Grid(NamedTuple):
-    """Images of a whole number of coarse squares, numbered frame by frame and row by row."""
-
-    frames: int
-    rows: int
-    columns: int
 
 
 class Candidates(NamedTuple):
@@ -36,25 +29,6 @@ class Candidates(NamedTuple):
     square: Int[Tensor, "square"]
     cone: Int[Tensor, "rank square"]
     length: list[int]
-
-
-def _world_rays(camera: Camera, y: Float[Tensor, "row"], x: Float[Tensor, "column"]) -> Ray:
-    """(frame, row · column) rays through pixel coordinates: world axes, z = 1 in the camera's."""
-    if camera.distortion.any():
-        px = torch.stack((x.repeat(len(y)), y.repeat_interleave(len(x))), -1)
-        across, down = from_pixels(camera, px[None]).unflatten(1, (len(y), len(x))).unbind(-1)
-    else:
-        center, focal = camera.center[:, None, None], camera.focal[:, None, None]
-        across, down = (x - center[..., 0]) / focal[..., 0], (y[:, None] - center[..., 1]) / focal[..., 1]
-    R = camera.R[:, :, :, None, None]
-    return make_ray(*((across * R[:, 0, i] + (down * R[:, 1, i] + R[:, 2, i])).flatten(1) for i in range(3)))
-
-
-def square_rays(camera: Camera, grid: Grid, size: int, right: float, down: float) -> Ray:
-    """(frame, square) rays through one point, in shares of the side, of every square of size × size px."""
-    y = torch.arange(0, grid.rows, size, dtype=camera.focal.dtype, device=camera.focal.device) + size * down
-    x = torch.arange(0, grid.columns, size, dtype=y.dtype, device=y.device) + size * right
-    return _world_rays(camera, y, x)
 
 
 def _ray_spread(camera: Camera, grid: Grid) -> Float[Tensor, "frame"]:
