@@ -65,7 +65,7 @@ OPERATIONS = {
     "logarithm of a sum": lambda: torch.logsumexp(A, -1),
     "linear equations": lambda: torch.linalg.solve(A[:7], B),
     "one column": lambda: torch.linalg.solve(A[:7], B[:, 0]),
-    "evenly spaced": lambda: torch.linspace(0.1, 0.9, 33),
+    "evenly spaced": lambda: torch.linspace(0.1, 0.9, 33, dtype=torch.float64),
     "enlarged": lambda: F.interpolate(A[None, None], (55, 31), mode="bilinear"),
     "sampled": lambda: F.grid_sample(A[None, None], draw(1, 9, 9, 2) / 9, align_corners=False),
 }
