@@ -11,6 +11,5 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "benchmarks",
         "ik_trials",
         "opensim_oracle",
-        "scene_sheets",
     },
 )
