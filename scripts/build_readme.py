@@ -14,10 +14,10 @@ from typing import Any
 import _cli
 import pandas as pd
 
+from d3ke_lib.experiment.evaluation.recorded import write_reduced
 from d3ke_lib.experiment.report import claims, deviations, figures, findings, front, ledger, limits, tables
 from d3ke_lib.experiment.report.effects import ANGLE, count_runs, name_data
 from d3ke_lib.experiment.report.method_names import is_reference, settings_of
-from d3ke_lib.experiment.report.recorded import write_reduced
 from d3ke_lib.experiment.run.artifacts import REPOSITORY, D3keError, out_root, read_json, write_json
 from d3ke_lib.files import write_text
 
@@ -27,16 +27,8 @@ CAPTIONS = "captions.json"
 BLOCK = "<!-- {name}:begin -->\n{text}<!-- {name}:end -->"
 _BLOCKS = {
     "README.md": ("answer", "front", "picture", "cost", "results", "claims"),
-    "docs/results.md": (
-        "hypotheses",
-        "paired",
-        "conditions",
-        "turned",
-        "yaw",
-        "details",
-        "comparisons",
-        "limits",
-    ),
+    "docs/results.md": ("hypotheses", "settings", "paired", "comparisons", "conclusion", "limits"),
+    "docs/metrics.md": ("conditions", "turned", "yaw", "details", "data"),
     "docs/claims.md": ("ledger",),
     "docs/reproducibility.md": ("scope", "published"),
 }
@@ -153,7 +145,7 @@ def blocks(home: Path, results: dict[str, Any]) -> dict[str, str]:
         "conditions": tables.conditions_table(results),
         "turned": tables.conditions_table(results, "turned_percent"),
         "details": tables.details_table(results),
-        "comparisons": tables.comparisons_table(results),
+        "comparisons": tables.comparisons_table(results, of_networks=True),
         "hypotheses": tables.hypotheses_table(results),
         "settings": tables.results_table(results),
         "published": tables.published_table(read_json(home / "data" / "published.json")),

@@ -20,7 +20,16 @@ from nbconvert import HTMLExporter
 from nbconvert.filters import markdown2html_mistune
 from pygments.formatters import HtmlFormatter
 
-from d3ke_lib.experiment.report import claims, deviations, findings, front, ledger, limits, tables
+from d3ke_lib.experiment.report import (
+    claims,
+    deviations,
+    findings,
+    front,
+    ledger,
+    limits,
+    plan_tables,
+    tables,
+)
 from d3ke_lib.experiment.report.effects import is_smoke
 from d3ke_lib.experiment.report.method_names import SHORT
 from d3ke_lib.experiment.run.artifacts import REPOSITORY, D3keError, out_root, read_json
@@ -104,6 +113,7 @@ def write_index(
         margin=claims.MARGIN_DEG,
         least_runs=claims.LEAST_RUNS,
         tables=all_tables(results),
+        reruns=plan_tables.describe_reruns(results),
         figures=figures,
         stages=stages,
         current="index.html",
@@ -159,6 +169,7 @@ def all_tables(results: dict[str, Any]) -> dict[str, str]:
         "results": tables.results_table(results),
         "seeds": tables.seeds_table(results),
         "hypotheses": tables.hypotheses_table(results),
+        "cells": plan_tables.cells_table(results),
         "conditions": tables.conditions_table(results),
         "turned": tables.conditions_table(results, "turned_percent"),
         "details": tables.details_table(results),

@@ -7,6 +7,7 @@ records for how many frames there are angles, the warnings, or the message it en
 
 import subprocess
 import sys
+import wave
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -24,6 +25,7 @@ from d3ke_lib.experiment.trial.recording import fetch_recording
 
 _SIZE, _FRAMES, _RATE = (360, 640), 45, 30.0
 _TIMEOUT = 300  # s
+_PERSONS = (1, 2, 3)  # of the clip with two; the third is nobody
 _RECORDED = _cli.RESULTS / "odd_videos.json"
 _MATRIX = {  # a, b, c, d of the ISO file format's display matrix
     "rotated by metadata": (0, 1, -1, 0),
@@ -55,14 +57,13 @@ def with_matrix(source: Path, target: Path, matrix: tuple[int, int, int, int]) -
 
 
 def sound(path: Path) -> Path:
-    """A file with a tone and no picture."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("aac", rate=44100)
-        tone = np.sin(np.arange(44100) * 0.06, dtype=np.float32)[None]
-        frame = av.AudioFrame.from_ndarray(tone, format="fltp", layout="mono")
-        frame.sample_rate = 44100
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode())
+    """A file with a tone and no image."""
+    tone = (8000 * np.sin(np.arange(44100) * 0.06)).astype("<i2")
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(44100)
+        file.writeframes(tone.tobytes())
     return path
 
 
@@ -101,7 +102,7 @@ def make_videos(frames: list[Frame], folder: Path) -> dict[str, Path | str]:
         "two frames": lambda p: write_video(p, frames[:2], _RATE),
         "without a person": lambda p: write_video(p, [np.full_like(room, 90)] * len(frames), _RATE),
         "the person leaves": lambda p: write_video(p, leaving, _RATE),
-        "sound only": lambda p: sound(p.with_suffix(".m4a")),
+        "sound only": lambda p: sound(p.with_suffix(".wav")),
         "text": lambda p: _written(p, b"not a video\n" * 40),
         "empty": lambda p: _written(p, b""),
         "not there": lambda p: p,
@@ -120,11 +121,15 @@ def _written(path: Path, data: bytes) -> Path:
     return path
 
 
-def predict(video: Path, folder: Path, method: str) -> dict[str, object]:
+def predict(video: Path, folder: Path, method: str, person: int = 1) -> dict[str, object]:
     """What `make predict` does with it: exit code, frames with angles, the last lines of its messages."""
     command = [sys.executable, str(_cli.ROOT / "scripts" / "predict.py"), str(video), "--out", str(folder)]
     ran = subprocess.run(
-        [*command, "--method", method], capture_output=True, text=True, timeout=_TIMEOUT, check=False
+        [*command, "--method", method, "--person", str(person)],
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT,
+        check=False,
     )
     table = folder / "angles.csv"
     rows = pd.read_csv(table) if table.is_file() else pd.DataFrame({"person": []})
@@ -138,9 +143,9 @@ def predict(video: Path, folder: Path, method: str) -> dict[str, object]:
     }
 
 
-def frames_of_trial() -> list[Frame]:
+def frames_of_trial(persons: str, view: int) -> list[Frame]:
     """Every second frame of one view, small."""
-    video = fetch_recording("one", artifacts.out_root() / "real-trial").videos[1]
+    video = fetch_recording(persons, artifacts.out_root() / "real-trial").videos[view]
     return list(read_frames(video, _SIZE))[::2][:_FRAMES]
 
 
@@ -154,11 +159,15 @@ def main() -> int:
     given = parser.parse_args()
     with TemporaryDirectory() as name:
         folder, rows = Path(name), {}
-        for label, video in make_videos(frames_of_trial(), folder).items():
+        made = make_videos(frames_of_trial("one", 1), folder)
+        both = write_video(folder / "both.mp4", frames_of_trial("two", 2), _RATE)
+        made |= {f"two persons, PERSON={person}": both for person in _PERSONS}
+        for label, video in made.items():
             if isinstance(video, str):
                 rows[label] = {"said": [video]}
                 continue
-            rows[label] = predict(video, folder / "out" / video.stem, given.method)
+            person = int(label.partition("PERSON=")[2] or 1)
+            rows[label] = predict(video, folder / "out" / f"{video.stem}.{person}", given.method, person)
             print(f"{label:24s} {rows[label]}", flush=True)
     artifacts.write_json(given.to, {"method": given.method, "videos": rows})
     return int(any(row.get("traceback") for row in rows.values()))

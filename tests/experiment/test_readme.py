@@ -12,8 +12,8 @@ from test_report import script
 from d3ke_lib.body import Pose, Skeleton, load_osim, write_trc
 from d3ke_lib.body.opensim.motion_files import Trajectories
 from d3ke_lib.body.spec import BODY_FILE
+from d3ke_lib.experiment.evaluation.recorded import reduce_results
 from d3ke_lib.experiment.report.findings import answer
-from d3ke_lib.experiment.report.recorded import reduce_results
 from d3ke_lib.experiment.run.artifacts import REPOSITORY, D3keError, read_json, write_json
 
 MARK = "<!-- {0}:begin -->\n<!-- {0}:end -->\n"
@@ -55,7 +55,7 @@ def test_the_recorded_run_is_shown_and_a_changed_one_noticed(home: Path, toy_pro
     assert f"**Answer: {answer(results)[0][0].lower()}{answer(results)[0][1:]}**" in text
     assert "figures/skeletons.png" in text
     assert "figures/front.png" in text
-    assert "](../figures/yaw.png)" in (home / "docs/results.md").read_text()
+    assert "](../figures/yaw.png)" in (home / "docs/metrics.md").read_text()
     assert "9.6°; 5.3°; 4.1°" in (home / "docs/reproducibility.md").read_text()
     assert text.startswith("# Title")
     assert text.endswith("The end.\n")

@@ -189,7 +189,7 @@ def _say(found: Any, unit: str, plus: str = "") -> str:
         for value in ([found[key] for key in keys] if isinstance(found, dict) else [found])
     )
     text = f"{mean} [{', '.join(ends)}]" if ends else mean
-    return f"{text}{unit if unit in ('°', '%') else ' ' * bool(unit) + unit}".replace("-", "−")
+    return f"{text}{unit if unit == '°' else ' ' * bool(unit) + unit}".replace("-", "−")
 
 
 # --- tables -------------------------------------------------------------------------------------------------

@@ -64,14 +64,14 @@ def stage_blocks(name: str) -> list[int]:
     return list(anatomy(name).blocks)
 
 
-def block_convolutions(name: str) -> int:
+def _block_convolutions(name: str) -> int:
     """Convolutions within the blocks, those of shortcuts left out."""
     net = network(name)
     stages = (net.layer1, net.layer2, net.layer3, net.layer4)
     return sum(isinstance(part, nn.Conv2d) for s in stages for b in s for part in b.children())
 
 
-def imagenet_gain(small: str, large: str) -> float:
+def _imagenet_gain(small: str, large: str) -> float:
     """Top-1 error of the larger − the smaller network, per cent, by torchvision's metadata of its weights."""
     return round(imagenet_errors(large)[0] - imagenet_errors(small)[0], 3)
 
@@ -82,7 +82,7 @@ class _WithoutIdentity(Bottleneck):
         return self.relu(self.bn3(self.conv3(self.relu(self.bn2(self.conv2(out))))))
 
 
-def gradient_spread(block: type[Bottleneck], depth: tuple[int, ...] = (3, 4, 23, 3)) -> float:
+def _gradient_spread(block: type[Bottleneck], depth: tuple[int, ...] = (3, 4, 23, 3)) -> float:
     """|log10| of the gradient norm of the first block's 3×3 weights over the last block's, at the start."""
     with seeded(0):
         net, x = ResNet(block, list(depth), groups=32, width_per_group=4), torch.rand(4, 3, 64, 64)
@@ -98,14 +98,14 @@ def refiner_dimensions() -> float:
     return (temporal.feature_count(skeleton) - pose) / (len(skeleton.joints) + len(skeleton.markers))
 
 
-def refiner_features() -> int:
+def _refiner_features() -> int:
     return temporal.feature_count(default_skeleton())
 
 
 # --- ranges -------------------------------------------------------------------------------------------------
 
 
-def share_outside(angles: Tensor, skeleton: Skeleton) -> float:
+def _share_outside(angles: Tensor, skeleton: Skeleton) -> float:
     """Of coordinates, in per cent; ranges as the networks map to them."""
     return 100 * float(((angles - skeleton.angle_middle).abs() > skeleton.angle_half + 1e-5).float().mean())
 
@@ -115,10 +115,10 @@ def network_outside() -> float:
     skeleton = default_skeleton()
     values = 1e3 * torch.randn(256, head.width(skeleton), generator=torch.Generator().manual_seed(0))
     pose = head.to_pose(skeleton, values[:, :6], head.to_unit(values[:, 6:]))
-    return share_outside(pose.angles, skeleton)
+    return _share_outside(pose.angles, skeleton)
 
 
-def inverse_kinematics_outside() -> float:
+def _inverse_kinematics_outside() -> float:
     """Inverse kinematics without ranges, of markers with noise of a network's size."""
     skeleton, draws = default_skeleton(), torch.Generator().manual_seed(0)
     unit = 1.2 * torch.rand(24, len(skeleton.coordinates), generator=draws) - 0.6
@@ -126,21 +126,21 @@ def inverse_kinematics_outside() -> float:
     scales = skeleton.generic_scales.expand(24, -1, -1)
     markers = skeleton(Pose(angles, scales, torch.eye(3).expand(24, 3, 3))).markers
     markers = markers + _NOISE * torch.randn(markers.shape, generator=draws)
-    return share_outside(solve(skeleton, markers, bounds="none")[0].angles, skeleton)
+    return _share_outside(solve(skeleton, markers, bounds="none")[0].angles, skeleton)
 
 
 CHECKS: dict[str, Callable[[], Any]] = {
     "grouped_block_difference": grouped_block_difference,
     "blocks_50": lambda: stage_blocks(_SMALL),
     "blocks_101": lambda: stage_blocks(_LARGE),
-    "convolutions_50": lambda: block_convolutions(_SMALL),
-    "imagenet_resnet": lambda: imagenet_gain("resnet50", "resnet101"),
-    "imagenet_resnext": lambda: imagenet_gain(_SMALL, _LARGE),
-    "gradient_spread_gained": lambda: gradient_spread(_WithoutIdentity) - gradient_spread(Bottleneck),
+    "convolutions_50": lambda: _block_convolutions(_SMALL),
+    "imagenet_resnet": lambda: _imagenet_gain("resnet50", "resnet101"),
+    "imagenet_resnext": lambda: _imagenet_gain(_SMALL, _LARGE),
+    "gradient_spread_gained": lambda: _gradient_spread(_WithoutIdentity) - _gradient_spread(Bottleneck),
     "refiner_dimensions": refiner_dimensions,
-    "refiner_features": refiner_features,
+    "refiner_features": _refiner_features,
     "network_outside_percent": network_outside,
-    "inverse_kinematics_outside_percent": inverse_kinematics_outside,
+    "inverse_kinematics_outside_percent": _inverse_kinematics_outside,
 }
 
 

@@ -39,7 +39,7 @@ _HOW = {
 _DETECTOR = f"BlazePose, from the package {PACKAGE} {VERSION}"
 
 
-def landmark_folder() -> Path:
+def _landmark_folder() -> Path:
     """Where the detector's wheel and the lifting network are kept."""
     return settings.read().out / "landmarks"
 
@@ -48,10 +48,10 @@ def predict_by_landmarks(
     request: Request, skeleton: Skeleton, progress: Progress = no_progress
 ) -> Prediction:
     """The person's poses in every frame that shows them. Raises VideoError naming the file, or D3keError."""
-    detector = load_networks(landmark_folder())
+    detector = load_networks(_landmark_folder())
     lifter = None
     if request.method == "lifted":
-        lifter, _ = load_lifter(LifterConfig(), landmark_folder(), progress)
+        lifter, _ = load_lifter(LifterConfig(), _landmark_folder(), progress)
     video = videos.probe(request.video, progress)
     kept: dict[int, Frame] = {}
     count = len(video.times)
