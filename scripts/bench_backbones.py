@@ -11,11 +11,10 @@ from torch import Tensor, nn
 from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.experiment.evaluation import cost
 from d3ke_lib.experiment.evaluation.evaluate import rounded
-from d3ke_lib.experiment.report import benchmarks
 from d3ke_lib.experiment.run import artifacts, devices
 from d3ke_lib.experiment.run.config import EvaluationConfig, FrameConfig
 from d3ke_lib.experiment.run.train_frame import build_frame
-from d3ke_lib.experiment.studies import backbone_anatomy
+from d3ke_lib.experiment.studies import backbone_anatomy, benchmarks
 from d3ke_lib.nets import backbone
 from d3ke_lib.nets.backbone import NAMES
 

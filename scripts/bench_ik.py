@@ -31,7 +31,7 @@ from d3ke_lib.body.opensim.motion_files import read_trc
 from d3ke_lib.body.opensim.read import load_osim
 from d3ke_lib.body.pose import Pose
 from d3ke_lib.body.spec import BODY_FILE
-from d3ke_lib.experiment.report.benchmarks import public_table, trial_table
+from d3ke_lib.experiment.studies.benchmarks import public_table, trial_table
 from d3ke_lib.experiment.studies.ik_trials import (
     RATE,
     evaluate_angles,

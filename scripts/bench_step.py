@@ -26,10 +26,10 @@ from d3ke_lib.data.seeds import seed_generator
 from d3ke_lib.data.synthetic import generate as synthetic
 from d3ke_lib.data.synthetic.generate import DataConfig
 from d3ke_lib.data.synthetic.motion import ACTIONS
-from d3ke_lib.experiment.report import benchmarks
 from d3ke_lib.experiment.run import artifacts, devices
 from d3ke_lib.experiment.run.config import FrameConfig
 from d3ke_lib.experiment.run.train_frame import OPTIMIZERS, build_frame
+from d3ke_lib.experiment.studies import benchmarks
 from d3ke_lib.nets.losses import losses, total
 
 _MARGIN = 1.40625  # the demo's

@@ -14,10 +14,10 @@ from typing import Any
 import _cli
 import pandas as pd
 
-from d3ke_lib.experiment.report import claims, deviations, figures, findings, front, limits, tables
+from d3ke_lib.experiment.evaluation.recorded import write_reduced
+from d3ke_lib.experiment.report import claims, deviations, figures, findings, front, ledger, limits, tables
 from d3ke_lib.experiment.report.effects import ANGLE, count_runs, name_data
 from d3ke_lib.experiment.report.method_names import is_reference, settings_of
-from d3ke_lib.experiment.report.recorded import write_reduced
 from d3ke_lib.experiment.run.artifacts import REPOSITORY, D3keError, out_root, read_json, write_json
 from d3ke_lib.files import write_text
 
@@ -27,16 +27,8 @@ CAPTIONS = "captions.json"
 BLOCK = "<!-- {name}:begin -->\n{text}<!-- {name}:end -->"
 _BLOCKS = {
     "README.md": ("answer", "front", "picture", "cost", "results", "claims"),
-    "docs/results.md": (
-        "hypotheses",
-        "paired",
-        "conditions",
-        "turned",
-        "yaw",
-        "details",
-        "comparisons",
-        "limits",
-    ),
+    "docs/results.md": ("hypotheses", "settings", "paired", "comparisons", "conclusion", "limits"),
+    "docs/metrics.md": ("conditions", "turned", "yaw", "details", "data"),
     "docs/claims.md": ("ledger",),
     "docs/reproducibility.md": ("scope", "published"),
 }
@@ -132,32 +124,41 @@ def documents(home: Path) -> dict[str, dict[str, str]]:
     every = blocks(home, read_json(found)) if found else {}
     chosen = {name: {block: every.get(block, "") for block in names} for name, names in _BLOCKS.items()}
     table = tables.markdown(tables.deviations_table(deviations.read(home)))
-    return {**chosen, "docs/deviations.md": {"deviations": table}}
+    found = {**chosen, "docs/deviations.md": {"deviations": table}}
+    if (home / ledger.FILE).is_file():
+        found["README.md"]["claims"] = claims_block(home)
+        found["docs/claims.md"] = {"ledger": tables.markdown(ledger.ledger_table(home))}
+    return found
+
+
+def claims_block(home: Path) -> str:
+    """The claims that README shows, and how many of all have which verdict."""
+    counts = ledger.count_verdicts(home)
+    said = ", ".join(f"{count} {word}" for word, count in counts.items())
+    rest = f"Of all {sum(counts.values())} claims: {said}."
+    return f"{tables.markdown(ledger.ledger_table(home, short=True))}\n\n{rest}"
 
 
 def blocks(home: Path, results: dict[str, Any]) -> dict[str, str]:
     """Every block that results decide."""
-    rates = home / "data" / "results" / "frame_rate.json"
-    paper = read_json(home / "data" / "paper_results.json")
-    rows = claims.list_claims(results, paper, read_json(rates) if rates.is_file() else None)
     found = {
-        "claims": tables.measured_claims_table(rows),
-        "ledger": tables.claims_table(rows),
         "conditions": tables.conditions_table(results),
         "turned": tables.conditions_table(results, "turned_percent"),
         "details": tables.details_table(results),
-        "comparisons": tables.comparisons_table(results),
+        "comparisons": tables.comparisons_table(results, of_networks=True),
         "hypotheses": tables.hypotheses_table(results),
+        "settings": tables.results_table(results),
         "published": tables.published_table(read_json(home / "data" / "published.json")),
     }
     return {
         **{name: tables.markdown(table) if table else "Not recorded yet." for name, table in found.items()},
         "answer": answer(results),
         "front": figure(home, "front") + f"\n\n{front.say_front(results)}",
-        "picture": f"{figure(home, 'skeletons')}\n\n{figure(home, 'data')}",
-        **{name: figure(home, name, "../") for name in ("paired", "yaw")},
+        "picture": figure(home, "skeletons"),
+        **{name: figure(home, name, "../") for name in ("data", "paired", "yaw")},
         "cost": cost(results),
         "results": results_block(results),
+        "conclusion": "\n".join(f"- {one}" for one in findings.conclusion(results)[1:]),
         "limits": "\n".join(f"- {one}" for one in limits.caveats(results)),
         "scope": scope(results),
     }
@@ -194,15 +195,17 @@ def cost(results: dict[str, Any]) -> str:
 
 
 def results_block(results: dict[str, Any]) -> str:
+    """References and the networks that the answer speaks of, trained or not."""
     moving = len(results.get("moving", {}).get("coordinates", ()))
-    parts = [
+    shown = [name for name in settings_of(results) if is_reference(name)]
+    shown += [option.setting for option in front.list_options(results)]
+    said = (
         f"{name_data(results).capitalize()}: mean over {len(results['subjects'])} unseen test subjects with "
         "95 % intervals over subjects and runs. Skill: 1 − MAE / MAE of the mean pose."
-        + (f" {moving} of the 69 coordinates move (standard deviation in training > 5°)." if moving else ""),
-        tables.markdown(tables.results_table(results)),
-        "\n".join(f"- {one}" for one in findings.conclusion(results)[1:]),
-    ]
-    return "\n\n".join(parts)
+    )
+    if moving:
+        said += f" {moving} of the 69 coordinates move (standard deviation in training > 5°)."
+    return f"{said}\n\n{tables.markdown(tables.results_table(results, shown))}"
 
 
 def scope(results: dict[str, Any]) -> str:

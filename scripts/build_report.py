@@ -20,7 +20,16 @@ from nbconvert import HTMLExporter
 from nbconvert.filters import markdown2html_mistune
 from pygments.formatters import HtmlFormatter
 
-from d3ke_lib.experiment.report import claims, deviations, findings, front, limits, tables
+from d3ke_lib.experiment.report import (
+    claims,
+    deviations,
+    findings,
+    front,
+    ledger,
+    limits,
+    plan_tables,
+    tables,
+)
 from d3ke_lib.experiment.report.effects import is_smoke
 from d3ke_lib.experiment.report.method_names import SHORT
 from d3ke_lib.experiment.run.artifacts import REPOSITORY, D3keError, out_root, read_json
@@ -29,6 +38,7 @@ TEMPLATES = Path(__file__).parent / "report"
 PAGES = [
     ("deviations.html", "deviations from paper and code"),
     ("reproducibility.html", "reproducibility summary"),
+    ("claims.html", "claims and verdicts"),
 ]
 NO_ALT = "No description has been provided for this image"  # nbconvert's
 REMOTE = re.compile(
@@ -56,6 +66,7 @@ def build(folder: Path) -> Path:
         write_index(results, figures, stages, partial)
         write_deviations(stages, partial)
         write_summary(stages, partial)
+        write_claims(stages, partial)
         shutil.copy(folder / "results.json", partial)
         write_style(partial)
         check_pages(partial)
@@ -102,6 +113,7 @@ def write_index(
         margin=claims.MARGIN_DEG,
         least_runs=claims.LEAST_RUNS,
         tables=all_tables(results),
+        reruns=plan_tables.describe_reruns(results),
         figures=figures,
         stages=stages,
         current="index.html",
@@ -124,10 +136,23 @@ def write_summary(stages: list[tuple[str, str]], target: Path) -> None:
     """docs/reproducibility.md as a page, without what it says of the recorded run."""
     text = (REPOSITORY / "docs" / "reproducibility.md").read_text(encoding="utf-8")
     text = re.sub(r"<!-- scope:begin -->.*?<!-- scope:end -->", "", text, flags=re.S)
+    write_document(text, PAGES[1], stages, target)
+
+
+def write_claims(stages: list[tuple[str, str]], target: Path) -> None:
+    """docs/claims.md as a page, its table from data/claims.toml and what is recorded now."""
+    text = (REPOSITORY / "docs" / "claims.md").read_text(encoding="utf-8")
+    table = tables.markdown(ledger.ledger_table(REPOSITORY))
+    block = re.compile(r"<!-- ledger:begin -->.*?<!-- ledger:end -->", re.S)
+    write_document(block.sub(lambda _: table, text), PAGES[2], stages, target)
+
+
+def write_document(text: str, page: tuple[str, str], stages: list[tuple[str, str]], target: Path) -> None:
+    """Markdown as a page of the report."""
+    address, title = page
     content = replace_links(markdown2html_mistune(text), [])
-    address, title = PAGES[1]
-    page = render("page.html", title=title, pages=pages_of(stages), current=address, content=content)
-    (target / address).write_text(page, encoding="utf-8")
+    html = render("page.html", title=title, pages=pages_of(stages), current=address, content=content)
+    (target / address).write_text(html, encoding="utf-8")
 
 
 def pages_of(stages: list[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -144,6 +169,7 @@ def all_tables(results: dict[str, Any]) -> dict[str, str]:
         "results": tables.results_table(results),
         "seeds": tables.seeds_table(results),
         "hypotheses": tables.hypotheses_table(results),
+        "cells": plan_tables.cells_table(results),
         "conditions": tables.conditions_table(results),
         "turned": tables.conditions_table(results, "turned_percent"),
         "details": tables.details_table(results),

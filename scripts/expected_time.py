@@ -46,6 +46,8 @@ _STARTS = {
     "08_opensim": 1.9,
     "09_faithful": 1.6,
     "10_inverse_kinematics": 2.2,
+    "11_error_ladder": 1.9,
+    "12_your_video": 1.6,
     "report": 0.8,
 }
 TRAINING = 1.15  # a step of training per bare step: loading, augmentation, losses

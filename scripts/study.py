@@ -1,6 +1,7 @@
 """Train the cells of the study's plan one by one, resume where it stopped, record what came out:
 
 python scripts/study.py train [--cells "pair equal_compute"] [--until 13:25]   (make study [CELLS=] [UNTIL=])
+python scripts/study.py rerun --run frame/resnext50_32x4d.0     from nothing: the same weights?
 python scripts/study.py status      which cells are trained, and how long they took
 python scripts/study.py record      out/study/results.json → data/results/study.json, evaluated where needed
 """
@@ -13,21 +14,20 @@ from pathlib import Path
 import _cli
 
 from d3ke_lib.experiment import pipeline, study
-from d3ke_lib.experiment.report.recorded import write_reduced
+from d3ke_lib.experiment.evaluation.recorded import write_reduced
 from d3ke_lib.experiment.resolved import Experiment, resolve
 from d3ke_lib.experiment.run import artifacts
 from d3ke_lib.files import D3keError
 
 
 @_cli.command(interrupted="the same command goes on")
-def main() -> None:
+def main() -> int:
     parser = _cli.parser(__doc__)
-    parser.add_argument("task", choices=("train", "status", "record"))
+    parser.add_argument("task", choices=("train", "rerun", "status", "record"))
     parser.add_argument("--profile", default="study")
     parser.add_argument("--cells", default="", help="names of cells (default: all)")
-    parser.add_argument(
-        "--until", default="", help="HH:MM at which training stops; the next one of that time"
-    )
+    parser.add_argument("--run", default="", help="name of a finished run, to be trained once more")
+    parser.add_argument("--until", default="", help="HH:MM at which training stops")
     parser.add_argument("--to", type=Path, default=_cli.RESULTS / "study.json")
     given = parser.parse_args()
     experiment = resolve(given.profile)
@@ -35,9 +35,14 @@ def main() -> None:
     until = parse_time(given.until) if given.until else None
     if given.task == "train":
         study.train(experiment, pipeline.data(experiment), given.cells.split(), until, say)
+    elif given.task == "rerun":
+        same = study.rerun(experiment, pipeline.data(experiment), given.run)
+        print(f"{given.run}: {'the same weights' if same else 'OTHER weights'}")
+        return 0 if same else 1
     elif given.task == "record":
         print(record(experiment, given.to))
     print(show(experiment))
+    return 0
 
 
 def say(line: str) -> None:

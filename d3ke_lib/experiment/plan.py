@@ -79,7 +79,8 @@ def find_pages(experiment: Experiment) -> dict[str, list[Path]]:
         pages[page] = [_NOTEBOOKS / f"{page.partition('.')[0]}.ipynb"]
     templates = sorted(path for path in (REPOSITORY / "scripts" / "report").rglob("*") if path.is_file())
     ordered = {page: pages[page] for page in sorted(pages, key=lambda page: page[:2])}
-    return ordered | {_REPORT: [REPOSITORY / "scripts" / "build_report.py", *templates]}
+    texts = [REPOSITORY / "docs" / name for name in ("claims.md", "reproducibility.md")]
+    return ordered | {_REPORT: [REPOSITORY / "scripts" / "build_report.py", *texts, *templates]}
 
 
 def _find_shown(experiment: Experiment) -> list[Method]:

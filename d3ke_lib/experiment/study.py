@@ -2,6 +2,7 @@
 
     out/<profile>/plan.json            the plan's hash and commit, noted before the first run
     out/<profile>/cells/<cell>.json    what of a cell is trained, from which records, by which code, how long
+    out/<profile>/reruns.json          runs that were trained twice, and whether they came out the same
 
 The networks themselves are runs like any other (pipeline.py). A study goes on where it was stopped and ends
 with the same numbers. What another plan, other records or code have made is named and refused.
@@ -14,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +31,8 @@ from d3ke_lib.experiment.run.codec import to_values
 from d3ke_lib.files import D3keError, sha256
 from d3ke_lib.settings import REPOSITORY
 
-_NOTED, _CELLS = "plan.json", "cells"
-FINISHED, _HALF_FINISHED, _MISSING = "finished", "half-finished", "missing"
+_NOTED, _CELLS, _RERUN, _RERUNS = "plan.json", "cells", "rerun", "reruns.json"
+FINISHED, HALF_FINISHED, MISSING = "finished", "half-finished", "missing"
 
 
 # --- training ---------------------------------------------------------------------------------------------
@@ -92,6 +94,28 @@ def _stopped_at(until: float | None) -> Iterator[Callable[[], bool]]:
     finally:
         if timer:
             timer.cancel()
+
+
+def rerun(experiment: Experiment, made: Path, name: str) -> bool:
+    """Trains a finished run again from nothing, in a folder of its own; whether the weights are the same.
+
+    The outcome is noted in reruns.json. Raises D3keError for a method that is not trained.
+    """
+    of_name = {method.name: method for method in networks.find_runs(experiment)}
+    if name not in of_name:
+        raise D3keError(f"{name}: expected a finished run ({', '.join(of_name) or 'there is none'})")
+    folder = experiment.folder / _RERUN
+    again = experiment._replace(settings=replace(experiment.settings, out=folder))
+    results = [networks.train(again, made, of_name[name]).result, _read_state(experiment.folder / name)]
+    found, first = ({key: result[key] for key in ("weights_sha256", "core_seconds")} for result in results)
+    noted = _read_reruns(experiment) | {name: {"first": first, "again": found}}
+    artifacts.write_json(experiment.folder / _RERUNS, noted)
+    return found["weights_sha256"] == first["weights_sha256"]
+
+
+def _read_reruns(experiment: Experiment) -> dict[str, Any]:
+    path = experiment.folder / _RERUNS
+    return artifacts.read_json(path) if path.is_file() else {}
 
 
 # --- the plan ---------------------------------------------------------------------------------------------
@@ -203,17 +227,17 @@ def describe_cell(experiment: Experiment, cell: Cell) -> dict[str, Any]:
     methods = [method_of(*network) for network in cell.networks]
     runs = {method.name: _describe_run(experiment.folder / method.name) for method in methods}
     states = [run["state"] for run in runs.values()]
-    whole = states[0] if len(set(states)) == 1 else _HALF_FINISHED
+    whole = states[0] if len(set(states)) == 1 else HALF_FINISHED
     return {"name": cell.name, "why": cell.why, "state": whole, "runs": runs}
 
 
 def _describe_run(run: Path) -> dict[str, Any]:
     state = _read_state(run)
     if state is None:
-        return {"state": _MISSING}
+        return {"state": MISSING}
     kept = ("step", "seconds", "core_seconds", "records", "code", "weights_sha256")
     is_finished = (run / run_folder.RESULT).is_file()
-    return {"state": FINISHED if is_finished else _HALF_FINISHED} | {
+    return {"state": FINISHED if is_finished else HALF_FINISHED} | {
         key: state[key] for key in kept if key in state
     }
 
@@ -226,12 +250,13 @@ def _write_cell(experiment: Experiment, cell: Cell) -> None:
 
 
 def describe(experiment: Experiment, results: dict[str, Any]) -> dict[str, Any]:
-    """The part `study` of results.json: plan, its hash and commit, cells, and the hypotheses' outcomes."""
+    """The part `study` of results.json: plan, its hash and commit, cells, reruns, outcomes of hypotheses."""
     plan, noted = read_plan(experiment), _note_plan(experiment)
     return rounded(
         {
             "plan": to_values(plan) | noted,
             "cells": [describe_cell(experiment, cell) for cell in plan.cells],
+            "reruns": _read_reruns(experiment),
             "hypotheses": [_decide_hypothesis(plan, each, results["methods"]) for each in plan.hypotheses],
         }
     )
@@ -245,6 +270,6 @@ def _decide_hypothesis(
     try:
         outcome = contrasts.contrast(methods, hypothesis.first, hypothesis.second, plan.primary_metric)
     except KeyError as missing:
-        return found | {"verdict": _MISSING, "missing": str(missing.args[0])}
+        return found | {"verdict": MISSING, "missing": str(missing.args[0])}
     runs = [float(run) for run in outcome["runs"]]
     return found | outcome | {"verdict": decide(outcome["estimate"], runs)}

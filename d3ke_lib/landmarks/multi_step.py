@@ -4,6 +4,7 @@ The landmarks are markers of our body (sites.py); one set of scale factors per p
 of all frames together.
 """
 
+import warnings
 from dataclasses import replace
 
 import torch
@@ -11,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from d3ke_lib.body.ik.joint_scaling import solve_with_scales
-from d3ke_lib.body.ik.solve import Prior
+from d3ke_lib.body.ik.solve import Prior, UnseenFrames
 from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.opensim.model import Body
 from d3ke_lib.body.pose import Pose
@@ -54,14 +55,16 @@ def fit_landmarks(
     landmarks are interpolated. Raises ValueError where no frame has one.
     """
     weights = (_certainty() * visibility.nan_to_num().square()).to(skeleton.ranges)
-    pose, _ = solve_with_scales(
-        skeleton,
-        world.to(skeleton.ranges),
-        weights=weights,
-        prior=Prior(fps, _NOISE, _ACCELERATION, _SPREAD),
-        spread=_SIZE,
-        noise=_NOISE,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnseenFrames)  # the caller knows which frames these are
+        pose, _ = solve_with_scales(
+            skeleton,
+            world.to(skeleton.ranges),
+            weights=weights,
+            prior=Prior(fps, _NOISE, _ACCELERATION, _SPREAD),
+            spread=_SIZE,
+            noise=_NOISE,
+        )
     return pose
 
 

@@ -19,7 +19,7 @@ from d3ke_lib.landmarks.person_detector import detect_regions
 from d3ke_lib.landmarks.regions import Region, are_close, region_between
 
 _MOST = 3  # persons followed at a time
-_LOOK_EVERY = 15  # frames
+LOOK_EVERY = 15  # frames
 _FEWEST = 5  # frames: who is seen in less is nobody
 _FORGOTTEN = 60  # frames after which somebody who was lost is a new person
 
@@ -92,7 +92,7 @@ def detect_people(
             track.look(networks, frame, index)
         _drop_doubles(tracks, index)
         living = len(_living(tracks))
-        if living == 0 or (living < _MOST and index % _LOOK_EVERY == 0):
+        if living == 0 or (living < _MOST and index % LOOK_EVERY == 0):
             regions = _unfollowed(detect_regions(networks.detector, frame), tracks)
             for track in _tracks_of(regions, tracks, index, fps, box):
                 track.look(networks, frame, index)

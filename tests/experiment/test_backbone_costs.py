@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from d3ke_lib.experiment.report import benchmarks
+from d3ke_lib.experiment.studies import benchmarks
 from d3ke_lib.nets import backbone
 
 

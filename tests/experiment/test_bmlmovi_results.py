@@ -23,7 +23,7 @@ CLAIMS = ("synthetic", "rendered", "registration")  # of other data than BMLmovi
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout whose environment is made, and whose pages about other things than the data are there."""
     folder = tmp_path_factory.mktemp("checkout")
-    for name in ("Makefile", "d3ke_lib", "notebooks", "scripts", "data", "requirements.lock"):
+    for name in ("Makefile", "d3ke_lib", "notebooks", "scripts", "data", "docs", "requirements.lock"):
         (folder / name).symlink_to(REPOSITORY / name)
     python = folder / ".venv/bin/python"
     python.parent.mkdir(parents=True)

@@ -11,7 +11,7 @@ from d3ke_lib.experiment.run.artifacts import REPOSITORY, read_json
 
 FRAMES = ("frame/resnext50_32x4d", "frame/resnext101_32x8d")
 TABLE = "mean pose of the action"
-FAST = {"machine": {"gpu": None, "processor": "X"}, "quiet": True, "px": 256}
+FAST = {"machine": {"gpu": None, "processor": "X", "cores": 2}, "quiet": True}
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def paper() -> list[dict[str, str]]:
 
 
 def rates(value: float, quiet: bool = True) -> dict:
-    rows = [{"backbone": name.partition("/")[2], "frames_per_second": value} for name in FRAMES]
+    rows = [{"backbone": name.partition("/")[2], "px": 256, "whole_per_second": value} for name in FRAMES]
     return FAST | {"rows": rows, "quiet": quiet}
 
 

@@ -83,7 +83,7 @@ def test_every_run_of_the_seeds_is_made(tmp_path):
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A checkout whose environment is made."""
-    for name in ("Makefile", "notebooks", "scripts", "data", "requirements.lock"):
+    for name in ("Makefile", "notebooks", "scripts", "data", "docs", "requirements.lock"):
         (tmp_path / name).symlink_to(REPOSITORY / name)
     without = shutil.ignore_patterns("__pycache__")
     shutil.copytree(REPOSITORY / "d3ke_lib", tmp_path / "d3ke_lib", ignore=without)

@@ -62,6 +62,7 @@ def test_the_report_is_one_folder_that_needs_no_network(folder: Path) -> None:
     pages = sorted(index.parent.glob("*.html"))
     assert [page.name for page in pages] == [
         "04_frame.resnext50_32x4d.0.html",
+        "claims.html",
         "deviations.html",
         "index.html",
         "reproducibility.html",

@@ -7,7 +7,7 @@ import pytest
 import toy
 
 from d3ke_lib.data.datasets import FrameSet
-from d3ke_lib.experiment.report import benchmarks
+from d3ke_lib.experiment.studies import benchmarks
 
 pytestmark = pytest.mark.usefixtures("small_networks")
 

@@ -20,8 +20,8 @@ from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.data.synthetic import generate as synthetic
 from d3ke_lib.data.synthetic.generate import DataConfig
 from d3ke_lib.experiment import networks, pipeline, study
-from d3ke_lib.experiment.evaluation import contrasts, stats
-from d3ke_lib.experiment.report import recorded
+from d3ke_lib.experiment.evaluation import contrasts, recorded, stats
+from d3ke_lib.experiment.report import plan_tables
 from d3ke_lib.experiment.report.claims import MARGIN_DEG
 from d3ke_lib.experiment.resolved import Experiment, find_methods, method_of, settings_of
 from d3ke_lib.experiment.run import artifacts, cells, code_hash, config, fit, run_folder
@@ -253,6 +253,19 @@ def test_the_time_of_until_is_the_next_one():
             command.parse_time(wrong)
 
 
+def test_a_run_is_trained_again_from_nothing_to_the_same_weights(trained, monkeypatch):
+    made = pipeline.data(trained)
+    assert study.rerun(trained, made, PAIR[0])
+    noted = artifacts.read_json(trained.folder / "reruns.json")[PAIR[0]]
+    assert noted["first"]["weights_sha256"] == noted["again"]["weights_sha256"]
+    path = trained.folder / "rerun" / trained.profile.name / PAIR[0] / run_folder.RESULT
+    artifacts.write_json(path, artifacts.read_json(path) | {"weights_sha256": "0" * 64})
+    monkeypatch.setattr(run_folder, "_has_its_weights", lambda *_: True)
+    assert not study.rerun(trained, made, PAIR[0])
+    with pytest.raises(D3keError, match=r"resnet50@long\.0: expected a finished run \(frame/resnet50\.0"):
+        study.rerun(trained, made, LONG[0])
+
+
 # --- refused ----------------------------------------------------------------------------------------------
 
 
@@ -338,6 +351,11 @@ def test_finished_cells_are_evaluated_and_missing_ones_are_said(trained, tmp_pat
     plan = artifacts.read_json(trained.folder / "plan.json")
     assert results["study"]["plan"]["sha256"] == plan["sha256"]
     assert all(results["cost"]["training"][name]["core_seconds"] > 0 for name in PAIR)
+    rows = plan_tables.cells_table(results).rows
+    assert [(row[0], row[2], row[3]) for row in rows] == [
+        ("pair", "finished", "4 of 4"),
+        ("long", "missing", "0 of 1"),
+    ]
     assert command.show(trained).splitlines()[1].split()[:3] == ["pair", "finished", "4/4"]
     monkeypatch.setattr(recorded, "MOST_BYTES", 1000)
     with pytest.raises(D3keError, match=r"small\.json: expected at most 1000 bytes, found \d+"):

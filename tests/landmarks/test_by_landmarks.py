@@ -35,7 +35,7 @@ def skeleton() -> Skeleton:
 
 @pytest.fixture(scope="module")
 def walker(skeleton: Skeleton) -> Landmarks:
-    """Somebody who turns once round in front of the camera, not seen in HIDDEN and ABSENT."""
+    """A walker 4 m away, not seen in HIDDEN and ABSENT."""
     pose = draw_motions(skeleton, 8, ["walking"]).window(
         skeleton, torch.tensor([0]), torch.arange(FRAMES)[None]
     )
@@ -105,7 +105,7 @@ def test_the_skeleton_lies_over_the_person(detector, clip, skeleton, walker: Lan
     found = predict(clip, skeleton, "landmarks")
     sites = landmark_skeleton(skeleton.body)(found.pose).markers + found.positions[:, None]
     distance = np.linalg.norm(pixels(found.camera, sites).numpy() - walker.image[found.rows], axis=-1)
-    assert np.nanmedian(distance) < 2.5  # px, of a person of 140
+    assert np.nanmedian(distance) < 4  # px, of a person of 140
     assert found.facts["landmarks"].startswith("BlazePose")
 
 

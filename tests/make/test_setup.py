@@ -138,7 +138,9 @@ def test_misspelt_variables_are_refused_with_the_right_name(word, meant):
     assert meant in done.stderr
 
 
-@pytest.mark.parametrize("name", ["RAW", "VIDEO", "BODY", "OCCLUDERS", "OVERRIDES", "VOC", "RECORDS"])
+@pytest.mark.parametrize(
+    "name", ["RAW", "VIDEO", "BODY", "BACKGROUNDS", "OCCLUDERS", "OVERRIDES", "VOC", "RECORDS"]
+)
 def test_paths_are_looked_up_before_anything_is_written(checkouts, name):
     one, _ = checkouts
     done = make(one, "reproduce", f"{name}=no such path")

@@ -57,8 +57,10 @@ def estimate(
     independent group of trained networks its members' values, averaged over subjects.
     V = Σ var(group of subjects) / size + s² Σ 1 / size of a group of runs, where s² is the runs' variance
     pooled over their groups: two or three runs say too little of a variance for one of each group's own.
-    What subjects and runs have in common is in both parts, so that V is rather too large. 95 % of the
-    intervals hold the truth: tests/experiment/test_stats.py simulates it.
+    What subjects and runs have in common is in both parts, so that V is rather too large. Simulated
+    (tests/experiment/test_stats.py): 94 to 95 % of the intervals hold the truth with 8 to 24 subjects and 3
+    or more runs, 93 % with 2; 93 % with 3 runs where one network's runs scatter twice as much as the other's,
+    90 % where that network has the fewer runs.
     """
     if min(map(len, subjects)) < 2:
         raise ValueError(f"an interval needs at least 2 subjects, found {min(map(len, subjects))}")

@@ -40,7 +40,7 @@ def mean_of(results: Results, setting: str, metric: str = ANGLE) -> float:
 
 def estimate_of(results: Results, setting: str, metric: str, condition: str | None = None) -> Effect | None:
     """A setting's estimate over all test frames or those of a condition; None where it was not computed."""
-    found = results["settings"][setting]
+    found = results["settings"].get(setting, {"summary": {}})
     if condition:
         return found.get("conditions", {}).get(condition, {}).get(metric)
     return found["summary"].get(metric)
@@ -53,8 +53,9 @@ def condition_effect(results: Results, first: str, second: str, condition: str) 
 
 
 def count_runs(results: Results, setting: str) -> int:
-    """How often the setting was trained; 1 for a reference."""
-    return len(results["settings"][setting]["seeds"][ANGLE])
+    """How often the setting was trained; 1 for a reference, 0 for one that was not trained."""
+    found = results["settings"].get(setting)
+    return len(found["seeds"][ANGLE]) if found else 0
 
 
 def backbone_pairs(results: Results, kind: str) -> list[tuple[str, str]]:

@@ -17,10 +17,9 @@ from d3ke_lib.body.pose import Pose
 from d3ke_lib.data.datasets import FrameSet
 from d3ke_lib.experiment.report import drawing, image_grids, plots
 from d3ke_lib.experiment.report.effects import ANGLE, backbone_pairs, degrees, effect_of, interval
-from d3ke_lib.experiment.report.figure_data import FigureData, gather
+from d3ke_lib.experiment.report.figure_data import FigureData, gather, yaw_table
 from d3ke_lib.experiment.report.front import draw_front, draw_latency
 from d3ke_lib.experiment.report.method_names import label, methods_of, setting_of, settings_of
-from d3ke_lib.experiment.report.yaw import yaw_table
 from d3ke_lib.experiment.run import artifacts, run_folder
 from d3ke_lib.experiment.run.code_hash import code_hash
 from d3ke_lib.experiment.run.codec import fingerprint

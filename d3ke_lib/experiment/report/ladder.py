@@ -52,7 +52,7 @@ def draw_ladder(found: Ladder) -> tuple[Figure, pd.DataFrame]:
     for key in ("mean", "low", "high"):
         table[key] = [rung["metrics"][ANGLE][key] for rung in found["rungs"].values()]
     groups = [name for name in table.columns if name not in ("rung", "mean", "low", "high")]
-    with figure(NARROW, 2.2 + 0.33 * len(table), note_of(found)) as drawn:
+    with figure(NARROW, 2.2 + 0.33 * len(table), _note_of(found)) as drawn:
         axes, left = drawn.add_subplot(), pd.Series(0.0, table.index)
         colours = (*COLOURS, "#9ca3af")
         for group, colour in zip(groups, colours, strict=True):
@@ -67,7 +67,7 @@ def draw_ladder(found: Ladder) -> tuple[Figure, pd.DataFrame]:
     return drawn, table.reset_index(drop=True)
 
 
-def note_of(found: Ladder) -> str:
+def _note_of(found: Ladder) -> str:
     """Frames, runs and noise behind the ladder; what is missing."""
     frames, runs = found["frames"], found["runs"]
     behind = ", ".join(f"{name}: {len(each)}" for name, each in runs.items())

@@ -78,23 +78,30 @@ def bracketed(estimate: Mapping[str, Any], digits: int, plus: str = "") -> str:
     return f"{mean} [{low}, {high}]".replace("-", "−")
 
 
-def results_table(results: Results) -> Table:
-    """Settings by the main metrics, mean [95 % interval over subjects and runs].
+def results_table(results: Results, settings: list[str] | None = None) -> Table:
+    """Settings by the main metrics, mean [95 % interval over subjects and runs]; default: all there are.
 
-    Skill: 1 − MAE / MAE of the mean pose. Columns that these results have nothing for are left out.
+    Skill: 1 − MAE / MAE of the mean pose. Columns that these results have nothing for are left out; a setting
+    that was not trained has 0 runs.
     """
-    settings, constant = settings_of(results), mean_of(results, MEAN_POSE)
-    skills = [f"{100 * (1 - mean_of(results, each) / constant):.0f} %".replace("-", "−") for each in settings]
+    settings = settings or settings_of(results)
     columns = {
         "runs": [_NONE if is_reference(each) else str(count_runs(results, each)) for each in settings],
         METRICS[ANGLE][0]: _cells(results, settings, ANGLE),
-        "skill": skills,
+        "skill": [_skill(results, each) for each in settings],
         **{f"{name} [°]": _cells(results, settings, ANGLE, name) for name in _ACTIONS},
         **{METRICS[name][0]: _cells(results, settings, name) for name in METRICS if name != ANGLE},
         "training [core-min]": [_minutes(results, each) for each in settings],
         "one image [ms]": [_number(milliseconds(results, each), 0) for each in settings],
     }
     return _table("method", settings, columns)
+
+
+def _skill(results: Results, setting: str) -> str:
+    found = estimate_of(results, setting, ANGLE)
+    if found is None:
+        return _NONE
+    return f"{100 * (1 - found['mean'] / mean_of(results, MEAN_POSE)):.0f} %".replace("-", "−")
 
 
 def details_table(results: Results) -> Table:
@@ -250,13 +257,6 @@ def data_table(results: Results) -> Table:
 def claims_table(claims: list[Claim]) -> Table:
     header = ("claim", "verdict", "ours", "published", "supported if", "source", "command")
     return Table(header, tuple(tuple(claim) for claim in claims))
-
-
-def measured_claims_table(claims: list[Claim]) -> Table:
-    """Those that something was measured for, without their sources and criteria."""
-    header = ("claim", "verdict", "measured", "command")
-    rows = ((c.claim, c.verdict, c.ours, f"`{c.command}`") for c in claims if c.ours)
-    return Table(header, tuple(rows))
 
 
 def deviations_table(deviations: list[dict[str, Any]]) -> Table:

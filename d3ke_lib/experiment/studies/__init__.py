@@ -4,5 +4,12 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules={"ablation", "backbone_anatomy", "backbone_plots", "ik_trials", "opensim_oracle"},
+    submodules={
+        "ablation",
+        "backbone_anatomy",
+        "backbone_plots",
+        "benchmarks",
+        "ik_trials",
+        "opensim_oracle",
+    },
 )

@@ -10,7 +10,7 @@ noise_mm     root mean square per axis over the markers with weight
 noises       source → m, the noise of the beliefs of each run (inverse_kinematics.choose_noise)
 rungs        name → points, sizes, beliefs; metrics → estimate over subjects (and runs); seeds → angle MAE by
              run; groups → degrees that a group of joints contributes to the MAE
-steps        list of name, first, second (rungs), metrics → estimate of second − first
+steps        list of name, first, second (rungs), metrics → estimate of second − first, runs: of the angle MAE
 missing      sources without a run
 """
 
@@ -109,7 +109,7 @@ def climb(
     every: int = 2,
     workers: int = 2,
 ) -> dict[str, Any]:
-    """The ladder on test frames (choose_frames); runs: as of find_sources, at least D3KE or points."""
+    """The ladder on test subjects' frames (choose_frames); runs: of find_sources, at least D3KE or points."""
     train, validation, test = (FrameSet(data, split, skeleton) for split in ("train", "validation", "test"))
     tuning = choose_frames(validation, "validation", 4 * motions, 4 * every)
     frames = choose_frames(test, "test", motions, every)
@@ -160,13 +160,13 @@ def _learn(skeleton: Skeleton, train: Batch, known: Sources, labels: Batch) -> d
 def _solve_all(
     found: Sources, beliefs: Mapping[str, list[Beliefs]], labels: Batch, workers: int
 ) -> dict[Rung, list[Pose]]:
-    """Rung → one pose per run, all frames; subject by subject in worker processes."""
+    """Rung → one pose per run, all frames; subject by subject in worker processes, or here (0 workers)."""
     jobs = []
     for subject in labels.subject.unique().tolist():
         rows = labels.subject == subject
         markers = {name: [run.points.markers[rows] for run in found[name]] for name in beliefs}
         jobs.append((subject, markers, dict(beliefs), labels.pose.scales[rows][0]))
-    by_subject = dict(run_jobs(solve_subject, jobs, workers))
+    by_subject = dict(run_jobs(_solve_subject, jobs, workers) if workers else map(_solve_subject, jobs))
     every = [by_subject[subject] for subject in sorted(by_subject)]
     poses = {rung: _join([one[rung] for one in every]) for rung in every[0]}
     for rung in RUNGS:
@@ -179,7 +179,7 @@ def _join(subjects: list[list[Pose]]) -> list[Pose]:
     return [Pose(*(torch.cat(parts) for parts in zip(*run))) for run in zip(*subjects, strict=True)]
 
 
-def solve_subject(job: tuple) -> tuple[int, dict[Rung, list[Pose]]]:
+def _solve_subject(job: tuple) -> tuple[int, dict[Rung, list[Pose]]]:
     """The rungs of one subject (_solve_all says what a job is)."""
     subject, markers, beliefs, scales = job
     skeleton = default_skeleton()
@@ -217,6 +217,7 @@ def _describe_scores(scores: Mapping[Rung, _Scores], names: tuple[str, ...]) -> 
                 "first": first.name,
                 "second": second.name,
                 "metrics": _compare(first, second, scores),
+                "runs": _differences(scores[first][METRICS[0]], scores[second][METRICS[0]]),
             }
             for name, (first, second) in STEPS.items()
             if first in scores and second in scores
@@ -238,6 +239,12 @@ def _describe_rung(rung: Rung, found: _Scores, names: tuple[str, ...]) -> dict[s
 def _estimate(runs: np.ndarray) -> dict[str, Any]:
     means = runs.mean(0)
     return stats.estimate(float(means.mean()), [means], [runs.mean(1)])._asdict()
+
+
+def _differences(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """By run; where no network is behind one of them, its only value stands against every run."""
+    runs = max(len(first), len(second)) if min(len(first), len(second)) == 1 else min(len(first), len(second))
+    return np.resize(second.mean(1), runs) - np.resize(first.mean(1), runs)
 
 
 def _compare(first: Rung, second: Rung, scores: Mapping[Rung, _Scores]) -> dict[str, Any]:

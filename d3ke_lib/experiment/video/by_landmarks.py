@@ -39,7 +39,7 @@ _HOW = {
 _DETECTOR = f"BlazePose, from the package {PACKAGE} {VERSION}"
 
 
-def landmark_folder() -> Path:
+def _landmark_folder() -> Path:
     """Where the detector's wheel and the lifting network are kept."""
     return settings.read().out / "landmarks"
 
@@ -48,10 +48,10 @@ def predict_by_landmarks(
     request: Request, skeleton: Skeleton, progress: Progress = no_progress
 ) -> Prediction:
     """The person's poses in every frame that shows them. Raises VideoError naming the file, or D3keError."""
-    detector = load_networks(landmark_folder())
+    detector = load_networks(_landmark_folder())
     lifter = None
     if request.method == "lifted":
-        lifter, _ = load_lifter(LifterConfig(), landmark_folder(), progress)
+        lifter, _ = load_lifter(LifterConfig(), _landmark_folder(), progress)
     video = videos.probe(request.video, progress)
     kept: dict[int, Frame] = {}
     count = len(video.times)
@@ -67,12 +67,12 @@ def predict_by_landmarks(
     facts = {"method": _HOW[request.method], "landmarks": _DETECTOR}
     return Prediction(
         video, person.rows, person.seen, _describe(request, len(people)), request.method, facts, camera,
-        person.boxes, person.crops, pose, _place(skeleton, pose, person, camera, video),
+        person.boxes, person.crops, pose, locate(skeleton, pose, person, camera, video),
         _examples(kept, person, landmarks),
     )  # fmt: skip
 
 
-def _place(skeleton: Skeleton, pose: Pose, person: Followed, camera: Camera, video: Video) -> torch.Tensor:
+def locate(skeleton: Skeleton, pose: Pose, person: Followed, camera: Camera, video: Video) -> torch.Tensor:
     """The root joint in the camera, m, each stretch of frames by itself."""
     sites = landmark_skeleton(skeleton.body)
     parts = [

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from d3ke_lib.experiment.report.effects import ANGLE, Results
+from d3ke_lib.experiment.evaluation.scores import ANGLE
 from d3ke_lib.files import D3keError, write_text
 
 MOST_BYTES = 1_000_000
@@ -18,7 +18,7 @@ _ESTIMATE = ("mean", "low", "high")  # of conditions
 _OF_METHOD = ("kind", "refiner", "backbone", "seed", "sizes")
 
 
-def reduce_results(results: Results) -> Results:
+def reduce_results(results: dict[str, Any]) -> dict[str, Any]:
     """results.json without what no document needs, so that it may be committed: under 1 MB for a study.
 
     Of methods the angle error by subject and by coordinate; of comparisons fewer metrics; of conditions the
@@ -30,7 +30,7 @@ def reduce_results(results: Results) -> Results:
     return {**results, "methods": methods, "settings": settings, "comparisons": comparisons}
 
 
-def write_reduced(path: Path, results: Results) -> Path:
+def write_reduced(path: Path, results: dict[str, Any]) -> Path:
     """The short form without blanks. Raises D3keError where it is over 1 MB."""
     text = json.dumps(reduce_results(results), sort_keys=True, allow_nan=False, separators=(",", ":"))
     if len(text) > MOST_BYTES:

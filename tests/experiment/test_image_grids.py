@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from d3ke_lib.data.synthetic import generate
-from d3ke_lib.experiment.report import scene_sheets
+from d3ke_lib.experiment.report import image_grids
 
 pytestmark = pytest.mark.usefixtures("people_folder")
 DATA = generate.DataConfig(
@@ -18,23 +18,23 @@ def test_a_frame_rendered_again_is_the_records_frame():
     number = DATA.list_takes(1).index("walking")
     stored = takes[number]["R1"][1][1].float()
     middle = stored[:, 3:29, 3:29]
-    again = scene_sheets.render_large(DATA, 1, "walking", "R1", 1, 26).float()
-    other = scene_sheets.render_large(DATA, 1, "waving", "R1", 1, 26).float()
+    again = image_grids.render_large(DATA, 1, "walking", "R1", 1, 26).float()
+    other = image_grids.render_large(DATA, 1, "waving", "R1", 1, 26).float()
     assert (again - middle).abs().mean() < 12
     assert (again - middle).abs().mean() < 0.6 * (other - middle).abs().mean()
     with pytest.raises(ValueError, match=r"expected one of waving, walking, found 'mixture'"):
-        scene_sheets.render_large(DATA, 1, "mixture", "R1", 0)
+        image_grids.render_large(DATA, 1, "mixture", "R1", 0)
 
 
 def test_everything_that_varies_is_drawn():
-    rows = scene_sheets.draw_variety(DATA, count=2, px=24)
+    rows = image_grids.draw_variety(DATA, count=2, px=24)
     assert [len(images) for images in rows.values()] == [2, 2, 2, 5]
     images = torch.stack([image for images in rows.values() for image in images.values()])
     assert len({image.numpy().tobytes() for image in images}) == len(images)
-    drawn, table = scene_sheets.sheet_in_rows(rows, "a note", "What varies")
+    drawn, table = image_grids.sheet_in_rows(rows, "a note", "What varies")
     assert len(table) == len(images)
     assert drawn.get_label() == "What varies"
-    _, table = scene_sheets.sheet_in_pairs(
+    _, table = image_grids.sheet_in_pairs(
         list(images[:3]), list(images[:3]), ["a", "b", "c"], "a note", "Pairs"
     )
     assert table.label.tolist() == ["a", "b", "c"]
