@@ -30,6 +30,7 @@ from d3ke_lib.experiment.trial.triangulation import Triangulated, triangulate
 from d3ke_lib.files import write_text
 from d3ke_lib.landmarks.multi_step import fit_skeleton
 from d3ke_lib.landmarks.names import NAMES
+from d3ke_lib.landmarks.sites import landmark_skeleton
 
 # Coordinates that landmarks of arms and legs determine, right and left.
 OBSERVABLE = tuple(
@@ -54,7 +55,7 @@ _NOISE = 0.015  # m, of a triangulated landmark
 _PRIOR = {"noise": _NOISE, "acceleration": 10.0, "spread": 0.7}  # as the landmarks of one camera have it
 _SIZE = 0.08
 _ROUNDS = 3  # between sizes and poses; more change nothing here
-_SIDEWAYS = 0.05  # rad
+_REACH = {"elbow_x": 0.05, "sternoclavicular_": 0.35, "acromioclavicular_": 0.35}  # rad
 
 
 class Reference(NamedTuple):
@@ -89,19 +90,19 @@ def _jackknife(left_out: Float[np.ndarray, "view frame coord"]) -> Float[np.ndar
 
 
 def reference_skeleton() -> Skeleton:
-    """The body that landmarks are fitted with, its elbows kept from bending sideways: the direction of the
-    forearm alone would leave flexion and that undecided."""
-    return fit_skeleton(_with_hinges(default_skeleton().body))
+    """The body that landmarks are fitted with: what no landmark decides stays near 0.
+
+    Elbows do not bend sideways, which the direction of the forearm could not tell from flexion; the shoulder
+    girdle moves little, which the shoulder's position could not tell from the spine.
+    """
+    body = default_skeleton().body
+    joints = (replace(j, coordinates=tuple(map(_narrowed, j.coordinates))) for j in body.joints)
+    return fit_skeleton(replace(body, joints=tuple(joints)))
 
 
-def _with_hinges(body: Body) -> Body:
-    def narrow(coordinate: Coordinate) -> Coordinate:
-        if not coordinate.name.startswith("elbow_x"):
-            return coordinate
-        return replace(coordinate, range=(-_SIDEWAYS, _SIDEWAYS))
-
-    joints = (replace(j, coordinates=tuple(map(narrow, j.coordinates))) for j in body.joints)
-    return replace(body, joints=tuple(joints))
+def _narrowed(coordinate: Coordinate) -> Coordinate:
+    reach = next((rad for stem, rad in _REACH.items() if coordinate.name.startswith(stem)), None)
+    return coordinate if reach is None else replace(coordinate, range=(-reach, reach))
 
 
 def _fit_points(
@@ -138,7 +139,7 @@ def compare_with_opensim(reference: Reference, rate: float) -> dict[str, object]
     RMS of what is left of the markers (mm) of both, and the median difference of OBSERVABLE, degrees: where
     two coordinates share what one marker sees, both solutions fit alike and the coordinates may differ.
     """
-    skeleton, points = reference_skeleton(), reference.triangulated.points
+    skeleton, points = landmark_skeleton(default_skeleton().body).double(), reference.triangulated.points
     rows = [NAMES.index(name) for name in MARKERS]
     scales = reference.pose.scales
     with TemporaryDirectory() as folder:
