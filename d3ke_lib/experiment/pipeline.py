@@ -52,6 +52,11 @@ def data(asked: Asked) -> Path:
     artifacts.adopt(made, experiment.folder, lambda other: record_folder.is_whole(other, identity))
     if data_up_to_date(experiment):
         return made
+    if experiment.profile.plan and record_folder.read_identity(made) not in (None, identity):
+        raise D3keError(
+            f"{made}: expected records of this code and configuration, found others: set them aside, or see "
+            "whether this code makes the same (python scripts/study.py replay)"
+        )
     if not isinstance(experiment.profile.data, DataConfig):
         check_downloads(experiment)
     with artifacts.claimed(made), run_folder.redirect_bars():

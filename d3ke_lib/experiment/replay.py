@@ -138,10 +138,11 @@ def _stopped_after(log: Path, steps: int) -> Iterator[None]:
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
-        yield
+        try:
+            yield
+        finally:
+            ended.set()
+            watcher.join()  # the interrupt may come here, too
     except KeyboardInterrupt:
         if not over.is_set():
             raise
-    finally:
-        ended.set()
-        watcher.join()

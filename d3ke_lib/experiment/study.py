@@ -196,7 +196,8 @@ def _refuse_foreign(experiment: Experiment) -> None:
     if foreign:
         raise D3keError(
             f"{experiment.folder}: runs of other records, code or configuration: {'; '.join(foreign)}; "
-            "set them aside, or go back to what they were trained with"
+            "set them aside, go back to that code, or see whether this code trains the same "
+            "(python scripts/study.py replay)"
         )
 
 

@@ -317,6 +317,8 @@ def test_runs_and_records_of_code_that_computes_the_same_are_taken_over(trained)
         artifacts.write_json(path, artifacts.read_json(path) | {"code": "f" * 64, "fingerprint": "0"})
     identity = artifacts.read_json(trained.data / "identity.json")
     artifacts.write_json(trained.data / "identity.json", identity | {"code": "f" * 64, "fingerprint": "0"})
+    with pytest.raises(D3keError, match=r"data: expected records of this code .*study\.py replay"):
+        pipeline.data(trained)
     assert replay.replay_records(trained)
     assert not replay.replay_records(trained)
     assert list(replay.replay_runs(trained, steps=4)) == PAIR[:2]
