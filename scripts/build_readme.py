@@ -212,13 +212,15 @@ def scope(results: dict[str, Any]) -> str:
     """What was run: networks, runs, subjects, machine, and what is missing."""
     trained = [name for name in settings_of(results) if not is_reference(name)]
     runs, machine = sum(count_runs(results, name) for name in trained), results["machine"]
-    cells = results.get("study", {}).get("cells", ())
+    study = results.get("study")
+    plan = f" The plan is of commit {study['plan']['commit'][:10]}." if study else ""
+    cells = study["cells"] if study else ()
     absent = ", ".join(f"{cell['name']} ({cell['state']})" for cell in cells if cell["state"] != "finished")
     missing = f" Cells of the plan that are not finished: {absent}." if absent else ""
     return (
         f"**Results.** `{claims.command(results)}`: {len(trained)} settings, {runs} runs, "
         f"{len(results['subjects'])} test subjects, evaluated on {machine['gpu'] or machine['processor']} "
-        f"({machine['cores']} cores) at commit {results['git'][:10]}.{missing} "
+        f"({machine['cores']} cores) at commit {results['git'][:10]}.{plan}{missing} "
         + " ".join(findings.answer(results)[1:3])
     )
 

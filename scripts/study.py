@@ -2,6 +2,7 @@
 
 python scripts/study.py train [--cells "pair equal_compute"] [--until 13:25]   (make study [CELLS=] [UNTIL=])
 python scripts/study.py rerun --run frame/resnext50_32x4d.0     from nothing: the same weights?
+python scripts/study.py replay      after an edit that changes no number: a part is made again and compared
 python scripts/study.py status      which cells are trained, and how long they took
 python scripts/study.py record      out/study/results.json → data/results/study.json, evaluated where needed
 """
@@ -13,17 +14,17 @@ from pathlib import Path
 
 import _cli
 
-from d3ke_lib.experiment import pipeline, study
+from d3ke_lib.experiment import pipeline, replay, study
 from d3ke_lib.experiment.evaluation.recorded import write_reduced
 from d3ke_lib.experiment.resolved import Experiment, resolve
-from d3ke_lib.experiment.run import artifacts
+from d3ke_lib.experiment.run import artifacts, devices
 from d3ke_lib.files import D3keError
 
 
 @_cli.command(interrupted="the same command goes on")
 def main() -> int:
     parser = _cli.parser(__doc__)
-    parser.add_argument("task", choices=("train", "rerun", "status", "record"))
+    parser.add_argument("task", choices=("train", "rerun", "replay", "status", "record"))
     parser.add_argument("--profile", default="study")
     parser.add_argument("--cells", default="", help="names of cells (default: all)")
     parser.add_argument("--run", default="", help="name of a finished run, to be trained once more")
@@ -39,6 +40,11 @@ def main() -> int:
         same = study.rerun(experiment, pipeline.data(experiment), given.run)
         print(f"{given.run}: {'the same weights' if same else 'OTHER weights'}")
         return 0 if same else 1
+    elif given.task == "replay":
+        if replay.replay_records(experiment, devices.choose("auto").type):
+            say("records: the same, taken over")
+        for name in replay.replay_runs(experiment):
+            say(f"{name}: the same losses, taken over")
     elif given.task == "record":
         print(record(experiment, given.to))
     print(show(experiment))

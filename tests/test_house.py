@@ -2,6 +2,7 @@
 
 import ast
 import re
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -57,3 +58,22 @@ def test_the_fields_words() -> None:
     text = "\n".join(path.read_text(encoding="utf-8") for path in [*FILES, ROOT / "README.md"])
     counts = {word: len(re.findall(word, text)) for word in ("spoilt", "judge", "beside", "picture", "crew")}
     assert {word: count for word, count in counts.items() if count > 3} == {}
+
+
+def test_modules_of_the_standard_library_are_imported_where_they_are_named() -> None:
+    """What ruff's F821 would find; it is off because shapes of jaxtyping are names to it."""
+    missing = []
+    for path in [*FILES, *(ROOT / "scripts").rglob("*.py"), *(ROOT / "tools").rglob("*.py")]:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        bound = {alias.asname or alias.name.partition(".")[0] for node in ast.walk(tree)
+                 if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names}  # fmt: skip
+        bound |= {
+            node.id
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        }
+        bound |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+        named = {node.value.id for node in ast.walk(tree)
+                 if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)}  # fmt: skip
+        missing += [f"{path.name}: {name}" for name in (named & sys.stdlib_module_names) - bound]
+    assert missing == []

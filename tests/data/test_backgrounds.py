@@ -71,7 +71,7 @@ def test_the_lamp_is_where_the_panoramas_sun_is_seen(folder):
     found = 0
     camera = camera_at()
     wide = camera._replace(focal=torch.tensor([120.0, 120.0]).double())
-    for seed in range(12):
+    for seed in range(40):
         backdrop, light = draw_backdrop(folder / "a_panorama.png", wide, seed_generator(seed))
         height, width = backdrop.texture.shape[1:]
         red = backdrop.texture[0] - backdrop.texture[2]

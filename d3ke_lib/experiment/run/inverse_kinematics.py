@@ -9,6 +9,7 @@ As in D3KE's labels shoulder1_r2 follows elv_angle: markers show only its sum wi
 """
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from d3ke_lib.body.kinematics import Skeleton
 from d3ke_lib.body.pose import Points, Pose
 from d3ke_lib.data.batch import Batch
 from d3ke_lib.data.datasets import FrameSet
+from d3ke_lib.data.record_jobs import run_jobs
 from d3ke_lib.experiment.run import artifacts, run_folder, schedule, stored_predictions
 from d3ke_lib.experiment.run.code_hash import code_hash
 from d3ke_lib.experiment.run.codec import fingerprint
@@ -37,6 +39,7 @@ _UPRIGHT = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
 _NOISES = (0.01, 0.03, 0.1, 0.3, 1.0)
 _TRIALS = 96  # validation frames that choose among them
 _LEAST = math.radians(0.5)  # of a coordinate's standard deviation
+_ALONE = 4  # subjects: as long as processes take to start
 _ROUNDS = 1  # more change sizes by less than they are off
 
 
@@ -138,13 +141,26 @@ def solve_points(run: Path, data: Path, split: str, subjects: Sequence[int], ske
     coupled = coupled_skeleton(skeleton)
     beliefs = _learn_from_run(run, data, source, skeleton, coupled)
     with run_folder.progress(f"inverse kinematics on {split}", len(missing), unit="subject") as bar:
-        for subject in missing:
-            markers = stored_predictions.load(run, split, [subject], source, skeleton).markers
-            scales = find_scales(coupled, markers, beliefs)
-            pose = find_poses(skeleton, coupled, markers, scales, beliefs)
-            path = stored_predictions.path_of(run / FOLDER, split, subject)
-            stored_predictions.write(path, pose, identity, skeleton)
+        how = (run, split, source, identity, skeleton, beliefs)
+        workers = len(os.sched_getaffinity(0)) if len(missing) > _ALONE else 1
+        solved = (
+            run_jobs(_solve_subject, missing, workers, *how)
+            if workers > 1
+            else (_solve_subject(*how, subject) for subject in missing)
+        )
+        for _ in solved:
             bar.update()
+
+
+def _solve_subject(
+    run: Path, split: str, source: str, identity: str, skeleton: Skeleton, beliefs: Beliefs, subject: int
+) -> None:
+    """Stores one subject's poses."""
+    coupled = coupled_skeleton(skeleton)
+    markers = stored_predictions.load(run, split, [subject], source, skeleton).markers
+    pose = find_poses(skeleton, coupled, markers, find_scales(coupled, markers, beliefs), beliefs)
+    path = stored_predictions.path_of(run / FOLDER, split, subject)
+    stored_predictions.write(path, pose, identity, skeleton)
 
 
 def predicts_points(about: Mapping[str, Any]) -> bool:
