@@ -48,6 +48,7 @@ _STARTS = {
     "10_inverse_kinematics": 2.2,
     "11_error_ladder": 1.9,
     "12_your_video": 1.6,
+    "13_real_trial": 1.2,
     "report": 0.8,
 }
 TRAINING = 1.15  # a step of training per bare step: loading, augmentation, losses

@@ -16,7 +16,7 @@ What is not recorded yet is undecided (not run); fewer runs than asked for are u
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -174,7 +174,7 @@ def _runs_of(found: Mapping[str, Any], effect: Mapping[str, Any], metric: str) -
     return list(runs.get(metric, ())), max(map(len, runs.values()), default=0)
 
 
-def _decide_equal(entry: Entry, found: list[float]) -> Verdict:
+def _decide_equal(entry: Entry, found: Sequence[int | float]) -> Verdict:
     same = len(found) == len(entry.expected) and all(
         abs(each - expected) <= entry.limit for each, expected in zip(found, entry.expected)
     )
