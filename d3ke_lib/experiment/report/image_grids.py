@@ -25,6 +25,7 @@ from d3ke_lib.data.synthetic.mixtures import MIXTURE
 from d3ke_lib.experiment.report.drawing import COLOURS, figure, head
 
 _Image = UInt8[Tensor, "3 height width"]
+_Seen = UInt8[Tensor, "3 px px"]  # by the network
 _LARGE = 256  # px
 PREDICTED_COLOUR = COLOURS[4]
 _TRUE_COLOURS = dict.fromkeys(("left", "right", "middle"), "#FFFFFF")
@@ -196,7 +197,7 @@ def sheet_in_rows(
 
 
 def sheet_in_pairs(
-    large: Sequence[_Image], seen: Sequence[_Image], labels: Sequence[str], note: str, title: str
+    large: Sequence[_Image], seen: Sequence[_Seen], labels: Sequence[str], note: str, title: str
 ) -> tuple[Figure, pd.DataFrame]:
     """Each large image with, on its right, what the network sees of the same frame: pixel by pixel."""
     columns = min(2, len(large))

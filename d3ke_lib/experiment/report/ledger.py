@@ -122,7 +122,7 @@ def look_up(entry: Entry, home: Path) -> Any:
 
 def _choose(found: list[Any], step: str) -> Any:
     wanted = dict(pair.split("=", 1) for pair in step.split(" & "))
-    return next((each for each in found if wanted.items() <= each.items()), None)
+    return next((each for each in found if all(str(each.get(k)) == v for k, v in wanted.items())), None)
 
 
 def _enter(entry: Entry, found: Mapping[str, Any], step: str) -> Any:
