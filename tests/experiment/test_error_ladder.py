@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import toy
 
+from d3ke_lib.body.ik import joint_scaling
 from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.experiment.evaluation.measure import Trained
 from d3ke_lib.experiment.report import ladder
@@ -29,6 +30,7 @@ def found(toy_records, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         toy.shrink(patch)
         patch.setattr(inverse_kinematics, "_NOISES", (0.03, 0.3))  # a trial of each costs seconds
+        patch.setattr(joint_scaling, "_STEPS", 1)
         runs = {
             DIRECT: [train(toy_records, folder / f"direct.{seed}", "pose", seed) for seed in (0, 1)],
             POINTS: [train(toy_records, folder / "points.0", "points", 0)],
