@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 import toy
 
+from d3ke_lib.body.ik import joint_scaling
 from d3ke_lib.body.kinematics import default_skeleton
 from d3ke_lib.experiment.evaluation.measure import Trained
 from d3ke_lib.experiment.report import ladder
+from d3ke_lib.experiment.run import inverse_kinematics
 from d3ke_lib.experiment.run.train_frame import train_frame
 from d3ke_lib.experiment.studies import error_ladder
 from d3ke_lib.experiment.studies.error_ladder import ESTIMATED, KNOWN, OWN, Rung
@@ -27,6 +29,8 @@ def found(toy_records, tmp_path_factory):
     folder = tmp_path_factory.mktemp("ladder")
     with pytest.MonkeyPatch.context() as patch:
         toy.shrink(patch)
+        patch.setattr(inverse_kinematics, "_NOISES", (0.03, 0.3))  # a trial of each costs seconds
+        patch.setattr(joint_scaling, "_STEPS", 1)
         runs = {
             DIRECT: [train(toy_records, folder / f"direct.{seed}", "pose", seed) for seed in (0, 1)],
             POINTS: [train(toy_records, folder / "points.0", "points", 0)],

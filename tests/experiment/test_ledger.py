@@ -123,7 +123,7 @@ def test_our_ledger_has_at_least_24_claims_each_with_a_verdict():
     table = ledger.ledger_table(REPOSITORY)
     assert len(table.rows) == len(found) == sum(ledger.count_verdicts(REPOSITORY).values())
     assert 8 <= len(ledger.ledger_table(REPOSITORY, short=True).rows) <= 14
-    with pytest.raises(D3keError, match="unknown claim 'no_such'; known: beliefs, "):
+    with pytest.raises(D3keError, match="unknown claim 'no_such'; known: bedlam, "):
         find_claim(found, "no_such")
 
 

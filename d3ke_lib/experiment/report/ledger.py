@@ -144,7 +144,7 @@ def decide(entry: Entry, home: Path) -> Verdict:
     if entry.rule in ("lower", "higher"):
         return _decide_difference(entry, found)
     if entry.rule == "equal":
-        return _decide_equal(entry, found if isinstance(found, list) else [found])
+        return _decide_equal(entry, [float(each) for each in (found if isinstance(found, list) else [found])])
     low, high = (found["low"], found["high"]) if isinstance(found, dict) else (found, found)
     inside, outside = high <= entry.limit, low > entry.limit
     if entry.rule == "at least":
