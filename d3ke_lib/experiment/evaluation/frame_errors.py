@@ -116,7 +116,12 @@ def yaw_errors_deg(
 
 def log_size(scales: Float[Tensor, "*batch body 3"]) -> Float[Tensor, "*batch"]:
     """Mean logarithm of all scale factors: of the overall size."""
-    return scales.log().mean((-2, -1))
+    return _log(scales).mean((-2, -1))
+
+
+def _log(scales: Float[Tensor, "*batch body 3"]) -> Float[Tensor, "*batch body 3"]:
+    """Of factors of a hundredth or more: a network of a few steps may predict some below 0."""
+    return scales.clamp(min=1e-2).log()
 
 
 def _size_errors_percent(
@@ -124,7 +129,7 @@ def _size_errors_percent(
 ) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch"]]:
     """Of the overall size, and the mean over bodies and axes of what is left of the factors without it."""
     size = log_size(predicted) - log_size(true)
-    rest = predicted.log() - true.log() - size[..., None, None]
+    rest = _log(predicted) - _log(true) - size[..., None, None]
     return 100 * size.abs(), 100 * rest.abs().mean((-2, -1))
 
 
