@@ -155,11 +155,11 @@ def compare_with_opensim(reference: Reference, rate: float) -> dict[str, object]
     apart = np.abs(observable_deg(skeleton, own) - theirs)
     angles = torch.from_numpy(values[:, [labels.index(name) for name in whole.coordinates]])
     found = whole(Pose(angles, whole.generic_scales.expand(len(angles), -1, 3))).markers
-    distance = (found - points[:, [NAMES.index(name) for name in whole.markers]]).norm(dim=-1)
+    found = found[:, [whole.markers.index(name) for name in MARKERS]]
+    distance = (found - points[:, rows]).norm(dim=-1)
     return {
         "ours_rms_mm": 1e3 * float(residuals.rms.square().mean().sqrt()),
-        "opensim_rms_mm": 1e3
-        * float(distance[:, [whole.markers.index(n) for n in MARKERS]].square().nanmean().sqrt()),
+        "opensim_rms_mm": 1e3 * float(distance.square().nanmean().sqrt()),
         "difference_deg": dict(zip(OBSERVABLE, np.median(apart, 0).tolist())),
     }
 
