@@ -57,6 +57,8 @@ def train(
         try:
             for cell in chosen:
                 for network in cell.networks:
+                    if is_over():  # an interrupt may be lost in a callback that lets no exception through
+                        raise KeyboardInterrupt
                     _train_one(experiment, made, cell, method_of(*network), tell)
         except KeyboardInterrupt:
             if not is_over():

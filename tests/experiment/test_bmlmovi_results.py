@@ -15,7 +15,7 @@ from d3ke_lib.experiment.run import artifacts
 from d3ke_lib.settings import REPOSITORY
 
 TINY = Path(__file__).with_name("bmlmovi_tiny.toml")
-OURS = ("01", "03", "08", "09", "10")  # pages that say nothing about the profile's data
+OURS = ("01", "03", "08", "09", "10", "13")  # pages that say nothing about the profile's data
 CLAIMS = ("synthetic", "rendered", "registration")  # of other data than BMLmovi
 
 
