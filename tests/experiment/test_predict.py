@@ -484,7 +484,9 @@ def test_a_signal_while_reading_exits_130(out: Path, walk: Path) -> None:
     """A real SIGINT in a process of its own, which takes 0.1 s per frame."""
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     code = (
-        "import sys, time; sys.path.insert(0, 'scripts'); import predict\n"
+        "import signal, sys, time; sys.path.insert(0, 'scripts'); import predict\n"
+        # A shell's & has children ignore it.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "show = predict._show\n"
         "def slow(stage, items, total=None):\n"
         "    for item in show(stage, items, total):\n"
