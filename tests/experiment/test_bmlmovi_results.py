@@ -73,7 +73,9 @@ def test_downloads_become_results(reproduced: Path) -> None:
 def test_the_report_says_nothing_of_synthetic_data(reproduced: Path) -> None:
     assert (reproduced / "report/index.html").is_file()
     pages = [
-        path for path in (reproduced / "notebooks").glob("*.ipynb") if not path.name.startswith(OURS + RECORDED)
+        path
+        for path in (reproduced / "notebooks").glob("*.ipynb")
+        if not path.name.startswith(OURS + RECORDED)
     ]
     assert len(pages) >= 6
     for page in pages:
