@@ -2,7 +2,9 @@
 
 import argparse
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "data" / "results"
@@ -24,3 +26,10 @@ def bench_parser(doc: str, default: Path, threads: int = 2) -> argparse.Argument
     made.add_argument("--threads", type=int, default=threads, help="of PyTorch (default: %(default)s)")
     made.add_argument("--to", type=Path, default=default, help="JSON file to write")
     return made
+
+
+def show_progress(stage: str, items: Iterable[Any], total: int | None = None) -> Iterable[Any]:
+    """A progress bar, where there is a terminal."""
+    from tqdm import tqdm  # most scripts show none
+
+    yield from tqdm(items, desc=stage, total=total, disable=None)

@@ -7,12 +7,9 @@ JSON, the views with skeletons (out/real-trial) and a table.
 
 import sys
 import warnings
-from collections.abc import Iterable
-from typing import Any
 
 import _cli
 import torch
-from tqdm import tqdm
 
 from d3ke_lib.experiment.run import artifacts
 from d3ke_lib.experiment.trial import run as trial
@@ -26,15 +23,10 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     warnings.filterwarnings("ignore", category=UserWarning)
-    record = trial.run(artifacts.out_root(), given.profile, _show)
+    record = trial.run(artifacts.out_root(), given.profile, _cli.show_progress)
     artifacts.write_json(given.to, record)
     print(method_table(record).to_string(index=False), coordinate_table(record).to_string(), sep="\n\n")
     print(f"\n{sentence(record)}\n{given.to}")
-
-
-def _show(stage: str, items: Iterable[Any], total: int | None = None) -> Iterable[Any]:
-    """A progress bar, where there is a terminal."""
-    yield from tqdm(items, desc=stage, total=total, disable=None)
 
 
 if __name__ == "__main__":

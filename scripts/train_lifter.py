@@ -7,13 +7,10 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import _cli
 import torch
-from tqdm import tqdm
 
 from d3ke_lib.experiment.video.lifter_training import LifterConfig, load_lifter
 from d3ke_lib.files import write_text
@@ -25,7 +22,7 @@ def main() -> None:
     parser.add_argument("--to", type=Path, default=_cli.RESULTS / "lifter.json", help="JSON file to write")
     options = parser.parse_args()
     began, cpu = time.perf_counter(), time.process_time()
-    _, about = load_lifter(LifterConfig(), progress=show)
+    _, about = load_lifter(LifterConfig(), progress=_cli.show_progress)
     facts = {
         "mae_deg": about["validation_deg"],
         "weights_sha256": about["weights_sha256"],
@@ -37,10 +34,6 @@ def main() -> None:
     write_text(options.to, json.dumps(facts, indent=1) + "\n")
     for group, error in facts["mae_deg"].items():
         print(f"{group}: {error:.2f}°")
-
-
-def show(stage: str, items: Iterable[Any], total: int | None = None) -> Iterable[Any]:
-    yield from tqdm(items, desc=stage, total=total, disable=None)
 
 
 if __name__ == "__main__":

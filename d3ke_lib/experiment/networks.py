@@ -72,3 +72,12 @@ def find_runs(experiment: Experiment) -> Runs:
         if identity and follows and (result := run_folder.find_finished(run, identity["fingerprint"])):
             runs[method] = Trained(run, result, experiment.folder / _frame_of(method).name)
     return runs
+
+
+def read_state(run: Path) -> dict[str, Any] | None:
+    """The result of a finished run, or the state in the checkpoint of a half-finished one."""
+    if (run / run_folder.RESULT).is_file():
+        return artifacts.read_json(run / run_folder.RESULT)
+    if (run / run_folder.CHECKPOINT).is_file():
+        return artifacts.read_about(run / run_folder.CHECKPOINT)["state"]
+    return None

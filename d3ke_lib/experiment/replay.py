@@ -7,11 +7,8 @@ are the same to the last bit, the hash is renewed and the first one is kept next
 
 import os
 import shutil
-import signal
 import tempfile
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +16,11 @@ from d3ke_lib.data import records
 from d3ke_lib.data.synthetic import generate as synthetic
 from d3ke_lib.experiment import networks, record_folder
 from d3ke_lib.experiment.evaluation.methods import Method
+from d3ke_lib.experiment.interrupts import interrupted_when
 from d3ke_lib.experiment.resolved import Experiment, find_methods, settings_of
 from d3ke_lib.experiment.run import artifacts, run_folder, train_frame, train_temporal
 from d3ke_lib.files import D3keError, sha256
 
-_POLL_S = 0.1
 _HOW_LONG = ("seconds", "core_seconds", "per_second")
 
 
@@ -64,7 +61,7 @@ def replay_runs(experiment: Experiment, steps: int = 20) -> Iterator[str]:
     """
     for method in find_methods(experiment.profile):
         run = experiment.folder / method.name
-        about = _read_about(run)
+        about = networks.read_state(run)
         expected = networks.identify(experiment, method) if about else None
         if expected is None or about["fingerprint"] == expected["fingerprint"]:
             continue
@@ -77,15 +74,6 @@ def replay_runs(experiment: Experiment, steps: int = 20) -> Iterator[str]:
         _compare(experiment, method, steps)
         _write_about(run, {"replayed": {"code": about["code"], "steps": steps}, **expected})
         yield method.name
-
-
-def _read_about(run: Path) -> dict[str, Any] | None:
-    """The content of run.json, or the state in the checkpoint of a half-finished run."""
-    if (run / run_folder.RESULT).is_file():
-        return artifacts.read_json(run / run_folder.RESULT)
-    if (run / run_folder.CHECKPOINT).is_file():
-        return artifacts.read_about(run / run_folder.CHECKPOINT)["state"]
-    return None
 
 
 def _write_about(run: Path, renewed: dict[str, Any]) -> None:
@@ -104,7 +92,7 @@ def _compare(experiment: Experiment, method: Method, steps: int) -> None:
     run = experiment.folder / method.name
     with tempfile.TemporaryDirectory(dir=experiment.folder) as folder:
         again = Path(folder) / "run"
-        with _stopped_after(again / run_folder.LOG, steps):
+        with interrupted_when(lambda: _has_reached(again / run_folder.LOG, steps)):
             if method.kind == "frame":
                 train_frame.train_frame(chosen, experiment.data, again, seed, experiment.skeleton)
             else:
@@ -117,32 +105,11 @@ def _compare(experiment: Experiment, method: Method, steps: int) -> None:
         raise D3keError(f"{run}: this code comes to other losses within {steps} steps: train it again")
 
 
+def _has_reached(log: Path, step: int) -> bool:
+    return log.is_file() and any(line["step"] >= step for line in artifacts.read_log(log))
+
+
 def _read_losses(log: Path, steps: int) -> list[dict[str, Any]]:
     """The lines of the first steps, without times."""
     lines = [line for line in artifacts.read_log(log) if line["step"] <= steps and "total" in line]
     return [{key: value for key, value in line.items() if key not in _HOW_LONG} for line in lines]
-
-
-@contextmanager
-def _stopped_after(log: Path, steps: int) -> Iterator[None]:
-    """Interrupts the training that writes this log, as Ctrl-C does, once it has a line of that step."""
-    over, ended = threading.Event(), threading.Event()
-
-    def watch() -> None:
-        while not ended.wait(_POLL_S):
-            if log.is_file() and any(line["step"] >= steps for line in artifacts.read_log(log)):
-                over.set()
-                os.kill(os.getpid(), signal.SIGINT)
-                return
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        try:
-            yield
-        finally:
-            ended.set()
-            watcher.join()  # the interrupt may come here, too
-    except KeyboardInterrupt:
-        if not over.is_set():
-            raise

@@ -8,13 +8,10 @@ The networks themselves are runs like any other (pipeline.py). A study goes on w
 with the same numbers. What another plan, other records or code have made is named and refused.
 """
 
-import os
-import signal
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +20,7 @@ from d3ke_lib.experiment import networks
 from d3ke_lib.experiment.evaluation import contrasts
 from d3ke_lib.experiment.evaluation.evaluate import Method, rounded
 from d3ke_lib.experiment.evaluation.measure import Runs
+from d3ke_lib.experiment.interrupts import interrupted_when
 from d3ke_lib.experiment.report.claims import decide
 from d3ke_lib.experiment.resolved import Experiment, method_of
 from d3ke_lib.experiment.run import artifacts, cells, run_folder
@@ -53,16 +51,12 @@ def train(
     chosen = read_plan(experiment).choose(tuple(names))
     _note_plan(experiment)
     _refuse_foreign(experiment)
-    with _stopped_at(until) as is_over:
+    ending = nullcontext() if until is None else interrupted_when(lambda: time.time() >= until)
+    with ending:
         try:
             for cell in chosen:
                 for network in cell.networks:
-                    if is_over():  # an interrupt may be lost in a callback that lets no exception through
-                        raise KeyboardInterrupt
                     _train_one(experiment, made, cell, method_of(*network), tell)
-        except KeyboardInterrupt:
-            if not is_over():
-                raise
         finally:
             for cell in chosen:
                 _write_cell(experiment, cell)
@@ -78,26 +72,6 @@ def _train_one(
     tell(f"{cell.name}: {method.name}: {minutes:.1f} min, {cores:.1f} core-minutes")
 
 
-@contextmanager
-def _stopped_at(until: float | None) -> Iterator[Callable[[], bool]]:
-    """Interrupts as Ctrl-C does when the time is over; yields a function that says whether that happened."""
-    over = threading.Event()
-
-    def stop() -> None:
-        over.set()
-        os.kill(os.getpid(), signal.SIGINT)
-
-    timer = threading.Timer(max(0.0, until - time.time()), stop) if until is not None else None
-    if timer:
-        timer.daemon = True
-        timer.start()
-    try:
-        yield over.is_set
-    finally:
-        if timer:
-            timer.cancel()
-
-
 def rerun(experiment: Experiment, made: Path, name: str) -> bool:
     """Trains a finished run again from nothing, in a folder of its own; whether the weights are the same.
 
@@ -108,7 +82,10 @@ def rerun(experiment: Experiment, made: Path, name: str) -> bool:
         raise D3keError(f"{name}: expected a finished run ({', '.join(of_name) or 'there is none'})")
     folder = experiment.folder / _RERUN
     again = experiment._replace(settings=replace(experiment.settings, out=folder))
-    results = [networks.train(again, made, of_name[name]).result, _read_state(experiment.folder / name)]
+    results = [
+        networks.train(again, made, of_name[name]).result,
+        networks.read_state(experiment.folder / name),
+    ]
     found, first = ({key: result[key] for key in ("weights_sha256", "core_seconds")} for result in results)
     noted = _read_reruns(experiment) | {name: {"first": first, "again": found}}
     artifacts.write_json(experiment.folder / _RERUNS, noted)
@@ -191,7 +168,7 @@ def _refuse_foreign(experiment: Experiment) -> None:
     foreign = []
     for network in read_plan(experiment).networks:
         method = method_of(*network)
-        state = _read_state(experiment.folder / method.name)
+        state = networks.read_state(experiment.folder / method.name)
         wanted = networks.identify(experiment, method) if state else None
         if wanted and state["fingerprint"] != wanted["fingerprint"]:
             foreign.append(f"{method.name} ({_say_difference(state, wanted)})")
@@ -216,15 +193,6 @@ def _say_difference(found: dict[str, Any], expected: dict[str, Any]) -> str:
     return ", ".join(differ + [f"{name}: expected {now[name]}, found {was.get(name)}" for name in fields])
 
 
-def _read_state(run: Path) -> dict[str, Any] | None:
-    """The result of a finished run, or the state in the checkpoint of a half-finished one."""
-    if (run / run_folder.RESULT).is_file():
-        return artifacts.read_json(run / run_folder.RESULT)
-    if (run / run_folder.CHECKPOINT).is_file():
-        return artifacts.read_about(run / run_folder.CHECKPOINT)["state"]
-    return None
-
-
 def describe_cell(experiment: Experiment, cell: Cell) -> dict[str, Any]:
     """A cell's state (finished, half-finished, missing) and that of each run, with its time and hashes."""
     methods = [method_of(*network) for network in cell.networks]
@@ -235,7 +203,7 @@ def describe_cell(experiment: Experiment, cell: Cell) -> dict[str, Any]:
 
 
 def _describe_run(run: Path) -> dict[str, Any]:
-    state = _read_state(run)
+    state = networks.read_state(run)
     if state is None:
         return {"state": MISSING}
     kept = ("step", "seconds", "core_seconds", "records", "code", "weights_sha256")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from d3ke_lib.experiment.evaluation.references import ACTION_MEAN, MEAN_POSE, MEDIAN_POSE
+from d3ke_lib.experiment.run.cells import variant_of
 
 
 class Method(NamedTuple):
@@ -27,11 +28,6 @@ class Method(NamedTuple):
     def name(self) -> str:
         """Its run's folder within the profile's, where it has one."""
         return self.setting if self.seed is None else f"{self.setting}.{self.seed}"
-
-
-def variant_of(backbone: str) -> str | None:
-    """What follows the @ of a backbone's name."""
-    return backbone.partition("@")[2] or None
 
 
 def pairs(methods: Sequence[Method]) -> list[tuple[Method, Method]]:

@@ -9,9 +9,9 @@ from d3ke_lib.body.kinematics import Skeleton, default_skeleton
 from d3ke_lib.body.pose import Pose
 from d3ke_lib.data.batch import Batch
 from d3ke_lib.data.datasets import FrameSet
-from d3ke_lib.experiment.evaluation.methods import variant_of
 from d3ke_lib.experiment.report.effects import Results, is_smoke, name_data
 from d3ke_lib.experiment.report.method_names import is_reference, label, methods_of, setting_of
+from d3ke_lib.experiment.run.cells import variant_of
 from d3ke_lib.experiment.run.inverse_kinematics import load_poses
 
 

@@ -171,14 +171,19 @@ def angle_curves(table: pd.DataFrame, note: str, title: str) -> Figure:
                     label=method,
                 )
             axes.set_title(name, fontsize=9)
-        for axes in panels[len(names) :]:
-            axes.set_visible(False)
+        _label_panels(panels, len(names), columns, "time [s]")
         drawn.supylabel("angle [°]", fontsize=TEXT)
-        for axes in panels[max(0, len(names) - columns) : len(names)]:
-            axes.set_xlabel("time [s]")
-            axes.tick_params(labelbottom=True)
         head(drawn, title, panels[0], 3)
     return drawn
+
+
+def _label_panels(panels: np.ndarray, used: int, columns: int, x: str) -> None:
+    """Panels that share x: the unused ones hidden, the lowest used one of each column labelled."""
+    for axes in panels[used:]:
+        axes.set_visible(False)
+    for axes in panels[max(0, used - columns) : used]:
+        axes.set_xlabel(x)
+        axes.tick_params(labelbottom=True)
 
 
 def training_curves(table: pd.DataFrame, panels: dict[str, str], x: str, note: str, title: str) -> Figure:
@@ -233,11 +238,7 @@ def yaw_histogram(table: pd.DataFrame, note: str, title: str) -> Figure:
                 axes.step(part.yaw, part.share, where="mid", color=colour, label=method)
             axes.set(title=camera, yscale="symlog", xticks=(-180, -90, 0, 90, 180))
             axes.axvline(0, color=QUIET, linewidth=0.8, zorder=0)
-        for axes in panels[len(cameras) :]:
-            axes.set_visible(False)
+        _label_panels(panels, len(cameras), columns, "signed yaw error [°]")
         drawn.supylabel("frames [%]", fontsize=TEXT)
-        for axes in panels[max(0, len(cameras) - columns) : len(cameras)]:
-            axes.set_xlabel("signed yaw error [°]")
-            axes.tick_params(labelbottom=True)
         head(drawn, title, panels[0], 1)
     return drawn

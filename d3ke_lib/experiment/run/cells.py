@@ -78,7 +78,7 @@ class StudyPlan:
                 raise D3keError(f"{kind}: each name once, found twice: {', '.join(twice)}")
         known = {variant.name for variant in self.variants}
         for cell in self.cells:
-            for name in map(_variant_of, cell.backbones):
+            for name in map(variant_of, cell.backbones):
                 if name and name not in known:
                     raise D3keError(f"cell {cell.name}: unknown variant {name!r}; known: {_listed(known)}")
         self._check_hypotheses()
@@ -103,7 +103,7 @@ class StudyPlan:
 
     def find_changes(self, backbone: str) -> dict[str, Any]:
         """What the variant in a backbone's name changes in the frame network's configuration."""
-        wanted = _variant_of(backbone)
+        wanted = variant_of(backbone)
         if wanted is None:
             return {}
         found = {variant.name: variant.frame for variant in self.variants}
@@ -148,7 +148,7 @@ def architecture_of(backbone: str) -> str:
     return backbone.partition("@")[0]
 
 
-def _variant_of(backbone: str) -> str | None:
+def variant_of(backbone: str) -> str | None:
     """resnext50_32x4d@long → long; None for a backbone without a variant."""
     return backbone.partition("@")[2] or None
 

@@ -27,6 +27,7 @@ from d3ke_lib.data.batch import Batch
 from d3ke_lib.data.datasets import FrameSet
 from d3ke_lib.data.record_jobs import run_jobs
 from d3ke_lib.experiment.evaluation import stats
+from d3ke_lib.experiment.evaluation.comparisons import estimate_mean
 from d3ke_lib.experiment.evaluation.evaluate import rounded, with_points
 from d3ke_lib.experiment.evaluation.measure import Trained
 from d3ke_lib.experiment.run.identity import provenance, records_hash
@@ -230,15 +231,10 @@ def _describe_rung(rung: Rung, found: _Scores, names: tuple[str, ...]) -> dict[s
     shares = {name: size / len(names) for name, size in sizes.items()}
     return {
         **rung._asdict(),
-        "metrics": {name: _estimate(found[name]) for name in METRICS},
+        "metrics": {name: estimate_mean(found[name]) for name in METRICS},
         "seeds": found[METRICS[0]].mean(1),
         "groups": {name: share * found[f"{METRICS[0]}/{name}"].mean() for name, share in shares.items()},
     }
-
-
-def _estimate(runs: np.ndarray) -> dict[str, Any]:
-    means = runs.mean(0)
-    return stats.estimate(float(means.mean()), [means], [runs.mean(1)])._asdict()
 
 
 def _differences(first: np.ndarray, second: np.ndarray) -> np.ndarray:
